@@ -1,0 +1,1 @@
+"""Policy, PPO and checkpoints; sees simulators only as a gymnasium VectorEnv."""

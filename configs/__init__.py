@@ -1,0 +1,1 @@
+"""Hydra configuration of all commands, packaged so that pkg://configs finds it."""

@@ -1,0 +1,1 @@
+"""Driving events in, reward and episode end out; knows no simulator."""

@@ -1,0 +1,1 @@
+"""The embedded simulator: CARLA towns without CARLA."""

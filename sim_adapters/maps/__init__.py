@@ -1,0 +1,1 @@
+"""Readers that turn map files into a MapBank."""

@@ -1,0 +1,1 @@
+"""What the policy sees, drawn from the scene."""

@@ -1,0 +1,53 @@
+"""Nearest lane to a point, the kernel behind lane keeping, wrong-way tests and placing traffic."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from sim_adapters.scene.map_bank import LANE_GRID_CELL_M, LaneGrid, LanePoints, Lanes
+
+SAME_LEVEL_M = 2.5  # two things further apart in z are on different levels (bridges)
+
+
+@njit(cache=True)
+def nearest_lane_point(
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    map_index: int,
+    x: float,
+    y: float,
+    z: float,
+    kind: int,
+) -> int:
+    """Index of the lane point of `kind` nearest to (x, y) on the same level, or -1.
+
+    Exact within LANE_GRID_REACH_M; -1 means that no such lane is that near. Use
+    `lateral_offset_m` for the perpendicular offset to the centre line.
+    """
+    column = math.floor((x - grid.origin_x[map_index]) / LANE_GRID_CELL_M)
+    row = math.floor((y - grid.origin_y[map_index]) / LANE_GRID_CELL_M)
+    if column < 0 or row < 0 or column >= grid.num_x[map_index] or row >= grid.num_y[map_index]:
+        return -1
+    cell = grid.first_cell[map_index] + row * grid.num_x[map_index] + column
+    best, best_squared = -1, np.inf
+    for entry in range(grid.first_entry[cell], grid.first_entry[cell + 1]):
+        point = grid.point[entry]
+        if lanes.kind[points.lane[point]] != kind:
+            continue
+        dx, dy, dz = points.x[point] - x, points.y[point] - y, points.z[point] - z
+        squared = dx * dx + dy * dy
+        if squared < best_squared and abs(dz) < SAME_LEVEL_M:
+            best, best_squared = point, squared
+    return best
+
+
+@njit(cache=True)
+def lateral_offset_m(points: LanePoints, point: int, x: float, y: float) -> float:
+    """Signed offset of (x, y) from the lane's tangent at `point`, left is positive."""
+    dx, dy = x - points.x[point], y - points.y[point]
+    yaw = points.yaw_rad[point]
+    return -math.sin(yaw) * dx + math.cos(yaw) * dy

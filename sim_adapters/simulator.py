@@ -1,0 +1,48 @@
+"""Simulator: the protocol that every world provider implements (the first of the two seams)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Scenario
+from sim_adapters.scene.state import SceneBatch
+
+
+class Simulator(Protocol):
+    """Fills a SceneBatch and takes actions; judges and sees nothing.
+
+    `scene` keeps its identity and its arrays for the simulator's whole life.
+    """
+
+    scene: SceneBatch
+    maps: MapBank
+
+    def reset(self, worlds: NDArray[np.int64], scenarios: Sequence[Scenario]) -> None:
+        """Start `scenarios[i]` in `worlds[i]`; other worlds are not touched."""
+        ...
+
+    def step(self, steer: NDArray[np.float64], acceleration: NDArray[np.float64]) -> None:
+        """Advance every world by `scene.step_s`.
+
+        Args:
+            steer: (E,) in [-1, 1], left is positive.
+            acceleration: (E,) in [-1, 1], positive is throttle, negative is brake.
+        """
+        ...
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Everything needed to go on exactly here, as named arrays (copies)."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state_dict` gave."""
+        ...
+
+    def close(self) -> None:
+        """Release processes, ports and shared memory; safe to call twice."""
+        ...

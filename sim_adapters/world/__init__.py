@@ -1,0 +1,1 @@
+"""Dynamics, traffic, pedestrians, signals and scenarios of the embedded world."""
