@@ -1,0 +1,40 @@
+"""Observer: the protocol of everything that turns a scene into what the policy sees.
+
+An observer works in two stages. `gather` reads (scene, memory, maps) into compact rows: all that
+the picture needs, relative to the driver, in float32. `paint` turns rows into observations and
+needs nothing but the maps. A rollout buffer may keep the rows and paint a minibatch again, and
+because both storages go through the same rows, their pixels are equal bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from gymnasium import spaces
+
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.memory import EpisodeMemory
+from sim_adapters.scene.state import SceneBatch
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Observer(Protocol):
+    """Draws observations; see the module's text for the two stages."""
+
+    space: spaces.Dict  # one driver: "bev" or "vector", "measurements", "value_measurements"
+    stored_space: spaces.Dict  # one driver's compact row
+
+    def gather(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
+        """Write the rows of all E drivers into `out` (arrays (E, ...) named as `stored_space`)."""
+        ...
+
+    def paint(self, rows: Arrays, maps: MapBank, out: Arrays) -> None:
+        """Draw N rows into `out` (arrays (N, ...) named as `space`), N arbitrary."""
+        ...
+
+    def observe(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
+        """Gather into a scratch of its own and paint: one observation of each driver."""
+        ...
