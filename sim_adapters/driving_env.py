@@ -1,0 +1,215 @@
+"""DrivingVectorEnv: any Simulator as a gymnasium VectorEnv (the second of the two seams).
+
+step -> events -> reward -> autoreset -> observe. The learner on the other side cannot tell one
+simulator from another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from rewards.driving_events import DrivingEvents
+from rewards.driving_reward import RewardBreakdown
+from sim_adapters.action_layout import ActionLayout
+from sim_adapters.episode_log import EpisodeLog
+from sim_adapters.observation.observer import Observer
+from sim_adapters.observation_rows import ObservationRows
+from sim_adapters.scene.event_detection import (
+    DetectorSettings,
+    EventArrays,
+    detect_driving_events,
+    make_memory,
+    reset_memory,
+)
+from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
+from sim_adapters.scene.scenario import Scenario
+from sim_adapters.simulator import Simulator
+
+Observation = dict[str, np.ndarray]
+
+
+class ScenarioSource(Protocol):
+    """Says what a world drives next."""
+
+    def next_scenario(self, world: int, episode: int) -> Scenario:
+        """The scenario of that world's `episode`-th episode (0 is the first)."""
+        ...
+
+
+class Reward(Protocol):
+    """Judges one step of all drivers."""
+
+    def __call__(self, events: DrivingEvents) -> RewardBreakdown:
+        """Reward, episode ends and every term by name."""
+        ...
+
+
+class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.float32]]):
+    """B worlds with one learning driver each, behind gymnasium's vector interface.
+
+    Autoreset is SAME_STEP: the observation of a finished world is the first of its next episode.
+    After `bind`, observations are drawn straight into the learner's rows and returned as views.
+
+    Args:
+        simulator: Fills the scene.
+        scenarios: Says what each world drives next.
+        driving_reward: Judges the events of a step.
+        observer: Draws what the policy sees.
+        detector: Thresholds of the event detector.
+        action_layout: Meaning of the two action columns.
+        rollout_storage: "pixels" binds finished observations, "scene" the observer's compact rows.
+        bootstrap_on_truncation: Draw `info["final_obs"]` for truncated worlds. CaRL does not.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        scenarios: ScenarioSource,
+        driving_reward: Reward,
+        observer: Observer,
+        detector: DetectorSettings,
+        action_layout: ActionLayout,
+        *,
+        rollout_storage: Literal["pixels", "scene"] = "pixels",
+        bootstrap_on_truncation: bool = False,
+    ) -> None:
+        self.simulator = simulator
+        self.scenarios = scenarios
+        self.driving_reward = driving_reward
+        self.observer = observer
+        self.detector = detector
+        self.action_layout = action_layout
+        self.bootstrap_on_truncation = bootstrap_on_truncation
+        self.scene, self.maps = simulator.scene, simulator.maps
+        self.memory = make_memory(self.scene, detector)
+        self.num_envs = self.scene.num_agents
+        self.single_observation_space = observer.space
+        self.observation_space = batch_space(observer.space, self.num_envs)
+        self.single_action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.stored_space = observer.stored_space
+        self.rollout_storage = rollout_storage
+        self.rows = ObservationRows(observer, self.num_envs, rollout_storage)
+        self.episodes = EpisodeLog(self.num_envs)
+        self.events: DrivingEvents | None = None  # of the last step, before any reset
+        self.outcome: RewardBreakdown | None = None
+        self._event_arrays = EventArrays.allocate(self.num_envs)
+        self._steer = np.zeros(self.num_envs)
+        self._acceleration = np.zeros(self.num_envs)
+
+    # gymnasium -------------------------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start every world's next episode; with a seed, its first one.
+
+        All randomness comes from the scenarios' own seeds, so `seed` only restarts the count.
+        """
+        del options
+        if seed is not None:
+            self.episodes.restart()
+        self._start_episodes(np.arange(self.num_envs))
+        self.rows.restart()
+        return self.observe(), {}
+
+    def step(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[
+        Observation, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
+    ]:
+        """Drive one step of `scene.step_s` in every world."""
+        self.action_layout.decode(actions, self._steer, self._acceleration)
+        self.simulator.step(self._steer, self._acceleration)
+        self.events = detect_driving_events(
+            self.scene, self.memory, self.maps, self.detector, self._event_arrays
+        )
+        self.outcome = outcome = self.driving_reward(self.events)
+        reward = outcome.reward.numpy().astype(np.float32)
+        terminated, truncated = outcome.terminated.numpy(), outcome.truncated.numpy()
+        self.episodes.add_step(reward, self._event_arrays.route_percent)
+        info: dict[str, Any] = {"reward_terms": outcome.terms}
+        finished = terminated | truncated
+        if finished.any():
+            self._finish_episodes(finished, truncated, info)
+        self.rows.advance()
+        return self.observe(), reward, terminated, truncated, info
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Release what the simulator holds."""
+        del kwargs
+        self.simulator.close()
+
+    # The learner's rows ----------------------------------------------------------------------
+
+    def bind(self, rows: Mapping[str, np.ndarray]) -> None:
+        """Draw from now on into these (T + 1, E, ...) arrays, named as `stored_space` or `space`.
+
+        `reset` draws row 0 and every step the next one; `rewind` goes back to row 0.
+        """
+        self.rows.bind(rows)
+
+    def rewind(self) -> None:
+        """Begin a new rollout: the current observation becomes row 0."""
+        self.rows.rewind()
+
+    def redraw(self, stored: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]) -> None:
+        """Paint N stored rows again into (N, ...) observations; equal to the first time."""
+        self.observer.paint(stored, self.maps, out)
+
+    def observe(self) -> Observation:
+        """Draw the present into the current row and return it."""
+        return self.rows.draw(self.scene, self.memory, self.maps)
+
+    # Checkpoints -----------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The whole state of simulator, memory and episode accounts."""
+        state = {f"simulator.{k}": v for k, v in self.simulator.state_dict().items()}
+        return state | copy_arrays(self.memory, "memory") | copy_arrays(self.episodes, "episodes")
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on where `state_dict` was taken; draw with `observe` afterwards."""
+        prefix = "simulator."
+        self.simulator.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        )
+        restore_arrays(self.memory, state, "memory")
+        restore_arrays(self.episodes, state, "episodes")
+
+    # Episodes --------------------------------------------------------------------------------
+
+    def _finish_episodes(
+        self, finished: NDArray[np.bool_], truncated: NDArray[np.bool_], info: dict[str, Any]
+    ) -> None:
+        assert self.events is not None
+        info["episode"] = self.episodes.summary(self.events)
+        info["_episode"] = finished.copy()
+        if self.bootstrap_on_truncation and truncated.any():
+            info["final_obs"] = self.rows.draw_final(self.scene, self.memory, self.maps)
+            info["_final_obs"] = truncated.copy()
+        self._start_episodes(np.flatnonzero(finished))
+
+    def _start_episodes(self, worlds: NDArray[np.int64]) -> None:
+        episodes = self.episodes.start(worlds)
+        scenarios = [
+            self.scenarios.next_scenario(int(world), int(episode))
+            for world, episode in zip(worlds, episodes, strict=True)
+        ]
+        self.simulator.reset(worlds, scenarios)
+        reset_memory(worlds, self.scene, self.memory, self.maps)
+
+
+def as_torch(observation: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """Tensors that share the observation's memory."""
+    return {name: torch.from_numpy(array) for name, array in observation.items()}

@@ -1,0 +1,102 @@
+"""Gymnasium ids for people who bring their own learner.
+
+    >>> import gymnasium
+    >>> envs = gymnasium.make_vec("CarlPlanner/Embedded-v0", num_envs=8)  # doctest: +SKIP
+    >>> env = gymnasium.make("CarlPlanner/Embedded-v0")  # doctest: +SKIP
+
+Keywords are hydra overrides of the packaged configuration, e.g.
+`overrides=["observation=carl_bev", "simulator.towns=[Town03]"]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.registration import register as register_id
+from numpy.typing import NDArray
+
+from sim_adapters.driving_env import DrivingVectorEnv, Observation
+
+EMBEDDED_ID = "CarlPlanner/Embedded-v0"
+
+
+def make_embedded_vec(
+    num_envs: int = 1, overrides: Sequence[str] = (), seed: int = 0
+) -> DrivingVectorEnv:
+    """The embedded world as a vector environment, from the packaged configuration.
+
+    Args:
+        num_envs: Number of worlds.
+        overrides: Hydra overrides, as on the command line of `carl-train`.
+        seed: Seed of the routes and everything that happens on them.
+    """
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.utils import instantiate
+
+    GlobalHydra.instance().clear()
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose("train", overrides=list(overrides))
+    return instantiate(config.env, num_envs=num_envs, seed=seed)
+
+
+class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
+    """One world as a plain gymnasium environment."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+
+    def __init__(self, overrides: Sequence[str] = (), seed: int = 0) -> None:
+        self.vector = make_embedded_vec(1, overrides, seed)
+        self.observation_space = self.vector.single_observation_space
+        self.action_space = self.vector.single_action_space
+        self._started = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start the next route; after a step that ended an episode it has already begun."""
+        super().reset(seed=seed)
+        if self._started and seed is None:
+            return self._first(self.vector.observe()), {}
+        self._started = True
+        observation, info = self.vector.reset(seed=seed, options=options)
+        return self._first(observation), info
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Drive one step; `info["reward_terms"]` holds every term by name."""
+        actions = np.asarray(action, np.float32)[None]
+        observation, reward, terminated, truncated, info = self.vector.step(actions)
+        terms = {name: float(value[0]) for name, value in info["reward_terms"].items()}
+        flat: dict[str, Any] = {"reward_terms": terms}
+        if "episode" in info:
+            flat["episode"] = {name: float(value[0]) for name, value in info["episode"].items()}
+        return (
+            self._first(observation),
+            float(reward[0]),
+            bool(terminated[0]),
+            bool(truncated[0]),
+            flat,
+        )
+
+    def close(self) -> None:
+        """Release the simulator."""
+        self.vector.close()
+
+    def _first(self, observation: Observation) -> Observation:
+        return {name: array[0].copy() for name, array in observation.items()}
+
+
+def register() -> None:
+    """Make the ids known to gymnasium; called through its plugin entry point."""
+    if EMBEDDED_ID not in gymnasium.registry:
+        register_id(
+            EMBEDDED_ID,
+            entry_point="sim_adapters.gymnasium_envs:DrivingEnv",
+            vector_entry_point="sim_adapters.gymnasium_envs:make_embedded_vec",
+            disable_env_checker=True,
+        )

@@ -1,0 +1,98 @@
+"""ObservationRows: where observations are drawn, so that none is ever copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+
+from sim_adapters.observation.observer import Observer
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.memory import EpisodeMemory
+from sim_adapters.scene.state import SceneBatch
+
+Observation = dict[str, np.ndarray]
+
+
+def allocate(space: Mapping, *leading: int) -> Observation:
+    """Zero arrays (*leading, ...) for every entry of a Dict space."""
+    return {name: np.zeros((*leading, *box.shape), box.dtype) for name, box in space.items()}
+
+
+class ObservationRows:
+    """The learner's (T + 1, E, ...) rows, or two rows of its own while none are bound.
+
+    With "scene" storage the rows hold the observer's compact form, and the drawn observation lives
+    in a scratch that the next step overwrites.
+    """
+
+    def __init__(
+        self, observer: Observer, num_envs: int, storage: Literal["pixels", "scene"]
+    ) -> None:
+        if storage not in ("pixels", "scene"):
+            raise ValueError(f"rollout_storage is {storage!r}, expected 'pixels' or 'scene'")
+        self.observer, self.num_envs, self.storage = observer, num_envs, storage
+        self.space = observer.space if storage == "pixels" else observer.stored_space
+        self._scratch = allocate(observer.space, num_envs) if storage == "scene" else {}
+        # Unbound, the last observation must outlive one step: gymnasium's users keep (s, s').
+        self.rows: Mapping[str, np.ndarray] = allocate(self.space, 2, num_envs)
+        self.num_rows, self.row, self.bound = 2, 0, False
+
+    def bind(self, rows: Mapping[str, np.ndarray]) -> None:
+        """Use the learner's arrays.
+
+        Raises:
+            ValueError: a name, shape or dtype differs from the space.
+        """
+        for name, box in self.space.items():
+            expected = (self.num_envs, *box.shape)
+            array = rows.get(name)
+            if array is None or array.shape[1:] != expected or array.dtype != box.dtype:
+                found = "nothing" if array is None else f"{array.dtype} {array.shape}"
+                raise ValueError(
+                    f"bind({name!r}) found {found}, expected {box.dtype} (T + 1, *{expected}): "
+                    f"allocate the rows from the env's space for rollout_storage={self.storage}"
+                )
+        self.rows = {name: rows[name] for name in self.space}
+        self.num_rows = len(next(iter(self.rows.values())))
+        self.row, self.bound = 0, True
+
+    def restart(self) -> None:
+        """Draw row 0 next."""
+        self.row = 0
+
+    def advance(self) -> None:
+        """Draw the following row next.
+
+        Raises:
+            IndexError: bound rows are full; `rewind` starts the next rollout.
+        """
+        self.row += 1
+        if self.row == self.num_rows:
+            if self.bound:
+                raise IndexError(f"all {self.num_rows} bound rows are drawn: call rewind() first")
+            self.row = 0
+
+    def rewind(self) -> None:
+        """Move the current row's content to row 0 and go on from there."""
+        if self.row != 0:
+            for array in self.rows.values():
+                array[0] = array[self.row]
+        self.row = 0
+
+    def draw(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank) -> Observation:
+        """Draw the present into the current row; returns the observation (views)."""
+        current = {name: array[self.row] for name, array in self.rows.items()}
+        if self.storage == "pixels":
+            self.observer.observe(scene, memory, maps, current)
+            return current
+        self.observer.gather(scene, memory, maps, current)
+        self.observer.paint(current, maps, self._scratch)
+        return self._scratch
+
+    def draw_final(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank) -> Observation:
+        """Draw the present into new arrays: the last observation of episodes about to be reset."""
+        final = allocate(self.observer.space, self.num_envs)
+        self.observer.observe(scene, memory, maps, final)
+        return final
