@@ -66,7 +66,9 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         detector: Thresholds of the event detector.
         action_layout: Meaning of the two action columns.
         rollout_storage: "pixels" binds finished observations, "scene" the observer's compact rows.
-        bootstrap_on_truncation: Draw `info["final_obs"]` for truncated worlds. CaRL does not.
+        final_observations: Draw `info["final_obs"]` of finished worlds, which a learner needs to
+            bootstrap on truncation. CaRL bootstraps on nothing, so it is off by default.
+        first_world: Number of this env's world 0 among all ranks' worlds: what `scenarios` sees.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
@@ -81,7 +83,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         action_layout: ActionLayout,
         *,
         rollout_storage: Literal["pixels", "scene"] = "pixels",
-        bootstrap_on_truncation: bool = False,
+        final_observations: bool = False,
+        first_world: int = 0,
     ) -> None:
         self.simulator = simulator
         self.scenarios = scenarios
@@ -89,7 +92,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.observer = observer
         self.detector = detector
         self.action_layout = action_layout
-        self.bootstrap_on_truncation = bootstrap_on_truncation
+        self.final_observations = final_observations
+        self.first_world = first_world
         self.scene, self.maps = simulator.scene, simulator.maps
         self.memory = make_memory(self.scene, detector)
         self.num_envs = self.scene.num_agents
@@ -141,7 +145,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         info: dict[str, Any] = {"reward_terms": outcome.terms}
         finished = terminated | truncated
         if finished.any():
-            self._finish_episodes(finished, truncated, info)
+            self._finish_episodes(finished, info)
         self.rows.advance()
         return self.observe(), reward, terminated, truncated, info
 
@@ -189,21 +193,19 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
 
     # Episodes --------------------------------------------------------------------------------
 
-    def _finish_episodes(
-        self, finished: NDArray[np.bool_], truncated: NDArray[np.bool_], info: dict[str, Any]
-    ) -> None:
+    def _finish_episodes(self, finished: NDArray[np.bool_], info: dict[str, Any]) -> None:
         assert self.events is not None
         info["episode"] = self.episodes.summary(self.events)
         info["_episode"] = finished.copy()
-        if self.bootstrap_on_truncation and truncated.any():
-            info["final_obs"] = self.rows.draw_final(self.scene, self.memory, self.maps)
-            info["_final_obs"] = truncated.copy()
+        if self.final_observations:
+            info["final_obs"] = self.rows.draw_final(self.scene, self.memory, self.maps, finished)
+            info["_final_obs"] = finished.copy()
         self._start_episodes(np.flatnonzero(finished))
 
     def _start_episodes(self, worlds: NDArray[np.int64]) -> None:
         episodes = self.episodes.start(worlds)
         scenarios = [
-            self.scenarios.next_scenario(int(world), int(episode))
+            self.scenarios.next_scenario(self.first_world + int(world), int(episode))
             for world, episode in zip(worlds, episodes, strict=True)
         ]
         self.simulator.reset(worlds, scenarios)

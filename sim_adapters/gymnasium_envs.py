@@ -49,7 +49,8 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     metadata = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, overrides: Sequence[str] = (), seed: int = 0) -> None:
-        self.vector = make_embedded_vec(1, overrides, seed)
+        # The last observation of an episode is what `step` must return here.
+        self.vector = make_embedded_vec(1, (*overrides, "+env.final_observations=true"), seed)
         self.observation_space = self.vector.single_observation_space
         self.action_space = self.vector.single_action_space
         self._started = False
@@ -75,6 +76,7 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         flat: dict[str, Any] = {"reward_terms": terms}
         if "episode" in info:
             flat["episode"] = {name: float(value[0]) for name, value in info["episode"].items()}
+            observation = info["final_obs"]
         return (
             self._first(observation),
             float(reward[0]),

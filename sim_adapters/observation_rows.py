@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_adapters.observation.observer import Observer
 from sim_adapters.scene.map_bank import MapBank
@@ -91,8 +92,16 @@ class ObservationRows:
         self.observer.paint(current, maps, self._scratch)
         return self._scratch
 
-    def draw_final(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank) -> Observation:
-        """Draw the present into new arrays: the last observation of episodes about to be reset."""
+    def draw_final(
+        self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, finished: NDArray[np.bool_]
+    ) -> Observation:
+        """Draw the present of `finished` worlds into new arrays; the others' rows stay zero."""
+        rows = allocate(self.observer.stored_space, self.num_envs)
+        self.observer.gather(scene, memory, maps, rows)
+        chosen = {name: array[finished] for name, array in rows.items()}
+        drawn = allocate(self.observer.space, int(finished.sum()))
+        self.observer.paint(chosen, maps, drawn)
         final = allocate(self.observer.space, self.num_envs)
-        self.observer.observe(scene, memory, maps, final)
+        for name, array in final.items():
+            array[finished] = drawn[name]
         return final

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 
@@ -40,7 +41,7 @@ def launch_range(
     bounds = [num_items * i // num_threads for i in range(num_threads + 1)]
     futures = [
         _pool(num_threads - 1).submit(kernel, first, last, *arguments)
-        for first, last in zip(bounds[1:-1], bounds[2:], strict=True)
+        for first, last in pairwise(bounds[1:])
     ]
     kernel(bounds[0], bounds[1], *arguments)
     for future in futures:
