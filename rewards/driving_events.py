@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -21,6 +22,7 @@ class DrivingEvents(NamedTuple):
     route_finished: Tensor  # bool, fewer than two dense route points remain
     off_route: Tensor  # bool, in-route test failed (30 m away or 30 % of the route beside it)
     route_lateral_m: Tensor  # float, offset from the route line, left is positive
+    left_route_line: Tensor  # bool, Roach's lateral test: more than 3.5 m beside the route line
     route_heading_error_rad: Tensor  # float, ego yaw minus route yaw, wrapped to [-pi, pi]
     # Infractions
     collision: Tensor  # bool, a new contact of any kind, whoever is at fault
@@ -57,3 +59,22 @@ class CollisionKind:
     VEHICLE = 1
     PEDESTRIAN = 2
     STATIC = 3
+
+
+_BOOL_FIELDS = (
+    "route_finished off_route left_route_line collision ran_red_light ran_stop_sign blocked "
+    "timed_out simulator_failed outside_route_lanes in_oncoming_lane in_junction ttc_active"
+).split()
+_COUNT_FIELDS = ("collision_kind", "num_comfort_active")
+_DISTANCE_FIELDS = ("lead_vehicle_m", "lead_pedestrian_m", "red_light_m", "stop_sign_m")
+
+
+def uneventful(num_agents: int) -> DrivingEvents:
+    """Events of drivers that stand still on the centre of a 3.5 m lane and meet nobody."""
+    fields = {name: torch.zeros(num_agents, dtype=torch.float64) for name in DrivingEvents._fields}
+    fields |= {name: torch.zeros(num_agents, dtype=torch.bool) for name in _BOOL_FIELDS}
+    fields |= {name: torch.zeros(num_agents, dtype=torch.int64) for name in _COUNT_FIELDS}
+    far = torch.full((num_agents,), torch.inf, dtype=torch.float64)
+    fields |= {name: far.clone() for name in _DISTANCE_FIELDS}
+    fields["lane_width_m"] += 3.5
+    return DrivingEvents(**fields)

@@ -50,7 +50,8 @@ class RouteTracker(NamedTuple):
     index: IntArray  # last dense route point passed
     percent: FloatArray  # rounded to two decimals, as CaRL
     deviation_index: IntArray  # nearest index of the in-route test
-    deviation_m: FloatArray  # arc length advanced while beside the route
+    deviation_percent: FloatArray  # part of the route passed while 15 m or more beside it
+    lateral_m: FloatArray  # offset from the route line, left is positive
 
 
 class LaneTracker(NamedTuple):
@@ -68,7 +69,8 @@ class SignTracker(NamedTuple):
     target_stop: IntArray  # stop sign affecting the ego (reward's tracker, 20 m ahead)
     stop_completed: BoolArray
     last_failed_stop: IntArray
-    shown_stop: IntArray  # stop sign drawn in the raster (50 m ahead), -1 once stopped at
+    approached_stop: IntArray  # as target_stop for the raster (50 m ahead), kept once stopped at
+    shown_stop: IntArray  # stop sign drawn in the raster: approached_stop, -1 once stopped at
 
 
 class ContactTracker(NamedTuple):
@@ -116,9 +118,11 @@ def empty_memory(scene: SceneBatch) -> EpisodeMemory:
             np.ones(1),
             floats(),
         ),
-        route=RouteTracker(ints(), floats(), ints(), floats()),
+        route=RouteTracker(ints(), floats(), ints(), floats(), floats()),
         lane=LaneTracker(ints(-1), floats(), np.zeros(agents, np.bool_)),
-        signs=SignTracker(ints(-1), ints(-1), np.zeros(agents, np.bool_), ints(-1), ints(-1)),
+        signs=SignTracker(
+            ints(-1), ints(-1), np.zeros(agents, np.bool_), ints(-1), ints(-1), ints(-1)
+        ),
         contacts=ContactTracker(
             ints(),
             np.zeros(kept, np.int64),
