@@ -61,10 +61,21 @@ class CollisionKind:
     STATIC = 3
 
 
-_BOOL_FIELDS = (
-    "route_finished off_route left_route_line collision ran_red_light ran_stop_sign blocked "
-    "timed_out simulator_failed outside_route_lanes in_oncoming_lane in_junction ttc_active"
-).split()
+_BOOL_FIELDS = [
+    "route_finished",
+    "off_route",
+    "left_route_line",
+    "collision",
+    "ran_red_light",
+    "ran_stop_sign",
+    "blocked",
+    "timed_out",
+    "simulator_failed",
+    "outside_route_lanes",
+    "in_oncoming_lane",
+    "in_junction",
+    "ttc_active",
+]
 _COUNT_FIELDS = ("collision_kind", "num_comfort_active")
 _DISTANCE_FIELDS = ("lead_vehicle_m", "lead_pedestrian_m", "red_light_m", "stop_sign_m")
 
