@@ -17,7 +17,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rewards.driving_events import DrivingEvents
-from rewards.driving_reward import RewardBreakdown
+from rewards.reward_breakdown import RewardBreakdown
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.episode_log import EpisodeLog
 from sim_adapters.observation.observer import Observer
@@ -142,7 +142,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         reward = outcome.reward.numpy().astype(np.float32)
         terminated, truncated = outcome.terminated.numpy(), outcome.truncated.numpy()
         self.episodes.add_step(reward, self._event_arrays.route_percent)
-        info: dict[str, Any] = {"reward_terms": outcome.terms}
+        terms = {name: term.numpy() for name, term in outcome.terms.items()}
+        info: dict[str, Any] = {"reward_terms": terms}
         finished = terminated | truncated
         if finished.any():
             self._finish_episodes(finished, info)
@@ -164,7 +165,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.rows.bind(rows)
 
     def rewind(self) -> None:
-        """Begin a new rollout: the current observation becomes row 0."""
+        """Begin a new rollout: the last row becomes row 0."""
         self.rows.rewind()
 
     def redraw(self, stored: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]) -> None:

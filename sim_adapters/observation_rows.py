@@ -76,10 +76,9 @@ class ObservationRows:
             self.row = 0
 
     def rewind(self) -> None:
-        """Move the current row's content to row 0 and go on from there."""
-        if self.row != 0:
-            for array in self.rows.values():
-                array[0] = array[self.row]
+        """Copy the last row to row 0 and go on from there."""
+        for array in self.rows.values():
+            array[0] = array[-1]
         self.row = 0
 
     def draw(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank) -> Observation:
