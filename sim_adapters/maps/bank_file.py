@@ -1,0 +1,152 @@
+"""MapBanks on disk, and several of them joined into one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.scene.map_bank import (
+    Crosswalks,
+    LaneGrid,
+    LaneLinks,
+    LanePoints,
+    LaneRules,
+    Lanes,
+    MapBank,
+    MapRanges,
+    SignalGroups,
+    Signals,
+    Signs,
+    StopLines,
+)
+from sim_adapters.scene.map_layers import MapLayers
+
+# Raise whenever a table's meaning or the way it is built changes: cached towns are rebuilt
+FORMAT_VERSION = 1
+
+_TABLES: dict[str, Any] = {  # NamedTuple classes
+    "ranges": MapRanges,
+    "points": LanePoints,
+    "lanes": Lanes,
+    "links": LaneLinks,
+    "rules": LaneRules,
+    "grid": LaneGrid,
+    "signals": Signals,
+    "stop_lines": StopLines,
+    "groups": SignalGroups,
+    "signs": Signs,
+    "crosswalks": Crosswalks,
+    "layers": MapLayers,
+}
+
+# What each index column counts, so that joining can shift it. CSR columns (`first_*`) are shifted
+# by the length of the column they point into and lose their closing entry but for the last map's.
+_INDEX_OF = {
+    "points.lane": "lane",
+    "lanes.junction": "junction",
+    "lanes.left": "lane",
+    "lanes.right": "lane",
+    "lanes.opposite": "lane",
+    "links.successor": "lane",
+    "links.predecessor": "lane",
+    "links.conflict": "lane",
+    "rules.signal": "signal",
+    "rules.sign": "sign",
+    "grid.point": "point",
+    "signals.group": "group",
+    "stop_lines.lane": "lane",
+    "stop_lines.signal": "signal",
+    "signs.lane": "lane",
+}
+_CSR_INTO = {
+    "lanes.first_point": "points.x",
+    "links.successor_first": "links.successor",
+    "links.predecessor_first": "links.predecessor",
+    "links.conflict_first": "links.conflict",
+    "grid.first_entry": "grid.point",
+    "signals.first_stop_line": "stop_lines.lane",
+    "crosswalks.first_corner": "crosswalks.x",
+}
+# First rows without a closing entry: shifted by the rows (cells, bytes) of the maps before
+_START_IN = {"grid.first_cell": "grid.first_entry", "layers.first_byte": "layers.tiles"}
+
+Columns = dict[str, NDArray[Any]]
+
+
+def save_bank(bank: MapBank, path: Path) -> None:
+    """Write a bank as uncompressed .npz."""
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **_columns(bank))
+
+
+def load_bank(path: Path, town: str) -> MapBank:
+    """Read a one-town bank written by `save_bank`, under the name `town`."""
+    with np.load(path, allow_pickle=False) as archive:
+        return _bank((town,), {name: archive[name] for name in archive.files})
+
+
+def join_banks(banks: Sequence[MapBank]) -> MapBank:
+    """One bank of all maps, in order, every index made global."""
+    parts = [_columns(bank) for bank in banks]
+    ranges: dict[str, list[int]] = {}
+    for field in MapRanges._fields:
+        counts = [int(part[f"ranges.{field}"][-1]) for part in parts]
+        ranges[field] = [0, *np.cumsum(counts).tolist()]
+    joined = {
+        name: _join_column(name, parts, ranges)
+        for name in parts[0]
+        if not name.startswith("ranges.")
+    }
+    for field, firsts in ranges.items():
+        joined[f"ranges.{field}"] = np.array(firsts, np.int32)
+    towns = tuple(town for bank in banks for town in bank.towns)
+    return _bank(towns, joined)
+
+
+def _join_column(name: str, parts: list[Columns], ranges: dict[str, list[int]]) -> NDArray[Any]:
+    columns = [part[name] for part in parts]
+    if name in _INDEX_OF:
+        firsts = ranges[_INDEX_OF[name]]
+        columns = [
+            np.where(column >= 0, column + np.asarray(first, column.dtype), column)
+            for column, first in zip(columns, firsts, strict=False)
+        ]
+    elif name in _CSR_INTO:
+        firsts = _starts([len(part[_CSR_INTO[name]]) for part in parts])
+        last = len(columns) - 1
+        columns = [
+            (column if row == last else column[:-1]) + np.asarray(first, column.dtype)
+            for row, (column, first) in enumerate(zip(columns, firsts, strict=True))
+        ]
+    elif name in _START_IN:
+        closing = 1 if _START_IN[name] in _CSR_INTO else 0
+        firsts = _starts([len(part[_START_IN[name]]) - closing for part in parts])
+        columns = [
+            column + np.asarray(first, column.dtype)
+            for column, first in zip(columns, firsts, strict=True)
+        ]
+    return np.concatenate(columns)
+
+
+def _starts(counts: list[int]) -> list[int]:
+    return [0, *np.cumsum(counts).tolist()[:-1]]
+
+
+def _columns(bank: MapBank) -> Columns:
+    return {
+        f"{table}.{field}": getattr(getattr(bank, table), field)
+        for table, struct in _TABLES.items()
+        for field in struct._fields
+    }
+
+
+def _bank(towns: tuple[str, ...], columns: Columns) -> MapBank:
+    tables = {
+        table: struct(*(columns[f"{table}.{field}"] for field in struct._fields))
+        for table, struct in _TABLES.items()
+    }
+    return MapBank(towns=towns, **tables)

@@ -1,0 +1,165 @@
+"""Lane graph of one town: centre lines at 1 m, links and neighbours, from sampled lanes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.maps.lane_samples import LaneKey, SampledLane
+from sim_adapters.scene.map_bank import LaneKind, LanePoints, Lanes
+
+POINT_STEP_M = 1.0
+MAX_LINK_GAP_M = 1.0
+MAX_LINK_TURN_RAD = np.radians(30.0)
+_CHANGE_RIGHT = 1  # carla.LaneChange flags
+_CHANGE_LEFT = 2
+
+IntArray = NDArray[np.int32]
+
+
+def build_points(samples: list[SampledLane]) -> LanePoints:
+    """Resample each lane at 1 m of its own 3-D arc length, plus its end.
+
+    `speed_limit_mps` is left at zero for `speed_limits` to fill.
+    """
+    columns: list[list[NDArray[np.float64]]] = [[] for _ in range(6)]
+    counts = []
+    for lane in samples:
+        arc = sample_arc_m(lane)
+        stations = np.arange(0.0, arc[-1], POINT_STEP_M)
+        if len(stations) > 1 and arc[-1] - stations[-1] < 0.1 * POINT_STEP_M:
+            stations = stations[:-1]  # no sliver of a step before the end
+        stations = np.append(stations, arc[-1])
+        fields = (lane.x, lane.y, lane.z, lane.yaw_rad)
+        for column, field in zip(columns, fields, strict=False):
+            column.append(np.interp(stations, arc, field))
+        columns[4].append(stations)
+        columns[5].append(np.interp(stations, arc, lane.width_m))
+        counts.append(len(stations))
+    x, y, z, yaw, s, width = (np.concatenate(column) for column in columns)
+    return LanePoints(
+        x=x,
+        y=y,
+        z=z,
+        yaw_rad=np.arctan2(np.sin(yaw), np.cos(yaw)),
+        s_m=s,
+        width_m=width,
+        speed_limit_mps=np.zeros(len(x)),
+        lane=np.repeat(np.arange(len(samples), dtype=np.int32), counts),
+    )
+
+
+def sample_arc_m(lane: SampledLane) -> NDArray[np.float64]:
+    """3-D arc length of a lane's samples from its first one, shape (K,)."""
+    steps = np.sqrt(np.diff(lane.x) ** 2 + np.diff(lane.y) ** 2 + np.diff(lane.z) ** 2)
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def build_lanes(samples: list[SampledLane], points: LanePoints, junction_ids: list[int]) -> Lanes:
+    """One row a sampled lane.
+
+    Args:
+        samples: All lanes of the town.
+        points: Their centre lines.
+        junction_ids: OpenDRIVE ids in the order of junction indices.
+    """
+    index = {lane.key: row for row, lane in enumerate(samples)}
+    ends = np.cumsum(np.bincount(points.lane, minlength=len(samples)))
+    first_point = np.concatenate([[0], ends]).astype(np.int32)
+    junction = {junction_id: row for row, junction_id in enumerate(junction_ids)}
+    return Lanes(
+        first_point=first_point,
+        length_m=points.s_m[first_point[1:] - 1],
+        kind=np.array([lane.kind for lane in samples], np.uint8),
+        road_id=_int([lane.key[0] for lane in samples]),
+        section_id=_int([lane.key[1] for lane in samples]),
+        lane_id=_int([lane.key[2] for lane in samples]),
+        junction=_int([junction.get(lane.junction_id, -1) for lane in samples]),
+        left=_int([_change_target(lane, lane.left, _CHANGE_LEFT, index) for lane in samples]),
+        right=_int([_change_target(lane, lane.right, _CHANGE_RIGHT, index) for lane in samples]),
+        opposite=_int(
+            [-1 if lane.opposite is None else index.get(lane.opposite, -1) for lane in samples]
+        ),
+    )
+
+
+def _change_target(
+    lane: SampledLane, target: LaneKey | None, flag: int, index: dict[LaneKey, int]
+) -> int:
+    """Lane reached by a legal change: allowed by the markings along at least half of the lane."""
+    if target is None or lane.junction_id != -1 or target not in index:
+        return -1
+    same_direction = (target[2] > 0) == (lane.key[2] > 0)
+    allowed = np.mean((lane.change & flag) != 0) >= 0.5
+    return index[target] if same_direction and allowed else -1
+
+
+def link_successors(
+    samples: list[SampledLane], points: LanePoints, lanes: Lanes
+) -> list[list[int]]:
+    """Driving lanes that follow each driving lane without a gap or a kink, in ascending order."""
+    index = {lane.key: row for row, lane in enumerate(samples)}
+    rows: list[list[int]] = []
+    for lane in samples:
+        row = index[lane.key]
+        candidates = sorted({index[key] for key in lane.successors if key in index})
+        rows.append([to for to in candidates if _continues(points, lanes, row, to)])
+    return rows
+
+
+def _continues(points: LanePoints, lanes: Lanes, lane: int, successor: int) -> bool:
+    if lanes.kind[successor] != LaneKind.DRIVING:
+        return False
+    end, start = lanes.first_point[lane + 1] - 1, lanes.first_point[successor]
+    gap = np.hypot(points.x[end] - points.x[start], points.y[end] - points.y[start])
+    turn = points.yaw_rad[start] - points.yaw_rad[end]
+    kink = abs(np.arctan2(np.sin(turn), np.cos(turn)))
+    return bool(gap < MAX_LINK_GAP_M and kink < MAX_LINK_TURN_RAD)
+
+
+def reverse_links(successors: list[list[int]]) -> list[list[int]]:
+    """Predecessors of each lane from the successors of each lane."""
+    predecessors: list[list[int]] = [[] for _ in successors]
+    for lane, following in enumerate(successors):
+        for successor in following:
+            predecessors[successor].append(lane)
+    return predecessors
+
+
+def to_csr(rows: list[list[int]]) -> tuple[IntArray, IntArray]:
+    """CSR form of lists of indices: `first` (N + 1,) and the concatenated values."""
+    first = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int32)
+    return first, _int([value for row in rows for value in row])
+
+
+def _int(values: list[int]) -> IntArray:
+    return np.array(values, np.int32)
+
+
+class LanePose(NamedTuple):
+    """A place on a lane's centre line."""
+
+    x: float
+    y: float
+    z: float
+    yaw_rad: float  # driving direction
+    width_m: float
+
+
+def pose_on_lane(points: LanePoints, lanes: Lanes, lane: int, s_m: float) -> LanePose:
+    """Interpolated centre-line pose; `s_m` outside the lane is clamped to its ends."""
+    rows = slice(lanes.first_point[lane], lanes.first_point[lane + 1])
+    stations = points.s_m[rows]
+    x, y, z, yaw, width = (
+        float(np.interp(s_m, stations, values))
+        for values in (
+            points.x[rows],
+            points.y[rows],
+            points.z[rows],
+            np.unwrap(points.yaw_rad[rows]),
+            points.width_m[rows],
+        )
+    )
+    return LanePose(x, y, z, float(np.arctan2(np.sin(yaw), np.cos(yaw))), width)

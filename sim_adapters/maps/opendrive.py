@@ -1,0 +1,110 @@
+"""Turns OpenDRIVE towns into one MapBank: parsed once in a child process, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sim_adapters.kernel_cache import cache_root
+from sim_adapters.maps.bank_file import FORMAT_VERSION, join_banks, load_bank
+from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
+from sim_adapters.scene.map_bank import MapBank
+
+PARSE_TIME_LIMIT_S = 120.0  # the slowest supported town takes below 15 s on one core
+_WORKER = "sim_adapters.maps.opendrive_worker"
+_UNUSABLE_STATUS = 3  # of the worker: it explains itself in its last line
+_PACKAGE_ROOT = Path(__file__).parents[2]
+
+
+def load_map_bank(
+    towns: Sequence[str],
+    *,
+    pixels_per_meter: float = 2.0,
+    time_limit_s: float = PARSE_TIME_LIMIT_S,
+) -> MapBank:
+    """One MapBank of all `towns`, in the order given.
+
+    The first load of a town parses it in a child process and stores the result below
+    `cache_root()/maps`, named by a hash of the file's content; later loads take milliseconds.
+
+    Args:
+        towns: Short names ("Town01") or paths to .xodr or .xodr.gz files; no town twice.
+        pixels_per_meter: Resolution of the baked layers.
+        time_limit_s: For parsing one town.
+
+    Raises:
+        FileNotFoundError: no file of a town; the message says where it was looked for.
+        ValueError: a file that is no usable map, a town given twice, or no town at all.
+    """
+    names = [town_name(town) for town in towns]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"towns must name at least one town and none twice, got {list(towns)}")
+    if not pixels_per_meter > 0.0:
+        raise ValueError(f"pixels_per_meter must be positive, got {pixels_per_meter}")
+    paths = [find_town_file(town) for town in towns]
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        cached = list(
+            pool.map(lambda path: _cached_bank(path, pixels_per_meter, time_limit_s), paths)
+        )
+    return join_banks([load_bank(path, name) for path, name in zip(cached, names, strict=True)])
+
+
+def _cached_bank(path: Path, pixels_per_meter: float, time_limit_s: float) -> Path:
+    """File of the town's bank, built now if it is not in the cache yet."""
+    document = read_town_document(path)
+    recipe = f"format {FORMAT_VERSION}, {pixels_per_meter!r} px/m"
+    digest = hashlib.sha256(recipe.encode() + b"\0" + document).hexdigest()[:20]
+    folder = cache_root() / "maps"
+    cached = folder / f"{town_name(path.name)}-{digest}.npz"
+    if not cached.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        # Each process writes a file of its own and renames it: readers never see half a file
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
+            built = Path(scratch) / "bank.npz"
+            _build_in_child(path, document, built, pixels_per_meter, time_limit_s)
+            built.replace(cached)
+    return cached
+
+
+def _build_in_child(
+    path: Path, document: bytes, output: Path, pixels_per_meter: float, time_limit_s: float
+) -> None:
+    """Run the worker on `document`, or say why the file cannot be used."""
+    search_path = os.pathsep.join(
+        filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
+    )
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", _WORKER, str(output), repr(float(pixels_per_meter))],
+            input=document,
+            capture_output=True,
+            timeout=time_limit_s,
+            env={**os.environ, "PYTHONPATH": search_path},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        reason = f"CARLA's parser did not finish within {time_limit_s:g} s"
+        raise ValueError(_unusable(path, reason)) from None
+    if child.returncode == 0:
+        return
+    messages = child.stderr.decode(errors="replace").strip()
+    if child.returncode == _UNUSABLE_STATUS:
+        raise ValueError(_unusable(path, messages.splitlines()[-1] if messages else "no reason"))
+    if child.returncode < 0:
+        name = signal.Signals(-child.returncode).name
+        raise ValueError(_unusable(path, f"CARLA's parser was ended by {name}"))
+    raise RuntimeError(f"building the map of {path} failed:\n{messages}")
+
+
+def _unusable(path: Path, reason: str) -> str:
+    return (
+        f"{path} is no OpenDRIVE map that can be used: {reason}. Check that the file is complete "
+        f"and opens in CARLA, or name another file in `towns`"
+    )

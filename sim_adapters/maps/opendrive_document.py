@@ -1,0 +1,191 @@
+"""The parts of an OpenDRIVE file that `carla.Map` does not expose, read from its XML.
+
+Lane geometry comes from `carla.Map` (see `lane_samples`); here are lane sections, signals with
+their lanes, controllers and objects. OpenDRIVE's frame is right-handed already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+LIGHT_TYPES = frozenset({"1000001", "1000002"})
+STOP_TYPE = "206"
+YIELD_TYPE = "205"
+LIMIT_TYPE = "274"
+
+
+@dataclass(frozen=True)
+class LaneSection:
+    """One lane section of a road."""
+
+    start_m: float  # road coordinate s
+    end_m: float
+    lane_types: dict[int, str]  # lane id -> OpenDRIVE type, lower case; without the centre lane
+
+
+@dataclass(frozen=True)
+class SignalReference:
+    """A signal's hold on lanes of one road: the signal itself or a `signalReference` to it."""
+
+    signal_id: str
+    road_id: int
+    s_m: float
+    orientation: str  # "+", "-" or "none"
+    validity: tuple[tuple[int, int], ...]  # lane id ranges; empty: by orientation
+
+    def applies_to(self, lane_id: int) -> bool:
+        """Whether the reference holds for a lane of its road (lane 0 never)."""
+        if lane_id == 0:
+            return False
+        if self.validity:
+            return any(first <= lane_id <= last for first, last in self.validity)
+        # CARLA: "+" is for lanes 1..max, "-" for min..-1, anything else for both
+        return self.orientation not in "+-" or (lane_id > 0) == (self.orientation == "+")
+
+
+@dataclass(frozen=True)
+class RoadObject:
+    """An `object` of a road (crosswalks, painted or posted speed limits, parking places)."""
+
+    road_id: int
+    name: str
+    object_type: str
+    s_m: float
+    t_m: float
+    z_offset_m: float
+    heading_rad: float
+    orientation: str
+    outline: tuple[tuple[float, float, float], ...]  # cornerLocal u, v, z
+
+
+@dataclass(frozen=True)
+class Road:
+    """One road; `sections` in order of s."""
+
+    road_id: int
+    junction_id: int  # -1 outside
+    length_m: float
+    sections: tuple[LaneSection, ...]
+
+
+@dataclass(frozen=True)
+class OpenDriveDocument:
+    """What we keep of the file."""
+
+    roads: tuple[Road, ...]
+    signal_types: dict[str, str]  # signal id -> OpenDRIVE type
+    signal_values: dict[str, float]  # signal id -> value (km/h of a speed-limit sign)
+    references: tuple[SignalReference, ...]
+    objects: tuple[RoadObject, ...]
+    junction_controllers: dict[int, tuple[str, ...]]  # junction id -> controller ids in order
+    controller_signals: dict[str, tuple[str, ...]]  # controller id -> signal ids
+
+
+def parse_document(text: bytes) -> OpenDriveDocument:
+    """Read the XML.
+
+    Raises:
+        ValueError: not OpenDRIVE, or a document type declaration (which no map needs and
+            which could expand without bound).
+    """
+    if b"<!DOCTYPE" in text[:4096] or b"<!ENTITY" in text:
+        raise ValueError("the file declares XML entities, which an OpenDRIVE map never needs")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"the file is not well-formed XML ({error})") from error
+    if root.tag != "OpenDRIVE" or root.find("road") is None:
+        raise ValueError("the file is not an OpenDRIVE map: it has no <road> below <OpenDRIVE>")
+    roads = root.findall("road")
+    signals = [signal for road in roads for signal in road.iterfind("signals/signal")]
+    return OpenDriveDocument(
+        roads=tuple(_road(road) for road in roads),
+        signal_types={_text(signal, "id"): _text(signal, "type") for signal in signals},
+        signal_values={_text(signal, "id"): _number(signal, "value") for signal in signals},
+        references=tuple(
+            _reference(road, element)
+            for road in roads
+            for path in ("signals/signal", "signals/signalReference")
+            for element in road.iterfind(path)
+        ),
+        objects=tuple(
+            _road_object(road, element)
+            for road in roads
+            for element in road.iterfind("objects/object")
+        ),
+        junction_controllers={
+            int(_text(junction, "id")): tuple(
+                _text(controller, "id") for controller in junction.iterfind("controller")
+            )
+            for junction in root.iterfind("junction")
+        },
+        controller_signals={
+            _text(controller, "id"): tuple(
+                dict.fromkeys(_text(control, "signalId") for control in controller)
+            )
+            for controller in root.iterfind("controller")
+        },
+    )
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return element.get(name, "")
+
+
+def _number(element: ElementTree.Element, name: str) -> float:
+    return float(element.get(name) or 0.0)
+
+
+def _road(road: ElementTree.Element) -> Road:
+    length_m = _number(road, "length")
+    sections = road.findall("lanes/laneSection")
+    starts = [_number(section, "s") for section in sections]
+    return Road(
+        road_id=int(_text(road, "id")),
+        junction_id=int(_text(road, "junction") or -1),
+        length_m=length_m,
+        sections=tuple(
+            LaneSection(
+                start_m=start,
+                end_m=end,
+                lane_types={
+                    int(_text(lane, "id")): _text(lane, "type").lower()
+                    for side in ("left", "right")
+                    for lane in section.iterfind(f"{side}/lane")
+                },
+            )
+            for section, start, end in zip(sections, starts, [*starts[1:], length_m], strict=True)
+        ),
+    )
+
+
+def _reference(road: ElementTree.Element, element: ElementTree.Element) -> SignalReference:
+    ranges = [
+        (int(_text(validity, "fromLane")), int(_text(validity, "toLane")))
+        for validity in element.iterfind("validity")
+    ]
+    return SignalReference(
+        signal_id=_text(element, "id"),
+        road_id=int(_text(road, "id")),
+        s_m=_number(element, "s"),
+        orientation=_text(element, "orientation") or "none",
+        validity=tuple((min(ends), max(ends)) for ends in ranges),
+    )
+
+
+def _road_object(road: ElementTree.Element, element: ElementTree.Element) -> RoadObject:
+    return RoadObject(
+        road_id=int(_text(road, "id")),
+        name=_text(element, "name"),
+        object_type=_text(element, "type").lower(),
+        s_m=_number(element, "s"),
+        t_m=_number(element, "t"),
+        z_offset_m=_number(element, "zOffset"),
+        heading_rad=_number(element, "hdg"),
+        orientation=_text(element, "orientation") or "none",
+        outline=tuple(
+            (_number(corner, "u"), _number(corner, "v"), _number(corner, "z"))
+            for corner in element.iterfind("outline/cornerLocal")
+        ),
+    )

@@ -1,0 +1,140 @@
+"""Child process that turns one OpenDRIVE document into a one-town MapBank file.
+
+`python -m sim_adapters.maps.opendrive_worker OUTPUT PIXELS_PER_METER < document` is started by
+`opendrive.load_map_bank`; a document that crashes or hangs CARLA's parser takes only this process
+with it. Exit status 3 and one line on standard error: the document cannot be used.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import carla
+import numpy as np
+
+from sim_adapters.maps.bank_file import save_bank
+from sim_adapters.maps.crosswalks import read_crosswalks
+from sim_adapters.maps.junctions import entry_lanes, find_conflicts, priorities, turns
+from sim_adapters.maps.lane_graph import (
+    build_lanes,
+    build_points,
+    link_successors,
+    reverse_links,
+    to_csr,
+)
+from sim_adapters.maps.lane_grid import build_lane_grid
+from sim_adapters.maps.lane_places import TownGraph
+from sim_adapters.maps.lane_samples import SampledLane, sample_lanes
+from sim_adapters.maps.layers import bake_layers
+from sim_adapters.maps.opendrive_document import OpenDriveDocument, parse_document
+from sim_adapters.maps.speed_limits import speed_limit_of_points
+from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
+from sim_adapters.maps.traffic_signs import TrafficSigns, build_traffic_signs
+from sim_adapters.scene.map_bank import (
+    EntryRule,
+    LaneKind,
+    LaneLinks,
+    LaneRules,
+    MapBank,
+    MapRanges,
+    SignKind,
+)
+
+UNUSABLE_STATUS = 3
+
+
+def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
+    """Parse one town; its name is left empty."""
+    document = parse_document(document_text)
+    carla_map = carla.Map("town", document_text.decode("utf-8"))
+    samples = sample_lanes(carla_map, document)
+    if not any(lane.kind == LaneKind.DRIVING for lane in samples):
+        raise ValueError("the map has no driving lane")
+    graph, junction_ids = _build_graph(samples, document)
+    lights = build_traffic_lights(graph, document)
+    signs = build_traffic_signs(graph, document)
+    graph.points.speed_limit_mps[:] = speed_limit_of_points(graph, signs.limits)
+    crosswalks = read_crosswalks(carla_map)
+    counts = {
+        "lane": len(graph.samples),
+        "point": len(graph.points.x),
+        "signal": len(lights.signals.x),
+        "group": len(lights.groups.num_phases),
+        "sign": len(signs.signs.kind),
+        "crosswalk": len(crosswalks.first_corner) - 1,
+        "junction": len(junction_ids),
+    }
+    return MapBank(
+        towns=("",),
+        ranges=MapRanges(**{name: np.array([0, n], np.int32) for name, n in counts.items()}),
+        points=graph.points,
+        lanes=graph.lanes,
+        links=_links(graph),
+        rules=_rules(graph, lights, signs),
+        grid=build_lane_grid(graph.points, graph.lanes),
+        signals=lights.signals,
+        stop_lines=lights.stop_lines,
+        groups=lights.groups,
+        signs=signs.signs,
+        crosswalks=crosswalks,
+        layers=bake_layers(carla_map, samples, crosswalks, pixels_per_meter),
+    )
+
+
+def _build_graph(
+    samples: list[SampledLane], document: OpenDriveDocument
+) -> tuple[TownGraph, list[int]]:
+    """The lane graph and the OpenDRIVE ids of its junctions."""
+    junction_ids = sorted({lane.junction_id for lane in samples} - {-1})
+    points = build_points(samples)
+    lanes = build_lanes(samples, points, junction_ids)
+    successors = link_successors(samples, points, lanes)
+    graph = TownGraph(samples, points, lanes, successors, reverse_links(successors))
+    return graph, junction_ids
+
+
+def _links(graph: TownGraph) -> LaneLinks:
+    entries = entry_lanes(graph.lanes, graph.predecessors)
+    conflicts = find_conflicts(graph.points, graph.lanes, entries)
+    others: list[list[int]] = [[] for _ in graph.samples]
+    for conflict in conflicts:
+        others[conflict.lane].append(conflict.other)
+    return LaneLinks(
+        *to_csr(graph.successors),
+        *to_csr(graph.predecessors),
+        *to_csr(others),
+        conflict_start_m=np.array([conflict.start_m for conflict in conflicts], np.float64),
+        conflict_end_m=np.array([conflict.end_m for conflict in conflicts], np.float64),
+    )
+
+
+def _rules(graph: TownGraph, lights: TrafficLights, signs: TrafficSigns) -> LaneRules:
+    """Rules of each lane; a lane heeds a light before any sign."""
+    count = len(graph.samples)
+    entry = np.full(count, EntryRule.FREE, np.uint8)
+    signal, sign = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
+    for (_, first), row in signs.sign_of_entry.items():
+        is_stop = signs.signs.kind[row] == SignKind.STOP
+        entry[first] = EntryRule.STOP if is_stop else EntryRule.YIELD
+        sign[first] = row
+    for (_, first), row in lights.signal_of_entry.items():
+        entry[first] = EntryRule.LIGHT
+        signal[first] = row
+    turn = turns(graph.points, graph.lanes, graph.successors, graph.predecessors)
+    return LaneRules(entry, signal, sign, priorities(graph.lanes, entry, turn), turn)
+
+
+def main() -> None:
+    """Read the document from standard input and write the bank."""
+    output, pixels_per_meter = Path(sys.argv[1]), float(sys.argv[2])
+    try:
+        bank = build_town_bank(sys.stdin.buffer.read(), pixels_per_meter)
+    except (ValueError, RuntimeError) as error:  # RuntimeError: carla.Map's refusal
+        sys.stderr.write(f"{error}\n")
+        sys.exit(UNUSABLE_STATUS)
+    save_bank(bank, output)
+
+
+if __name__ == "__main__":
+    main()

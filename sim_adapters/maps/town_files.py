@@ -1,0 +1,102 @@
+"""Finds the OpenDRIVE file of a town: a path, a CARLA installation or the py123d wheel."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import os
+import zlib
+from pathlib import Path
+
+CARLA_ROOT_VARIABLE = "CARLA_ROOT"
+_WHEEL_FOLDER = Path("parser") / "opendrive" / "carla_maps"
+_SUFFIXES = (".xodr", ".xodr.gz")
+_LARGE_TOWNS = frozenset({"Town11", "Town12", "Town13"})
+_MAX_DOCUMENT_BYTES = 64 * 2**20  # Town05, the largest of those supported, has 7 MB
+
+
+def town_name(town: str) -> str:
+    """Name by which a MapBank knows a town given by short name or path (`a/Town01.xodr.gz`)."""
+    name = Path(town).name
+    for suffix in (".gz", ".xodr"):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def find_town_file(town: str) -> Path:
+    """OpenDRIVE file of `town`.
+
+    Args:
+        town: A path to a .xodr or .xodr.gz file, or a CARLA town's short name ("Town10HD").
+            A name is looked up below `$CARLA_ROOT` first, then in the installed py123d wheel.
+
+    Raises:
+        FileNotFoundError: with every place that was looked at.
+        ValueError: the town is one of the large maps, which this project does not load yet.
+    """
+    if town.endswith(_SUFFIXES):
+        if Path(town).is_file():
+            return Path(town)
+        raise FileNotFoundError(f"OpenDRIVE file {town} does not exist: check the path in `towns`")
+    if town in _LARGE_TOWNS:
+        raise ValueError(
+            f"{town} is a large map (about 700 lane-km or more), which is not supported yet: "
+            f"use Town01 to Town07, Town10HD or Town15, or give the path of a smaller .xodr"
+        )
+    looked: list[str] = []
+    for folder in _town_folders(looked):
+        # CARLA nests some towns (Content/Carla/Maps/Town15/OpenDrive); the shortest path wins
+        found = sorted(
+            (path for suffix in _SUFFIXES for path in folder.rglob(town + suffix)),
+            key=lambda path: (len(path.parts), str(path)),
+        )
+        if found:
+            return found[0]
+    raise FileNotFoundError(
+        f"no OpenDRIVE file of {town!r}; looked in {'; '.join(looked)}. "
+        f"Run `pip install --no-deps py123d==0.7.0`, set {CARLA_ROOT_VARIABLE} to a CARLA "
+        f"installation, or give the path of a .xodr or .xodr.gz file"
+    )
+
+
+def _town_folders(looked: list[str]) -> list[Path]:
+    """Folders that hold town files; `looked` collects what was tried, in words."""
+    folders: list[Path] = []
+    carla_root = os.environ.get(CARLA_ROOT_VARIABLE)
+    if not carla_root:
+        looked.append(f"${CARLA_ROOT_VARIABLE} (not set)")
+    elif not Path(carla_root).is_dir():
+        looked.append(f"${CARLA_ROOT_VARIABLE} ({carla_root}, no such folder)")
+    else:
+        looked.append(f"${CARLA_ROOT_VARIABLE} ({carla_root})")
+        maps = Path(carla_root) / "CarlaUE4" / "Content" / "Carla" / "Maps"
+        folders.append(maps if maps.is_dir() else Path(carla_root))
+    # find_spec does not import py123d, whose dependencies are not installed
+    wheel = importlib.util.find_spec("py123d")
+    if wheel is None or wheel.origin is None:
+        looked.append("the py123d wheel (not installed)")
+    else:
+        folders.append(Path(wheel.origin).parent / _WHEEL_FOLDER)
+        looked.append(f"the py123d wheel ({folders[-1]})")
+    return folders
+
+
+def read_town_document(path: Path) -> bytes:
+    """OpenDRIVE text of a plain or gzipped file, decompressed.
+
+    Raises:
+        ValueError: unreadable, or larger than any map this project can use.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            document = file.read(_MAX_DOCUMENT_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"cannot read {path} ({error}): the file is damaged, fetch it again"
+        ) from error
+    if len(document) > _MAX_DOCUMENT_BYTES:
+        raise ValueError(
+            f"{path} holds more than {_MAX_DOCUMENT_BYTES // 2**20} MB of OpenDRIVE text: "
+            f"such large maps are not supported"
+        )
+    return document

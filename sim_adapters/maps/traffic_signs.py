@@ -1,0 +1,139 @@
+"""Stop, yield and speed-limit signs of one town, one row a lane they act on."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from sim_adapters.maps.lane_graph import pose_on_lane
+from sim_adapters.maps.lane_places import (
+    JunctionEntry,
+    LanePlace,
+    TownGraph,
+    junction_entries,
+    places_of_reference,
+)
+from sim_adapters.maps.opendrive_document import (
+    LIMIT_TYPE,
+    STOP_TYPE,
+    YIELD_TYPE,
+    OpenDriveDocument,
+    SignalReference,
+)
+from sim_adapters.maps.traffic_lights import (
+    TRIGGER_CENTER_M,
+    TRIGGER_HALF_LENGTH_M,
+    TRIGGER_HALF_WIDTH_SHARE,
+)
+from sim_adapters.scene.map_bank import SignKind, Signs
+
+# The names by which CARLA's parser knows a painted or posted limit. The number is km/h
+# whatever unit the file states, because CARLA never converts it.
+_LIMIT_OBJECT = re.compile(r"[Ss]peed_(?:STATIC_)?(\d+)")
+_LIMIT_HALF_SIDE_SHARE = 0.35  # of the lane width: CARLA's limit boxes are cubes
+_KINDS = {STOP_TYPE: SignKind.STOP, YIELD_TYPE: SignKind.YIELD}
+
+
+class SpeedLimit(NamedTuple):
+    """A limit that begins at a place."""
+
+    place: LanePlace
+    limit_mps: float
+
+
+class TrafficSigns(NamedTuple):
+    """The sign table of one town and what it means for the lane graph."""
+
+    signs: Signs
+    sign_of_entry: dict[JunctionEntry, int]  # stop before yield where both stand
+    limits: list[SpeedLimit]
+
+
+class _SignRow(NamedTuple):
+    kind: SignKind
+    x: float
+    y: float
+    z: float
+    yaw_rad: float
+    half_length_m: float
+    half_width_m: float
+    value: float
+    lane: int
+
+
+def build_traffic_signs(graph: TownGraph, document: OpenDriveDocument) -> TrafficSigns:
+    """All stop and yield signs (by approach lane), then all speed limits (by lane)."""
+    rows: list[_SignRow] = []
+    sign_of_entry: dict[JunctionEntry, int] = {}
+    for kind in (SignKind.STOP, SignKind.YIELD):
+        for entry in _signed_entries(graph, document, kind):
+            row = _priority_sign(graph, kind, entry.approach)
+            if row not in rows:
+                rows.append(row)
+            sign_of_entry.setdefault(entry, rows.index(row))
+    limits = _speed_limits(graph, document)
+    rows += [_limit_sign(graph, limit) for limit in limits]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(_SignRow._fields)
+    kind, *floats, lane = columns
+    signs = Signs(
+        np.array(kind, np.uint8),
+        *(np.array(column, np.float64) for column in floats),
+        lane=np.array(lane, np.int32),
+    )
+    return TrafficSigns(signs, sign_of_entry, limits)
+
+
+def _signed_entries(
+    graph: TownGraph, document: OpenDriveDocument, kind: SignKind
+) -> list[JunctionEntry]:
+    entries = {
+        entry
+        for reference in document.references
+        if _KINDS.get(document.signal_types.get(reference.signal_id, "")) == kind
+        for place in places_of_reference(graph, reference)
+        for entry in junction_entries(graph, place)
+    }
+    return sorted(entries)
+
+
+def _priority_sign(graph: TownGraph, kind: SignKind, approach: int) -> _SignRow:
+    """CARLA's effect box: as for lights, 1.5 to 4.5 m before the junction."""
+    end_m = float(graph.lanes.length_m[approach])
+    pose = pose_on_lane(graph.points, graph.lanes, approach, end_m - TRIGGER_CENTER_M)
+    half_width_m = TRIGGER_HALF_WIDTH_SHARE * pose.width_m
+    return _SignRow(kind, *pose[:4], TRIGGER_HALF_LENGTH_M, half_width_m, 0.0, approach)
+
+
+def _limit_sign(graph: TownGraph, limit: SpeedLimit) -> _SignRow:
+    """CARLA's limit box: a cube that ends where the sign stands."""
+    lane, s_m = limit.place
+    half_side_m = (
+        _LIMIT_HALF_SIDE_SHARE * pose_on_lane(graph.points, graph.lanes, lane, s_m).width_m
+    )
+    pose = pose_on_lane(graph.points, graph.lanes, lane, s_m - half_side_m)
+    return _SignRow(
+        SignKind.SPEED_LIMIT, *pose[:4], half_side_m, half_side_m, limit.limit_mps, lane
+    )
+
+
+def _speed_limits(graph: TownGraph, document: OpenDriveDocument) -> list[SpeedLimit]:
+    """Limits of signals of type 274 and of objects named Speed_NN, in the order of lanes."""
+    posted: list[tuple[SignalReference, float]] = [
+        (reference, document.signal_values[reference.signal_id])
+        for reference in document.references
+        if document.signal_types.get(reference.signal_id) == LIMIT_TYPE
+    ]
+    for item in document.objects:
+        match = _LIMIT_OBJECT.match(item.name)
+        if match:
+            reference = SignalReference(item.name, item.road_id, item.s_m, item.orientation, ())
+            posted.append((reference, float(match.group(1))))
+    limits = {
+        SpeedLimit(place, limit_kmh / 3.6)
+        for reference, limit_kmh in posted
+        for place in places_of_reference(graph, reference)
+        if limit_kmh > 0.0
+    }
+    return sorted(limits)
