@@ -1,0 +1,95 @@
+"""The stretch of route around a driver in its ego frame, and places measured along it.
+
+A window row holds (x, y, s, yaw): position and tangent relative to the ego, and arc length from
+the window's first point. It starts a few points behind the last one passed.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+from numpy.typing import NDArray
+
+from sim_adapters.scene.state import ActorMotion, EgoState, Routes
+
+WINDOW_POINTS = 112
+_POINTS_BEHIND = 6
+_COARSE = 4  # every fourth point is tried first; routes have about one point a metre
+
+
+@njit(cache=True)
+def fill_route_window(
+    driver: int,
+    passed_index: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    routes: Routes,
+    window: NDArray,
+) -> int:
+    """Write the route around `passed_index` into `window` (WINDOW_POINTS, 4); number of rows."""
+    world, slot = int(ego.world[driver]), int(ego.slot[driver])
+    ego_x, ego_y = motion.x[world, slot], motion.y[world, slot]
+    ego_yaw = motion.yaw_rad[world, slot]
+    cos, sin = math.cos(ego_yaw), math.sin(ego_yaw)
+    first = max(0, passed_index - _POINTS_BEHIND)
+    count = min(WINDOW_POINTS, routes.num_points[driver] - first)
+    s = 0.0
+    for row in range(count):
+        point = first + row
+        dx, dy = routes.x[driver, point] - ego_x, routes.y[driver, point] - ego_y
+        x, y = cos * dx + sin * dy, cos * dy - sin * dx
+        if row > 0:
+            s += math.hypot(x - window[row - 1, 0], y - window[row - 1, 1])
+        window[row, 0], window[row, 1], window[row, 2] = x, y, s
+        window[row, 3] = routes.yaw_rad[driver, point] - ego_yaw
+    return count
+
+
+@njit(cache=True)
+def nearest_window_row(window: NDArray, count: int, x: float, y: float) -> int:
+    """Row nearest to an ego-frame point: every fourth row, then the neighbours of the best."""
+    best, best_squared = 0, math.inf
+    for row in range(0, count, _COARSE):
+        dx, dy = window[row, 0] - x, window[row, 1] - y
+        squared = dx * dx + dy * dy
+        if squared < best_squared:
+            best, best_squared = row, squared
+    centre = best
+    for row in range(max(0, centre - _COARSE + 1), min(count, centre + _COARSE)):
+        dx, dy = window[row, 0] - x, window[row, 1] - y
+        squared = dx * dx + dy * dy
+        if squared < best_squared:
+            best, best_squared = row, squared
+    return best
+
+
+@njit(cache=True)
+def project_on_window(window: NDArray, count: int, x: float, y: float) -> tuple[float, float, int]:
+    """Arc length, offset (left positive) and nearest row of an ego-frame point; count > 0.
+
+    Points before the first or beyond the last row continue along the tangent there.
+    """
+    row = nearest_window_row(window, count, x, y)
+    cos, sin = math.cos(window[row, 3]), math.sin(window[row, 3])
+    dx, dy = x - window[row, 0], y - window[row, 1]
+    return window[row, 2] + cos * dx + sin * dy, cos * dy - sin * dx, row
+
+
+@njit(cache=True)
+def window_point_at(
+    window: NDArray, count: int, s: float, first_row: int
+) -> tuple[float, float, float, int]:
+    """Ego-frame (x, y, yaw) at arc length `s`, and its row; the route's end holds its last point.
+
+    `first_row` is where the search starts: pass the row of the last, shorter `s`.
+    """
+    row = first_row
+    while row < count - 1 and window[row + 1, 2] <= s:
+        row += 1
+    if row >= count - 1 or s <= window[row, 2]:
+        return window[row, 0], window[row, 1], window[row, 3], row
+    part = (s - window[row, 2]) / (window[row + 1, 2] - window[row, 2])
+    x = window[row, 0] + part * (window[row + 1, 0] - window[row, 0])
+    y = window[row, 1] + part * (window[row + 1, 1] - window[row, 1])
+    return x, y, window[row, 3], row

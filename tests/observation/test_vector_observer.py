@@ -1,0 +1,188 @@
+"""The vector observation, feature by feature, on a road made by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from sim_adapters.observation import vector as vector_module
+from sim_adapters.observation.vector import VectorObserver
+from sim_adapters.scene.state import ActorKind, LightState, SceneBatch
+from tests.observation.observation_scenes import (
+    LANE_Y,
+    set_actor,
+    straight_road_bank,
+    straight_scene,
+)
+
+BANK = straight_road_bank()
+
+
+def make_observer() -> VectorObserver:
+    return VectorObserver(num_actors=4, route_distances_m=[2, 10, 40], edge_distances_m=[0.0, 20.0])
+
+
+def arrays_of(observer: VectorObserver, num_rows: int) -> dict[str, np.ndarray]:
+    boxes = observer.space.spaces.items()
+    return {
+        name: np.full((num_rows, *(box.shape or ())), np.nan, np.float32) for name, box in boxes
+    }
+
+
+def observe(scene: SceneBatch, memory) -> dict[str, float]:
+    observer = make_observer()
+    out = arrays_of(observer, scene.num_agents)
+    observer.observe(scene, memory, BANK, out)
+    assert np.isfinite(out["vector"]).all()
+    return dict(zip(observer.feature_names, out["vector"][0].tolist(), strict=True))
+
+
+def test_names_match_the_space_and_the_yaml_builds_it():
+    path = "configs/observation/vector.yaml"
+    observer = instantiate(OmegaConf.load(path))
+    assert observer.space["vector"].shape == (len(observer.feature_names),)
+    assert len(set(observer.feature_names)) == len(observer.feature_names)
+
+
+def test_straight_ahead_reads_as_unit_forward_and_no_curvature():
+    scene, memory = straight_scene()
+    found = observe(scene, memory)
+    for distance in (2, 10, 40):
+        assert found[f"route_{distance}m_forward"] == pytest.approx(1.0)
+        assert found[f"route_{distance}m_left"] == pytest.approx(0.0)
+        assert found[f"route_{distance}m_curvature"] == pytest.approx(0.0)
+    assert found["speed"] == pytest.approx(5.0 / 15.0)
+    assert found["overspeed"] == pytest.approx(-1.0)
+    assert found["lane_offset"] == pytest.approx(0.0)
+
+
+def test_a_quarter_circle_has_the_curvature_of_its_radius():
+    scene, memory = straight_scene()
+    radius = 20.0
+    angle = np.arange(250) / radius
+    scene.routes.x[0] = radius * np.sin(angle)
+    scene.routes.y[0] = -LANE_Y + radius * (1.0 - np.cos(angle))
+    scene.routes.yaw_rad[0] = angle
+    memory.route.index[:] = 0
+    found = observe(scene, memory)
+    # Curvature 1/20 per metre on a scale of 0.1 per metre; whole points give 8 m of turn as exact.
+    assert found["route_10m_curvature"] == pytest.approx(0.5, abs=0.07)
+    assert found["route_10m_left"] == pytest.approx(radius * (1 - math.cos(0.5)) / 10.0, abs=0.01)
+
+
+def test_an_ego_left_of_its_route_finds_positive_offset_and_points_to_the_right():
+    scene, memory = straight_scene()
+    scene.motion.y[0, 0] += 1.5
+    found = observe(scene, memory)
+    assert found["route_offset"] == pytest.approx(0.5)
+    assert found["route_10m_left"] == pytest.approx(-0.15)
+    assert found["lane_offset"] == pytest.approx(1.5 / 1.75)
+
+
+def test_edges_measure_to_both_sides_of_the_road():
+    scene, memory = straight_scene()
+    found = observe(scene, memory)
+    # From y = -1.75 the road reaches to 3.5 on the left and -3.5 on the right, in half metres.
+    for distance in (0, 20):
+        assert found[f"edge_{distance}m_left"] == pytest.approx(0.525, abs=0.051)
+        assert found[f"edge_{distance}m_right"] == pytest.approx(0.175, abs=0.051)
+
+
+def test_lead_gap_is_bumper_to_bumper_and_ignores_the_other_lane():
+    scene, memory = straight_scene()
+    set_actor(scene, 0, 1, ActorKind.CAR, 20.0, LANE_Y, math.pi, 8.0)
+    found = observe(scene, memory)
+    assert found["lead_found"] == 0.0
+    set_actor(scene, 0, 2, ActorKind.CAR, 30.0, -LANE_Y, 0.0, 3.0)
+    found = observe(scene, memory)
+    assert found["lead_found"] == 1.0
+    assert found["lead_gap"] == pytest.approx((30.0 - 2.446 - 2.4) / 50.0, abs=1e-5)
+    assert found["lead_speed"] == pytest.approx(3.0 / 15.0)
+    assert found["lead_closing"] == pytest.approx(2.0 / 15.0)
+
+
+def test_nearest_actor_comes_first_and_one_behind_counts_as_further():
+    scene, memory = straight_scene()
+    set_actor(scene, 0, 1, ActorKind.CAR, -12.0, -LANE_Y)
+    set_actor(scene, 0, 3, ActorKind.PEDESTRIAN, 20.0, -LANE_Y + 2.0, math.pi / 2, 1.5)
+    found = observe(scene, memory)
+    assert found["actor_0_is_pedestrian"] == 1.0
+    assert found["actor_0_forward"] == pytest.approx(20.0 / 50.0)
+    assert found["actor_0_left"] == pytest.approx(2.0 / 20.0)
+    assert found["actor_0_path_offset"] == pytest.approx(2.0 / 5.0)
+    assert found["actor_0_path_cross_speed"] == pytest.approx(1.5 / 15.0)
+    assert found["actor_0_left_speed"] == pytest.approx(1.5 / 15.0)
+    assert found["actor_0_forward_speed"] == pytest.approx(-5.0 / 15.0)
+    assert found["actor_1_forward"] == pytest.approx(-12.0 / 50.0)
+    assert found["actor_2_present"] == 0.0
+
+
+def test_light_on_the_route_shows_distance_and_state_until_the_rear_has_passed():
+    scene, memory = straight_scene()
+    scene.motion.x[0, 0] = 68.0
+    memory.route.index[:] = 88
+    scene.lights.state[0, 0], scene.lights.remaining_s[0, 0] = LightState.YELLOW, 1.5
+    found = observe(scene, memory)
+    assert found["light_found"] == 1.0
+    assert found["light_distance"] == pytest.approx(30.0 / 50.0)
+    assert (found["light_red"], found["light_yellow"], found["light_green"]) == (0.0, 1.0, 0.0)
+    assert found["light_remaining"] == pytest.approx(0.5)
+    scene.motion.x[0, 0], memory.route.index[:] = 101.0, 121
+    assert observe(scene, memory)["light_found"] == 1.0
+    scene.motion.x[0, 0], memory.route.index[:] = 102.5, 122
+    assert observe(scene, memory)["light_found"] == 0.0
+
+
+def test_light_of_the_other_direction_is_not_shown():
+    scene, memory = straight_scene()
+    scene.motion.x[0, 0], scene.motion.yaw_rad[0, 0] = 110.0, math.pi
+    scene.routes.x[0] = 130.0 - np.arange(250)
+    scene.routes.yaw_rad[0] = math.pi
+    assert observe(scene, memory)["light_found"] == 0.0
+
+
+def test_stop_sign_shows_while_it_is_tracked():
+    scene, memory = straight_scene()
+    assert observe(scene, memory)["stop_found"] == 0.0
+    memory.signs.shown_stop[0] = 0
+    found = observe(scene, memory)
+    assert found["stop_found"] == 1.0
+    assert found["stop_distance"] == pytest.approx(40.0 / 50.0)
+
+
+def test_stored_rows_paint_the_same_observation():
+    scene, memory = straight_scene(num_worlds=3)
+    observer = make_observer()
+    stored, painted, seen = (arrays_of(observer, 3) for _ in range(3))
+    observer.gather(scene, memory, BANK, stored)
+    observer.paint(stored, BANK, painted)
+    observer.observe(scene, memory, BANK, seen)
+    for name in seen:
+        np.testing.assert_array_equal(painted[name], seen[name])
+
+
+def test_wrong_settings_say_what_was_expected():
+    with pytest.raises(ValueError, match="ascending"):
+        VectorObserver(num_actors=4, route_distances_m=[4, 2], edge_distances_m=[0])
+    with pytest.raises(ValueError, match="num_actors is 99"):
+        VectorObserver(num_actors=99, route_distances_m=[4], edge_distances_m=[0])
+
+
+@pytest.mark.kernel
+def test_jitted_features_equal_their_plain_python_selves(monkeypatch):
+    scene, memory = straight_scene(num_worlds=2)
+    set_actor(scene, 0, 1, ActorKind.CAR, 30.0, -LANE_Y + 0.3, 0.2, 3.0)
+    set_actor(scene, 1, 2, ActorKind.PEDESTRIAN, 9.0, 2.0, 1.2, 1.0)
+    observer = make_observer()
+    jitted, plain = arrays_of(observer, 2), arrays_of(observer, 2)
+    observer.observe(scene, memory, BANK, jitted)
+    monkeypatch.setattr(vector_module, "write_vector", vector_module.write_vector.py_func)
+    monkeypatch.setattr(
+        vector_module, "write_vector_range", vector_module.write_vector_range.py_func
+    )
+    observer.observe(scene, memory, BANK, plain)
+    np.testing.assert_allclose(plain["vector"], jitted["vector"], atol=1e-6)
