@@ -99,14 +99,23 @@ def _change_target(
 def link_successors(
     samples: list[SampledLane], points: LanePoints, lanes: Lanes
 ) -> list[list[int]]:
-    """Driving lanes that follow each driving lane without a gap or a kink, in ascending order."""
+    """Driving lanes that follow each driving lane without a gap or a kink, in ascending order.
+
+    A junction lane that leads nowhere (Town03 has one, whose exit lies a lane's width aside) is
+    not offered as a successor, so that no vehicle gets stuck in a junction.
+    """
     index = {lane.key: row for row, lane in enumerate(samples)}
     rows: list[list[int]] = []
     for lane in samples:
         row = index[lane.key]
         candidates = sorted({index[key] for key in lane.successors if key in index})
         rows.append([to for to in candidates if _continues(points, lanes, row, to)])
-    return rows
+    while True:
+        stuck = {row for row, to in enumerate(rows) if not to and lanes.junction[row] >= 0}
+        offered = [[to for to in following if to not in stuck] for following in rows]
+        if offered == rows:
+            return rows
+        rows = offered
 
 
 def _continues(points: LanePoints, lanes: Lanes, lane: int, successor: int) -> bool:

@@ -132,8 +132,17 @@ def lane_key(waypoint: carla.Waypoint, roads: dict[int, Road]) -> LaneKey:
 
 def _successors(last: carla.Waypoint, roads: dict[int, Road]) -> tuple[LaneKey, ...]:
     """Lanes entered just beyond the last sample, through sections too short to keep."""
-    reached = last.next(_END_GAP_M + 1.2 * MIN_SECTION_M)
-    return tuple(dict.fromkeys(lane_key(waypoint, roads) for waypoint in reached))
+    reached: dict[LaneKey, None] = {}
+    frontier = last.next(2.0 * _END_GAP_M)
+    while frontier:
+        waypoint = frontier.pop()
+        key = lane_key(waypoint, roads)
+        section = roads[key[0]].sections[key[1]]
+        if section.end_m - section.start_m >= MIN_SECTION_M:
+            reached[key] = None
+        else:
+            frontier += waypoint.next(MIN_SECTION_M)
+    return tuple(reached)
 
 
 def _beside(waypoint: carla.Waypoint | None, roads: dict[int, Road]) -> LaneKey | None:

@@ -97,22 +97,34 @@ def _governed_entries(
 
 
 def _plan_groups(document: OpenDriveDocument, governing: set[str]) -> list[_GroupPlan]:
-    """Groups in the order of the file's junctions, then lights without a controller."""
+    """Groups in the order of the file's junctions, then lights without a controller.
+
+    Limit: a light that two controllers switch (Town07 and Town10HD have one each) is green only
+    in the phase that has fewer lights. A second phase column in `Signals` would lift that.
+    """
     plans: list[_GroupPlan] = []
     planned: set[str] = set()
     for controller_ids in document.junction_controllers.values():
-        controllers: list[list[str]] = []
-        for controller_id in controller_ids:
-            lights = [
+        listed = [
+            [
                 signal
                 for signal in document.controller_signals.get(controller_id, ())
-                if document.signal_types.get(signal) in LIGHT_TYPES and signal not in planned
+                if document.signal_types.get(signal) in LIGHT_TYPES
             ]
-            planned.update(lights)
-            if lights:
-                controllers.append(lights)
-        if any(light in governing for lights in controllers for light in lights):
-            plans.append(_GroupPlan(controllers, ALL_RED_S))
+            for controller_id in controller_ids
+        ]
+        controllers = [lights for lights in listed if lights]  # others switch signs only
+        phase_of: dict[str, int] = {}
+        for phase in sorted(range(len(controllers)), key=lambda phase: len(controllers[phase])):
+            for light in controllers[phase]:
+                phase_of.setdefault(light, phase)
+        phases = [
+            [light for light in lights if phase_of[light] == phase and light not in planned]
+            for phase, lights in enumerate(controllers)
+        ]
+        planned.update(phase_of)
+        if not governing.isdisjoint(phase_of):
+            plans.append(_GroupPlan(phases, ALL_RED_S))
     plans += [_GroupPlan([[light]], LONE_RED_S) for light in sorted(governing - planned)]
     return plans
 
