@@ -1,0 +1,162 @@
+"""Gives a chain of lane stretches its dense shape: a Route with one point a metre."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.maps.route_search import Stretch
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Route, RouteCommand
+
+ROUTE_STEP_M = 1.0
+TURN_ANGLE_RAD = np.radians(35.0)  # CaRL: a smaller change of heading in a junction is STRAIGHT
+LANE_CHANGE_LENGTH_M = 20.0
+_MIN_LANE_CHANGE_LENGTH_M = 5.0  # where there is no room; CARLA's planner jumps ahead 5 m
+_CHANGES = (RouteCommand.CHANGE_LEFT, RouteCommand.CHANGE_RIGHT)
+
+FloatArray = NDArray[np.float64]
+
+
+class _Line(NamedTuple):
+    """Centre lines end to end, with a jump to the side at each lane change; (K,) each."""
+
+    position: FloatArray  # (K, 3)
+    yaw_rad: FloatArray
+    lane: NDArray[np.int32]
+    junction: NDArray[np.int32]
+    command: NDArray[np.uint8]
+    jumps: list[int]  # first row of each lane that was entered by a change
+
+
+def shape_route(maps: MapBank, stretches: Sequence[Stretch]) -> Route:
+    """Dense route along `stretches`, uniformly spaced by about 1 m.
+
+    Lane changes are smooth, over `LANE_CHANGE_LENGTH_M` where there is room. Headings are those
+    of the motion. Points in a junction carry the turn that the whole crossing makes.
+    """
+    line = _join(maps, stretches)
+    _name_turns(line)
+    station_m = _stations(line)
+    for row in line.jumps:
+        _smooth_change(line, station_m, row)
+    return _resample(line)
+
+
+def _join(maps: MapBank, stretches: Sequence[Stretch]) -> _Line:
+    """Lane points of all stretches in one array each."""
+    rows: list[FloatArray] = []
+    lanes: list[int] = []
+    counts: list[int] = []
+    jumps: list[int] = []
+    total = 0
+    for stretch in stretches:
+        changed = stretch.entered_by in _CHANGES
+        part = _lane_part(maps, stretch, skip_first=bool(rows), step_ahead=changed)
+        if not len(part):
+            continue
+        if changed and total:
+            jumps.append(total)
+        rows.append(part)
+        lanes.append(stretch.lane)
+        counts.append(len(part))
+        total += len(part)
+    table = np.concatenate(rows)
+    lane = np.repeat(np.array(lanes, np.int32), counts)
+    command = np.full(total, RouteCommand.LANE_FOLLOW, np.uint8)
+    return _Line(table[:, :3], table[:, 3], lane, maps.lanes.junction[lane], command, jumps)
+
+
+def _lane_part(
+    maps: MapBank, stretch: Stretch, *, skip_first: bool, step_ahead: bool
+) -> FloatArray:
+    """Points of one stretch, (K, 4) x, y, z, yaw, with interpolated ends."""
+    rows = slice(maps.lanes.first_point[stretch.lane], maps.lanes.first_point[stretch.lane + 1])
+    s = maps.points.s_m[rows]
+    start = stretch.start_m + (ROUTE_STEP_M if step_ahead else 0.0)
+    inner = s[(s > start + 1e-3) & (s < stretch.end_m - 1e-3)]
+    # The first point of a lane is the last of its predecessor, which is there already
+    begin = [] if skip_first and not step_ahead else [start]
+    at = np.concatenate([begin, inner, [stretch.end_m]]) if stretch.end_m > start else begin
+    yaw = np.unwrap(maps.points.yaw_rad[rows])
+    columns = (maps.points.x[rows], maps.points.y[rows], maps.points.z[rows], yaw)
+    return np.column_stack([np.interp(at, s, column) for column in columns])
+
+
+def _name_turns(line: _Line) -> None:
+    """Set the command of each crossing by its change of heading, in place."""
+    borders = np.flatnonzero(np.diff(line.junction)) + 1
+    for first, last in zip([0, *borders], [*borders, len(line.junction)], strict=True):
+        if line.junction[first] < 0:
+            continue
+        turn = _wrap(line.yaw_rad[last - 1] - line.yaw_rad[first])
+        if abs(turn) < TURN_ANGLE_RAD:
+            line.command[first:last] = RouteCommand.STRAIGHT
+        else:
+            line.command[first:last] = RouteCommand.LEFT if turn > 0.0 else RouteCommand.RIGHT
+
+
+def _stations(line: _Line) -> FloatArray:
+    """Arc length along the lanes; the sideways part of a jump does not count."""
+    steps = np.linalg.norm(np.diff(line.position, axis=0), axis=1)
+    for row in line.jumps:
+        steps[row - 1] = ROUTE_STEP_M
+    return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+def _smooth_change(line: _Line, station_m: FloatArray, jump: int) -> None:
+    """Spread the side step at row `jump` over the way around it, in place."""
+    normal = np.column_stack([-np.sin(line.yaw_rad), np.cos(line.yaw_rad)])
+    offset_m = float((line.position[jump, :2] - line.position[jump - 1, :2]) @ normal[jump])
+    middle = 0.5 * (station_m[jump - 1] + station_m[jump])
+    half = _room_around(line, station_m, jump, middle)
+    share = np.clip((station_m - middle) / (2.0 * half) + 0.5, 0.0, 1.0)
+    ramp = share * share * (3.0 - 2.0 * share)  # from the old lane (0) to the new one (1)
+    on_new_lane = np.arange(len(share)) >= jump
+    line.position[:, :2] += (offset_m * (ramp - on_new_lane))[:, None] * normal
+    window = (share > 0.0) & (share < 1.0)
+    line.command[window] = RouteCommand.CHANGE_LEFT if offset_m > 0 else RouteCommand.CHANGE_RIGHT
+
+
+def _room_around(line: _Line, station_m: FloatArray, jump: int, middle: float) -> float:
+    """Half the length of a lane change: clear of junctions, other changes and the ends."""
+    obstacles = [station_m[0], station_m[-1]]
+    obstacles += [0.5 * (middle + station_m[other]) for other in line.jumps if other != jump]
+    before = np.flatnonzero(line.junction[:jump] >= 0)
+    after = np.flatnonzero(line.junction[jump:] >= 0)
+    obstacles += [station_m[before[-1]]] if len(before) else []
+    obstacles += [station_m[jump + after[0]]] if len(after) else []
+    room = min(abs(obstacle - middle) for obstacle in obstacles)
+    return float(np.clip(room, 0.5 * _MIN_LANE_CHANGE_LENGTH_M, 0.5 * LANE_CHANGE_LENGTH_M))
+
+
+def _resample(line: _Line) -> Route:
+    """Uniform spacing; a step of the route's index is then always the same distance."""
+    steps = np.linalg.norm(np.diff(line.position, axis=0), axis=1)
+    arc_m = np.concatenate([[0.0], np.cumsum(steps)])
+    count = max(2, 1 + round(arc_m[-1] / ROUTE_STEP_M))
+    at = np.linspace(0.0, arc_m[-1], count)
+    x, y, z = (np.interp(at, arc_m, line.position[:, axis]) for axis in range(3))
+    nearest = np.clip(np.searchsorted(arc_m, at, side="right") - 1, 0, len(arc_m) - 1)
+    return Route(
+        x=x,
+        y=y,
+        z=z,
+        yaw_rad=_motion_yaw(x, y, line.yaw_rad[0], line.yaw_rad[-1]),
+        lane=line.lane[nearest],
+        in_junction=line.junction[nearest] >= 0,
+        command=line.command[nearest],
+    )
+
+
+def _motion_yaw(x: FloatArray, y: FloatArray, first: float, last: float) -> FloatArray:
+    """Heading by central differences, which is exact on arcs; the ends are the lanes' own."""
+    yaw = np.arctan2(y[2:] - y[:-2], x[2:] - x[:-2])
+    return np.concatenate([[_wrap(first)], yaw, [_wrap(last)]])
+
+
+def _wrap(angle_rad: float) -> float:
+    return float(np.arctan2(np.sin(angle_rad), np.cos(angle_rad)))
