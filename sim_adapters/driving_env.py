@@ -6,11 +6,10 @@ simulator from another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -34,6 +33,7 @@ from sim_adapters.scene.scenario import Scenario
 from sim_adapters.simulator import Simulator
 
 Observation = dict[str, np.ndarray]
+DEFAULT_PIXELS_PER_METER = 2.0  # of the map layers, where the observation needs none
 
 
 class ScenarioSource(Protocol):
@@ -213,6 +213,46 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         reset_memory(worlds, self.scene, self.memory, self.maps)
 
 
-def as_torch(observation: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """Tensors that share the observation's memory."""
-    return {name: torch.from_numpy(array) for name, array in observation.items()}
+def make_driving_env(
+    simulator: Callable[..., Simulator],
+    scenarios: Callable[..., ScenarioSource],
+    detector: DetectorSettings,
+    reward: Reward,
+    observation: Observer,
+    *,
+    num_envs: int,
+    rank: int = 0,
+    seed: int = 0,
+    action_layout: ActionLayout | None = None,
+    rollout_storage: Literal["pixels", "scene"] = "pixels",
+    final_observations: bool = False,
+) -> DrivingVectorEnv:
+    """The environment that a configuration describes; what hydra calls for the node `env`.
+
+    Args:
+        simulator: Called with `num_worlds` and `pixels_per_meter`, that of the observation.
+        scenarios: Called with the simulator's `maps` and the `seed`.
+        detector: Thresholds of the event detector.
+        reward: Judges the events.
+        observation: Draws what the policy sees.
+        num_envs: Number of worlds in this process.
+        rank: Rank of this process; its worlds are number `rank * num_envs` and following, so that
+            a run's worlds drive the same routes however many processes share them.
+        seed: Of the routes and everything that happens on them.
+        action_layout: CARLA's if not given.
+        rollout_storage: See `DrivingVectorEnv`.
+        final_observations: See `DrivingVectorEnv`.
+    """
+    resolution = observation.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
+    worlds = simulator(num_worlds=num_envs, pixels_per_meter=resolution)
+    return DrivingVectorEnv(
+        worlds,
+        scenarios(maps=worlds.maps, seed=seed),
+        reward,
+        observation,
+        detector,
+        action_layout or ActionLayout(),
+        rollout_storage=rollout_storage,
+        final_observations=final_observations,
+        first_world=rank * num_envs,
+    )
