@@ -60,13 +60,18 @@ class SampledLane(NamedTuple):
 
 
 def sample_lanes(carla_map: carla.Map, document: OpenDriveDocument) -> list[SampledLane]:
-    """All lanes of the kinds in `LaneKind`, in the order of the file."""
+    """All lanes of the kinds in `LaneKind` beside at least one driving lane, in file order.
+
+    Sections without a driving lane (tram lines, footpaths, Town03's outer ring) are left out, as
+    in CaRL's maps, which reach other lanes from driving lanes only.
+    """
     roads = {road.road_id: road for road in document.roads}
     return [
         lane
         for road in document.roads
         for section_index, section in enumerate(road.sections)
         if section.end_m - section.start_m >= MIN_SECTION_M
+        and "driving" in section.lane_types.values()
         for lane_id, lane_type in sorted(section.lane_types.items())
         if lane_type in LANE_KINDS
         for lane in [_sample_lane(carla_map, roads, road, section_index, lane_id)]
