@@ -52,6 +52,14 @@ class LaneNetwork:
         ]
         self.changes = _lane_changes(maps)
 
+    def legal_changes(self, lane: int) -> list[tuple[int, RouteCommand]]:
+        """Lanes that the markings let one change to, and the command of that change."""
+        return [
+            (change.lane, change.command)
+            for change in self.changes[lane]
+            if change.cost_m == LANE_CHANGE_COST_M
+        ]
+
 
 class _LaneChange(NamedTuple):
     lane: int  # beside

@@ -54,12 +54,14 @@ def _join(maps: MapBank, stretches: Sequence[Stretch]) -> _Line:
     jumps: list[int] = []
     total = 0
     for stretch in stretches:
-        changed = stretch.entered_by in _CHANGES
-        part = _lane_part(maps, stretch, skip_first=bool(rows), step_ahead=changed)
-        if not len(part):
-            continue
-        if changed and total:
+        changed = bool(rows) and stretch.entered_by in _CHANGES
+        if changed:
+            beside_m = _beside(maps, stretch.lane, rows[-1][-1])
+            stretch = stretch._replace(start_m=beside_m + ROUTE_STEP_M)
             jumps.append(total)
+        part = _lane_part(maps, stretch, skip_first=bool(rows) and not changed)
+        if not len(part):  # a stretch of no length, left at once
+            continue
         rows.append(part)
         lanes.append(stretch.lane)
         counts.append(len(part))
@@ -70,17 +72,24 @@ def _join(maps: MapBank, stretches: Sequence[Stretch]) -> _Line:
     return _Line(table[:, :3], table[:, 3], lane, maps.lanes.junction[lane], command, jumps)
 
 
-def _lane_part(
-    maps: MapBank, stretch: Stretch, *, skip_first: bool, step_ahead: bool
-) -> FloatArray:
+def _beside(maps: MapBank, lane: int, point: FloatArray) -> float:
+    """Where on `lane` one is when at `point` on its neighbour; lanes of a bend differ in length."""
+    first, last = maps.lanes.first_point[lane], maps.lanes.first_point[lane + 1]
+    dx, dy = point[0] - maps.points.x[first:last], point[1] - maps.points.y[first:last]
+    row = int(np.argmin(dx * dx + dy * dy))
+    yaw = maps.points.yaw_rad[first + row]
+    return float(maps.points.s_m[first + row] + np.cos(yaw) * dx[row] + np.sin(yaw) * dy[row])
+
+
+def _lane_part(maps: MapBank, stretch: Stretch, *, skip_first: bool) -> FloatArray:
     """Points of one stretch, (K, 4) x, y, z, yaw, with interpolated ends."""
     rows = slice(maps.lanes.first_point[stretch.lane], maps.lanes.first_point[stretch.lane + 1])
     s = maps.points.s_m[rows]
-    start = stretch.start_m + (ROUTE_STEP_M if step_ahead else 0.0)
-    inner = s[(s > start + 1e-3) & (s < stretch.end_m - 1e-3)]
+    inner = s[(s > stretch.start_m + 1e-3) & (s < stretch.end_m - 1e-3)]
     # The first point of a lane is the last of its predecessor, which is there already
-    begin = [] if skip_first and not step_ahead else [start]
-    at = np.concatenate([begin, inner, [stretch.end_m]]) if stretch.end_m > start else begin
+    begin = [] if skip_first else [min(stretch.start_m, stretch.end_m)]
+    end = [stretch.end_m] if stretch.end_m > stretch.start_m else []
+    at = np.concatenate([begin, inner, end])
     yaw = np.unwrap(maps.points.yaw_rad[rows])
     columns = (maps.points.x[rows], maps.points.y[rows], maps.points.z[rows], yaw)
     return np.column_stack([np.interp(at, s, column) for column in columns])

@@ -1,0 +1,122 @@
+"""Random training routes: where CaRL's policies drive.
+
+A route begins at a random road, goes back about 100 m against the traffic and then forward by
+random successors to its length, with a legal lane change now and then. Source: CaRL's training
+routes (arXiv 2504.17838 and its published settings).
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from sim_adapters.embedded.draws import Draws
+from sim_adapters.maps.route_search import LANE_CHANGE_ROOM_M, LaneNetwork, Stretch
+from sim_adapters.maps.route_shape import shape_route
+from sim_adapters.scene.map_bank import LaneKind, MapBank
+from sim_adapters.scene.scenario import Route, RouteCommand
+
+MAX_ATTEMPTS = 500
+BACKTRACK_M = 100.0
+LANE_CHANGE_PROBABILITY_PER_M = 0.10
+LANE_CHANGE_SPACING_M = 200.0
+_SPARE_M = 30.0  # walked beyond the end, so that no route ends amid a lane change
+_RNG_ROUTE = 7101  # purpose of these draws
+
+
+class RouteGenerator:
+    """Draws random routes on one town of a MapBank, about a millisecond each.
+
+    Args:
+        maps: The towns.
+        town: The one to drive in.
+    """
+
+    def __init__(self, maps: MapBank, town: str) -> None:
+        self.maps, self.town = maps, town
+        self.network = LaneNetwork(maps)
+        index = maps.map_index(town)
+        rows = slice(maps.ranges.lane[index], maps.ranges.lane[index + 1])
+        lanes = np.arange(rows.start, rows.stop)
+        is_open = (maps.lanes.kind[rows] == LaneKind.DRIVING) & (maps.lanes.junction[rows] < 0)
+        self._lanes_of_road: dict[int, list[int]] = {}
+        for lane in lanes[is_open].tolist():
+            self._lanes_of_road.setdefault(int(maps.lanes.road_id[lane]), []).append(lane)
+        self._roads = sorted(self._lanes_of_road)
+        first, values = maps.links.predecessor_first, maps.links.predecessor
+        self._predecessors = {
+            lane: values[first[lane] : first[lane + 1]].tolist() for lane in lanes.tolist()
+        }
+
+    def draw(self, seed: int, number: int, *, length_m: float) -> Route:
+        """The `number`-th route of `seed`, `length_m` long to the metre.
+
+        Raises:
+            ValueError: no road of the town leads that far.
+        """
+        for attempt in range(MAX_ATTEMPTS):
+            draws = Draws(seed, number * MAX_ATTEMPTS + attempt, _RNG_ROUTE)
+            stretches = self._walk(draws, length_m + _SPARE_M)
+            if stretches is not None:
+                return cut_route(shape_route(self.maps, stretches), length_m)
+        raise ValueError(
+            f"no random route of {length_m:g} m found in {self.town} within {MAX_ATTEMPTS} "
+            f"attempts, all ended at dead ends: ask for shorter routes"
+        )
+
+    def _walk(self, draws: Draws, length_m: float) -> list[Stretch] | None:
+        """One random walk, None at a dead end or if it would begin in a junction."""
+        lane, s_m = self._draw_start(draws)
+        if self.maps.lanes.junction[lane] >= 0:
+            return None
+        stretches: list[Stretch] = []
+        entered_by = RouteCommand.LANE_FOLLOW
+        left_m, until_change_m = length_m, LANE_CHANGE_ROOM_M
+        while True:
+            lane_m = self.network.length_m[lane]
+            change = self._draw_change(draws, lane, s_m + max(0.0, until_change_m))
+            end_m = min(lane_m if change is None else change[0], s_m + left_m)
+            stretches.append(Stretch(lane, s_m, end_m, entered_by))
+            left_m -= end_m - s_m
+            until_change_m -= end_m - s_m
+            if left_m <= 1e-6:
+                return stretches
+            if change is not None:
+                _, beside, entered_by = change
+                s_m = end_m / lane_m * self.network.length_m[beside]
+                lane, until_change_m = beside, LANE_CHANGE_SPACING_M
+                continue
+            if not self.network.successors[lane]:
+                return None
+            lane, s_m = draws.choose(self.network.successors[lane]), 0.0
+            entered_by = RouteCommand.LANE_FOLLOW
+
+    def _draw_start(self, draws: Draws) -> tuple[int, float]:
+        """A random road's beginning, moved about 100 m back along random predecessors."""
+        lane = draws.choose(self._lanes_of_road[draws.choose(self._roads)])
+        s_m, left_m = 0.0, BACKTRACK_M
+        while s_m < left_m and self._predecessors[lane]:
+            left_m -= s_m
+            lane = draws.choose(self._predecessors[lane])
+            s_m = self.network.length_m[lane]
+        return lane, max(0.0, s_m - left_m)
+
+    def _draw_change(
+        self, draws: Draws, lane: int, allowed_from_m: float
+    ) -> tuple[float, int, RouteCommand] | None:
+        """Where this lane is left sideways, for which lane and how; None if it is not."""
+        legal = self.network.legal_changes(lane)
+        if not legal:
+            return None
+        at_m = allowed_from_m + draws.geometric(LANE_CHANGE_PROBABILITY_PER_M)
+        if at_m > self.network.length_m[lane] - 0.5 * LANE_CHANGE_ROOM_M:
+            return None
+        beside, command = draws.choose(legal)
+        return at_m, beside, command
+
+
+def cut_route(route: Route, length_m: float) -> Route:
+    """The first `length_m` of a route, to the nearest point."""
+    keep = int(np.searchsorted(route.cumulative_m, length_m + 0.5))
+    return Route(*(getattr(route, field.name)[:keep] for field in fields(route)))
