@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from numba import njit
+
+from sim_adapters.scene.state import ActorMotion, ActorTraits
+
 
 class SlotLayout(NamedTuple):
     """Half-open slot ranges: ego [0, 1), vehicles, pedestrians, statics, in this order."""
@@ -23,3 +27,23 @@ def make_slot_layout(*, num_vehicles: int, num_pedestrians: int, num_statics: in
     first_pedestrian = 1 + num_vehicles
     first_static = first_pedestrian + num_pedestrians
     return SlotLayout(1, first_pedestrian, first_static, first_static + num_statics)
+
+
+@njit(cache=True)
+def clear_slot(motion: ActorMotion, traits: ActorTraits, world: int, slot: int) -> None:
+    """Empty an actor slot: a slot that is not valid holds zeros."""
+    traits.valid[world, slot] = False
+    traits.kind[world, slot] = traits.lights[world, slot] = 0
+    traits.half_length_m[world, slot] = traits.half_width_m[world, slot] = 0.0
+    traits.half_height_m[world, slot] = 0.0
+    traits.actor_id[world, slot] = 0
+    motion.x[world, slot] = motion.y[world, slot] = motion.z[world, slot] = 0.0
+    motion.yaw_rad[world, slot] = motion.yaw_rate_radps[world, slot] = 0.0
+    motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
+    motion.ax_mps2[world, slot] = motion.ay_mps2[world, slot] = 0.0
+
+
+@njit(cache=True)
+def new_actor_id(generation: int, slot: int, num_slots: int) -> int:
+    """Identity of the `generation`-th actor (from 1) in a slot: unique in its world, > 0."""
+    return generation * num_slots + slot
