@@ -50,7 +50,7 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def __init__(self, overrides: Sequence[str] = (), seed: int = 0) -> None:
         # The last observation of an episode is what `step` must return here.
-        self.vector = make_embedded_vec(1, (*overrides, "+env.final_observations=true"), seed)
+        self.vector = make_embedded_vec(1, (*overrides, "++env.final_observations=true"), seed)
         self.observation_space = self.vector.single_observation_space
         self.action_space = self.vector.single_action_space
         self._started = False

@@ -1,0 +1,215 @@
+"""Checkpoints: everything a run needs to go on, in one file of tensors and plain values.
+
+They load with `weights_only=True`, so opening a stranger's checkpoint runs no code, and they are
+written atomically, so that a crash or a full disk leaves the previous one intact.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+
+FORMAT_VERSION = 1
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be written, read or used here."""
+
+
+@dataclass
+class Checkpoint:
+    """Contents of a checkpoint file; `optimizer`, `progress` and `ranks` only where resumable."""
+
+    policy: dict[str, Any]  # state dict
+    config: dict[str, Any]  # composed, interpolations unresolved
+    choices: dict[str, str]  # chosen option of each config group
+    observation_spec: dict[str, Any]  # name -> {shape, dtype} of one driver
+    action_spec: dict[str, Any]  # {shape}
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    progress: dict[str, Any] = field(default_factory=dict)
+    ranks: list[dict[str, Any]] = field(default_factory=list)  # environment and RNG of each rank
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether training can go on from here."""
+        return bool(self.optimizer)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write atomically: the file at `path` is the old one or the new one, never a part."""
+    payload = _pack({"format_version": FORMAT_VERSION, **fields_of(checkpoint)})
+    memory = io.BytesIO()
+    torch.save(payload, memory)
+    write_atomically(path, memory.getbuffer())
+
+
+def write_atomically(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` to a temporary neighbour, flush it to disk and rename it to `path`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        free_mb = shutil.disk_usage(path.parent).free / 1e6
+        kept = "the previous one is intact" if path.exists() else "there is no previous one"
+        raise CheckpointError(
+            f"cannot write {path} ({len(data) / 1e6:.1f} MB, {free_mb:.1f} MB free): "
+            f"{error.strerror or error}; {kept}. Free some space and start again with "
+            "resume=PATH, or choose another folder with hydra.run.dir=DIR"
+        ) from error
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint of this project onto the CPU; nested arrays come back as numpy."""
+    payload = load_tensors(path)
+    version = payload.get("format_version") if isinstance(payload, dict) else None
+    if version is None:
+        raise CheckpointError(
+            f"{path} is no checkpoint of this project (no format_version); a released state dict "
+            "can be evaluated but not resumed"
+        )
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint format {version}, this version reads {FORMAT_VERSION}: "
+            "use the version of the project that wrote it"
+        )
+    fields = {name: value for name, value in payload.items() if name != "format_version"}
+    fields["ranks"] = [_unpack(rank) for rank in fields["ranks"]]
+    return Checkpoint(**fields)
+
+
+def load_tensors(path: Path) -> Any:
+    """`torch.load` with a clear error for a file that is missing or none of torch's."""
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path} does not exist")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}): "
+            "it may be damaged, or hold more than tensors and plain values"
+        ) from error
+
+
+def fields_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Fields by name, without copying the tensors inside."""
+    return {name: getattr(checkpoint, name) for name in Checkpoint.__dataclass_fields__}
+
+
+def describe_space(space: spaces.Dict) -> dict[str, Any]:
+    """Observation spec of a space: shape and dtype by name."""
+    return {
+        name: {"shape": list(box.shape or ()), "dtype": str(box.dtype)}
+        for name, box in space.spaces.items()
+    }
+
+
+def space_of(observation_spec: Mapping[str, Any]) -> spaces.Dict:
+    """The space that `describe_space` described, with bounds as wide as the dtype."""
+    boxes: dict[str, spaces.Space] = {}
+    for name, entry in observation_spec.items():
+        low, high = (0, 255) if entry["dtype"] == "uint8" else (-np.inf, np.inf)
+        boxes[name] = spaces.Box(low, high, tuple(entry["shape"]), np.dtype(entry["dtype"]).type)
+    return spaces.Dict(boxes)
+
+
+def check_observation(checkpoint: Checkpoint, space: spaces.Dict) -> None:
+    """Refuse a checkpoint that was trained with another observation than `space`."""
+    found, trained = describe_space(space), checkpoint.observation_spec
+    if found == trained:
+        return
+    differences = [
+        _difference(name, found.get(name), trained.get(name))
+        for name in sorted(found.keys() | trained.keys())
+        if found.get(name) != trained.get(name)
+    ]
+    choice = checkpoint.choices.get("observation", "the one it was trained with")
+    raise CheckpointError(f"{'; '.join(differences)}: use observation={choice}")
+
+
+def rng_state() -> dict[str, Any]:
+    """State of the global generators of torch and numpy."""
+    _, keys, position, has_gauss, cached = np.random.get_state()
+    state: dict[str, Any] = {
+        "torch": torch.get_rng_state(),
+        "numpy": {
+            "keys": np.asarray(keys, np.int64),
+            "rest": [int(position), int(has_gauss), float(cached)],
+        },
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def restore_rng_state(state: Mapping[str, Any]) -> None:
+    """Put the global generators back to `rng_state`."""
+    torch.set_rng_state(torch.as_tensor(state["torch"]))
+    keys, rest = state["numpy"]["keys"], state["numpy"]["rest"]
+    np.random.set_state(("MT19937", np.asarray(keys, np.uint32), *rest))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(torch.as_tensor(state["cuda"]))
+
+
+def _difference(name: str, found: Any, trained: Any) -> str:
+    if found is None:
+        return f"observation has no '{name}', the checkpoint was trained with one"
+    if trained is None:
+        return f"observation has '{name}', the checkpoint was trained without"
+    if name == "bev" and found["shape"][0] != trained["shape"][0]:
+        return (
+            f"observation has {found['shape'][0]} channels, "
+            f"the checkpoint was trained with {trained['shape'][0]}"
+        )
+    return (
+        f"'{name}' has shape {tuple(found['shape'])} {found['dtype']}, "
+        f"the checkpoint was trained with {tuple(trained['shape'])} {trained['dtype']}"
+    )
+
+
+def _pack(value: Any) -> Any:
+    """Replace numpy values by tensors and plain ones, all that `weights_only` admits."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(value))
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _pack(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_pack(entry) for entry in value]
+    if value is None or isinstance(value, torch.Tensor | str | int | float | bool):
+        return value
+    raise CheckpointError(f"a checkpoint cannot hold a {type(value).__name__}")
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.numpy()
+    if isinstance(value, Mapping):
+        return {key: _unpack(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_unpack(entry) for entry in value]
+    return value
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

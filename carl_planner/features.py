@@ -1,0 +1,97 @@
+"""Feature extractors: from an observation to the features that policy and value head share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+Observation = Mapping[str, Tensor]
+
+
+def mlp(num_inputs: int, widths: Sequence[int], *, layer_norm: bool) -> nn.Sequential:
+    """Linear layers, each followed by optional layer norm and ReLU."""
+    layers: list[nn.Module] = []
+    for width in widths:
+        layers.append(nn.Linear(num_inputs, width))
+        if layer_norm:
+            layers.append(nn.LayerNorm(width))
+        layers.append(nn.ReLU())
+        num_inputs = width
+    return nn.Sequential(*layers)
+
+
+def box_of(space: spaces.Dict, name: str) -> spaces.Box:
+    """The entry `name` of an observation space, or a clear error."""
+    entry = space.spaces.get(name)
+    if not isinstance(entry, spaces.Box):
+        raise ValueError(
+            f"the observation holds {sorted(space.spaces)}, this policy needs a Box '{name}': "
+            "choose policy and observation that belong together"
+        )
+    return entry
+
+
+class ImageFeatures(nn.Module):
+    """CNN over `bev` and MLP over `measurements`, fused by an MLP.
+
+    Args:
+        observation_space: Single driver's space with `bev` (C, H, W) and `measurements`.
+        cnn: Builds the encoder for a (C, H, W).
+        state_widths: Layers over the measurements.
+        fusion_widths: Layers over encoder and measurements; the last is the number of features.
+        layer_norm: Normalise after each linear layer.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        *,
+        cnn: Callable[[Sequence[int]], nn.Module],
+        state_widths: Sequence[int] = (256, 256),
+        fusion_widths: Sequence[int] = (512, 256),
+        layer_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        image_shape = box_of(observation_space, "bev").shape
+        num_measurements = box_of(observation_space, "measurements").shape[0]
+        # Registered in this order: it is the order of parameters in a released Adam state.
+        self.cnn = cnn(image_shape)
+        with torch.no_grad():
+            num_image_features = self.cnn(torch.zeros(1, *image_shape, dtype=torch.uint8)).shape[1]
+        num_joint = num_image_features + state_widths[-1]
+        self.linear = mlp(num_joint, fusion_widths, layer_norm=layer_norm)
+        self.state_linear = mlp(num_measurements, state_widths, layer_norm=layer_norm)
+        self.num_features = fusion_widths[-1]
+
+    def forward(self, observation: Observation) -> Tensor:
+        """Features, shape (N, num_features)."""
+        image = self.cnn(observation["bev"])
+        state = self.state_linear(observation["measurements"])
+        return self.linear(torch.cat((image, state), dim=1))
+
+
+class VectorFeatures(nn.Module):
+    """MLP over `vector` and `measurements` together.
+
+    Args:
+        observation_space: Single driver's space with `vector` and `measurements`.
+        widths: Layers; the last is the number of features.
+        layer_norm: Normalise after each linear layer.
+    """
+
+    def __init__(
+        self, observation_space: spaces.Dict, *, widths: Sequence[int], layer_norm: bool = True
+    ) -> None:
+        super().__init__()
+        num_inputs = sum(
+            box_of(observation_space, name).shape[0] for name in ("vector", "measurements")
+        )
+        self.linear = mlp(num_inputs, widths, layer_norm=layer_norm)
+        self.num_features = widths[-1]
+
+    def forward(self, observation: Observation) -> Tensor:
+        """Features, shape (N, num_features)."""
+        return self.linear(torch.cat((observation["vector"], observation["measurements"]), dim=1))

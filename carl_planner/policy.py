@@ -1,0 +1,125 @@
+"""Actor-critic with a Beta policy and a critic that also sees privileged values.
+
+With `ImageFeatures` and `carl_cnn` it is CaRL's network under the names of the released state
+dicts: a published `model_final.pth` loads strictly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from carl_planner.beta_distribution import BetaDistribution
+from carl_planner.features import Observation, box_of, mlp
+
+
+class PolicyOutput(NamedTuple):
+    """What the network says about a batch of observations."""
+
+    distribution: BetaDistribution  # over actions, (N, actions)
+    value: Tensor  # (N,), expected return
+
+
+class SampledActions(NamedTuple):
+    """Actions drawn while collecting."""
+
+    action: Tensor  # (N, actions), in [-1, 1]
+    log_prob: Tensor  # (N,)
+    value: Tensor  # (N,)
+
+
+class ExplorationSuggestions(nn.Module):
+    """Fixed Beta concentrations of Roach's exploration loss, part of every released state dict.
+
+    Each is (alpha, beta) of a distribution that Roach pulls towards before an infraction.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.suggest_go = _constant((2.5, 1.0))
+        self.suggest_stop = _constant((1.0, 1.5))
+        self.suggest_turn = _constant((1.0, 1.0))
+
+
+class ActorCritic(nn.Module):
+    """Shared features, a policy head with two outputs per action and a value head.
+
+    Args:
+        observation_space: Single driver's space; `value_measurements` feeds the critic alone.
+        action_space: Single driver's space, a Box on [-1, 1].
+        features: Builds the feature extractor for the observation space.
+        head_widths: Hidden layers of each head.
+        layer_norm: Normalise after each linear layer of the heads.
+        min_concentration: Smallest alpha and beta of the policy.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        action_space: spaces.Box,
+        *,
+        features: Callable[[spaces.Dict], nn.Module],
+        head_widths: Sequence[int] = (256, 256),
+        layer_norm: bool = True,
+        min_concentration: float = 1.0,
+    ) -> None:
+        super().__init__()
+        num_actions = action_space.shape[0]
+        num_value_measurements = box_of(observation_space, "value_measurements").shape[0]
+        self.min_concentration = min_concentration
+        # Names and order of registration are those of the released state dicts and Adam states.
+        self.action_space_low = _constant([-1.0] * num_actions)
+        self.action_space_high = _constant([1.0] * num_actions)
+        self.features_extractor = features(observation_space)
+        num_features = int(self.features_extractor.num_features)  # pyright: ignore[reportArgumentType]
+        num_hidden = head_widths[-1] if head_widths else num_features
+        self.action_dist = ExplorationSuggestions()
+        self.policy_head = mlp(num_features, head_widths, layer_norm=layer_norm)
+        self.dist_mu = nn.Sequential(nn.Linear(num_hidden, num_actions))
+        self.dist_sigma = nn.Sequential(nn.Linear(num_hidden, num_actions))
+        num_critic_inputs = num_features + num_value_measurements
+        self.value_head = mlp(num_critic_inputs, head_widths, layer_norm=layer_norm)
+        self.value_head.append(nn.Linear(head_widths[-1] if head_widths else num_critic_inputs, 1))
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    def forward(self, observation: Observation) -> PolicyOutput:
+        """Distribution over actions and value of each observation."""
+        features = self.features_extractor(observation)
+        return PolicyOutput(self._distribution(features), self._value(features, observation))
+
+    def act(self, observation: Observation) -> SampledActions:
+        """Draw actions from torch's global generator."""
+        distribution, value = self(observation)
+        action = distribution.sample()
+        return SampledActions(action, distribution.log_prob(action), value)
+
+    def distribution(self, observation: Observation) -> BetaDistribution:
+        """Distribution over actions alone; `.mean()` is how CaRL drives in evaluation."""
+        return self._distribution(self.features_extractor(observation))
+
+    def value(self, observation: Observation) -> Tensor:
+        """Expected return, shape (N,)."""
+        return self._value(self.features_extractor(observation), observation)
+
+    def _distribution(self, features: Tensor) -> BetaDistribution:
+        hidden = self.policy_head(features)
+        return BetaDistribution.from_network(
+            self.dist_mu(hidden), self.dist_sigma(hidden), min_concentration=self.min_concentration
+        )
+
+    def _value(self, features: Tensor, observation: Observation) -> Tensor:
+        critic_input = torch.cat((features, observation["value_measurements"]), dim=1)
+        return self.value_head(critic_input).squeeze(1)
+
+
+def num_trainable_parameters(policy: nn.Module) -> int:
+    """Number of parameters that receive gradients."""
+    return sum(parameter.numel() for parameter in policy.parameters() if parameter.requires_grad)
+
+
+def _constant(values: Sequence[float]) -> nn.Parameter:
+    return nn.Parameter(torch.tensor(values), requires_grad=False)

@@ -1,0 +1,241 @@
+"""Proximal policy optimisation (Schulman et al. 2017) as CaRL runs it.
+
+One global minibatch may be split over ranks and, within a rank, into micro-batches; the step
+taken is the same up to rounding. Gradients live in one flat buffer, so that averaging them over
+ranks is a single collective (at 2M parameters there is nothing to overlap it with).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from carl_planner.distributed import ProcessGroup
+from carl_planner.flat_gradients import FlatGradients
+from carl_planner.observation_storage import TensorDict
+from carl_planner.policy import ActorCritic
+from carl_planner.rollout_buffer import RolloutBuffer
+
+
+@dataclass(frozen=True, kw_only=True)
+class PpoSettings:
+    """Hyper-parameters; sizes are global, over all ranks."""
+
+    total_samples: int  # environment steps of the whole run
+    num_envs: int
+    num_steps: int  # per environment and iteration
+    minibatch_size: int
+    epochs: int
+    micro_batch_size: int | None  # per rank, to fit memory; None takes a minibatch whole
+    lr: float
+    lr_schedule: Callable[[float, int], float]
+    adam_eps: float
+    gamma: float
+    gae_lambda: float
+    bootstrap_on_truncation: bool
+    clip_range: float
+    value_clip_range: float | None
+    normalize_advantage: bool
+    entropy_coef: float
+    value_coef: float
+    max_grad_norm: float
+    rollout_storage: str  # "pixels" or "scene"
+
+    def __post_init__(self) -> None:
+        for name in ("total_samples", "num_envs", "num_steps", "minibatch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"ppo.{name} is {getattr(self, name)}, expected 1 or more")
+        if self.batch_size % self.minibatch_size:
+            raise ValueError(
+                f"a batch of {self.num_envs} envs x {self.num_steps} steps = {self.batch_size} "
+                f"does not divide into minibatches of {self.minibatch_size}: "
+                "change ppo.minibatch_size"
+            )
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of one iteration."""
+        return self.num_envs * self.num_steps
+
+    @property
+    def num_updates(self) -> int:
+        """Iterations of the run; CaRL drops the incomplete last one."""
+        return max(1, self.total_samples // self.batch_size)
+
+    def check_ranks(self, world_size: int) -> None:
+        """Refuse sizes that do not split evenly over ranks."""
+        for name in ("num_envs", "minibatch_size"):
+            size = getattr(self, name)
+            if size % world_size:
+                raise ValueError(
+                    f"ppo.{name} is {size} and does not split over {world_size} processes"
+                )
+
+
+class LossSums(NamedTuple):
+    """Sums over samples, to be divided by their number."""
+
+    policy: Tensor
+    value: Tensor
+    entropy: Tensor
+    approx_kl: Tensor
+    clip_fraction: Tensor
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss or its gradient is not a finite number; `batch` is what caused it."""
+
+    def __init__(self, batch: TensorDict) -> None:
+        broken = [k for k, v in batch.items() if v.is_floating_point() and not v.isfinite().all()]
+        cause = (
+            f"not finite in the minibatch: {', '.join(broken)}"
+            if broken
+            else ("all inputs of the minibatch are finite, so the network diverged: lower ppo.lr")
+        )
+        super().__init__(f"the loss or its gradient is not finite; {cause}")
+        self.batch = batch
+
+    def save(self, path: Path) -> None:
+        """Write the batch for inspection with torch.load."""
+        torch.save({name: tensor.cpu() for name, tensor in self.batch.items()}, path)
+
+
+class Ppo:
+    """Improves a policy from rollouts.
+
+    Args:
+        policy: Trained in place.
+        settings: Hyper-parameters.
+        group: Ranks that share each minibatch.
+    """
+
+    def __init__(self, policy: ActorCritic, settings: PpoSettings, group: ProcessGroup) -> None:
+        settings.check_ranks(group.world_size)
+        self.policy = policy
+        self.settings = settings
+        self.group = group
+        # Adam sees the frozen parameters too: released optimiser states count them.
+        self.optimizer = torch.optim.Adam(
+            policy.parameters(), lr=settings.lr, eps=settings.adam_eps, fused=True
+        )
+        self.gradients = FlatGradients(policy.parameters())
+
+    def synchronize(self) -> None:
+        """Give every rank the parameters of rank 0."""
+        for parameter in self.policy.parameters():
+            self.group.broadcast_(parameter.data)
+
+    def set_learning_rate(self, lr: float) -> None:
+        """Use `lr` from the next step on."""
+        for param_group in self.optimizer.param_groups:
+            param_group["lr"] = lr
+
+    def update(
+        self, rollout: RolloutBuffer, on_minibatch: Callable[[int], None] = lambda samples: None
+    ) -> dict[str, float]:
+        """Several epochs of minibatch steps over the rollout.
+
+        Returns:
+            Mean losses over all samples seen, by name, equal on all ranks.
+        """
+        local_size = self.settings.minibatch_size // self.group.world_size
+        totals = torch.zeros(len(LossSums._fields), device=rollout.device)
+        grad_norm = 0.0
+        num_steps = 0
+        for _ in range(self.settings.epochs):
+            minibatches = torch.randperm(rollout.num_samples).view(-1, local_size)
+            moments = self.advantage_moments(rollout.flat("advantage"), minibatches)
+            for indices, (mean, std) in zip(minibatches, moments, strict=True):
+                sums, norm = self.step(rollout, indices, mean, std)
+                totals += sums
+                grad_norm += norm
+                num_steps += 1
+                on_minibatch(local_size)
+        self.group.sum_(totals)
+        means = (totals / (num_steps * self.settings.minibatch_size)).tolist()
+        losses = dict(zip(LossSums._fields, means, strict=True))
+        return losses | {"grad_norm": grad_norm / num_steps}
+
+    def advantage_moments(self, advantage: Tensor, minibatches: Tensor) -> list[list[float]]:
+        """Mean and Bessel-corrected standard deviation of each whole global minibatch.
+
+        Args:
+            advantage: Flat, of this rank.
+            minibatches: (minibatches, local size) indices into it.
+
+        Returns:
+            (mean, std) of each minibatch; one collective serves all of an epoch.
+        """
+        if not self.settings.normalize_advantage:
+            return [[0.0, 1.0]] * len(minibatches)
+        rows = advantage.double()[minibatches.to(advantage.device)]
+        # Deviations from a common shift keep the sum of squares well conditioned.
+        shift = self.group.broadcast_(rows.mean().clone())
+        rows = rows - shift
+        sums = self.group.sum_(torch.stack((rows.sum(1), rows.square().sum(1)), dim=1))
+        count = self.settings.minibatch_size
+        mean = sums[:, 0] / count
+        variance = (sums[:, 1] - count * mean.square()).clamp_min(0.0) / max(count - 1, 1)
+        return torch.stack((mean + shift, variance.sqrt() + 1e-8), dim=1).tolist()
+
+    def step(
+        self, rollout: RolloutBuffer, indices: Tensor, advantage_mean: float, advantage_std: float
+    ) -> tuple[Tensor, float]:
+        """One optimiser step on this rank's share of a global minibatch.
+
+        Returns:
+            `LossSums` as one tensor, of this rank, and the norm of the gradient before clipping.
+        """
+        self.gradients.zero()
+        totals = torch.zeros(len(LossSums._fields), device=rollout.device)
+        for part in indices.split(self.settings.micro_batch_size or len(indices)):
+            observation, batch = rollout.fetch(part)
+            batch["advantage"] = (batch["advantage"] - advantage_mean) / advantage_std
+            sums = self.loss_sums(observation, batch)
+            total_loss = (
+                sums.policy
+                - self.settings.entropy_coef * sums.entropy
+                + self.settings.value_coef * sums.value
+            )
+            (total_loss / self.settings.minibatch_size).backward()
+            totals += torch.stack(sums).detach()
+        self.group.sum_(self.gradients.flat)
+        norm = self.gradients.clip_norm(self.settings.max_grad_norm)
+        if not math.isfinite(norm):
+            observation, batch = rollout.fetch(indices)
+            raise NonFiniteLossError(observation | batch)
+        self.optimizer.step()
+        return totals, norm
+
+    def loss_sums(self, observation: TensorDict, batch: TensorDict) -> LossSums:
+        """PPO's losses, summed over the samples of a (micro-)batch."""
+        settings = self.settings
+        distribution, value = self.policy(observation)
+        log_ratio = distribution.log_prob(batch["action"]) - batch["log_prob"]
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1.0 - settings.clip_range, 1.0 + settings.clip_range)
+        advantage = batch["advantage"]
+        policy_loss = torch.maximum(-advantage * ratio, -advantage * clipped)
+        value_loss = (value - batch["return"]).square()
+        if settings.value_clip_range is not None:
+            change = (value - batch["value"]).clamp(
+                -settings.value_clip_range, settings.value_clip_range
+            )
+            clipped_loss = (batch["value"] + change - batch["return"]).square()
+            value_loss = torch.maximum(value_loss, clipped_loss)
+        with torch.no_grad():
+            approx_kl = (ratio - 1.0) - log_ratio  # Schulman's low-variance estimator
+            clip_fraction = ((ratio - 1.0).abs() > settings.clip_range).float()
+        return LossSums(
+            policy=policy_loss.sum(),
+            value=0.5 * value_loss.sum(),
+            entropy=distribution.entropy().sum(),
+            approx_kl=approx_kl.sum(),
+            clip_fraction=clip_fraction.sum(),
+        )

@@ -1,0 +1,72 @@
+"""Where a run writes, and how a resumed one finds its config.
+
+All ranks of a run share one folder: rank 0 names it. A resumed run goes on in the folder of its
+checkpoint.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import torch.distributed as dist
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from carl_planner.checkpoint import Checkpoint, CheckpointError
+
+# Options that belong to the command, not to the run.
+COMMAND_KEYS = ("resume",)
+
+
+def register_resolvers(group: object) -> None:
+    """Make `${run_folder:ROOT,NAME,RESUME}` and `${run_stamp:}` known to configs."""
+    stamp = [datetime.now().strftime("%Y-%m-%d_%H-%M-%S")]
+    if dist.is_initialized():
+        dist.broadcast_object_list(stamp, src=0)
+
+    def run_folder(root: str, name: str | None, resume: str | None) -> str:
+        if resume:
+            return str(checkpoint_path(resume).parent)
+        return f"{root}/{name or 'train'}/{stamp[0]}"
+
+    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+    OmegaConf.register_new_resolver("run_stamp", lambda: stamp[0], replace=True)
+
+
+def checkpoint_path(resume: str) -> Path:
+    """The checkpoint file that `resume` means: a file, or a run's folder."""
+    path = Path(resume)
+    return path / "latest.pt" if path.is_dir() else path
+
+
+def resumed_config(
+    composed: DictConfig, resumed: Checkpoint, choices: dict[str, str], overrides: list[str]
+) -> DictConfig:
+    """Config of the checkpoint with the command's overrides on top.
+
+    Args:
+        composed: What hydra composed from defaults and overrides.
+        resumed: Holds the config of the run so far.
+        choices: Chosen option of each group in `composed`.
+        overrides: As given on the command line.
+    """
+    config = OmegaConf.create(resumed.config)
+    assert isinstance(config, DictConfig)
+    for override in overrides:
+        key = override.split("=", 1)[0].lstrip("+~")
+        if key in COMMAND_KEYS:
+            continue
+        if key == "experiment":
+            if choices.get(key) != resumed.choices.get(key):
+                raise CheckpointError(
+                    f"the checkpoint is of experiment={resumed.choices.get(key)}, resuming with "
+                    f"experiment={choices.get(key)} would mix two runs: leave experiment out"
+                )
+            continue
+        node_key = key.split("@")[-1].replace("/", ".")
+        with open_dict(config):
+            if OmegaConf.select(composed, node_key) is None and override.startswith("~"):
+                OmegaConf.update(config, node_key, None)
+            else:
+                OmegaConf.update(config, node_key, OmegaConf.select(composed, node_key))
+    return config

@@ -1,0 +1,69 @@
+"""Train a planner: `python -m carl_planner.train experiment=demo [overrides]`.
+
+`resume=PATH` goes on from a checkpoint and needs nothing else; overrides given with it apply on
+top of the checkpoint's config. Runs under torchrun too.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from carl_planner.checkpoint import CheckpointError, load_checkpoint
+from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
+from carl_planner.run_folder import checkpoint_path, register_resolvers, resumed_config
+from carl_planner.training_run import LATEST, TrainingRun
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig, group: ProcessGroup) -> bool:
+    """Run the composed config; True when complete, False when stopped before its end."""
+    hydra_config = HydraConfig.get()
+    choices = {
+        name: str(choice)
+        for name, choice in hydra_config.runtime.choices.items()
+        if not name.startswith("hydra/")
+    }
+    folder = Path(hydra_config.runtime.output_dir)
+    resumed = None
+    if config.resume is not None:
+        path = checkpoint_path(config.resume)
+        resumed = load_checkpoint(path)
+        config = resumed_config(config, resumed, choices, list(hydra_config.overrides.task))
+        choices = resumed.choices
+        log.info("resuming from %s at %s samples", path, f"{resumed.progress['samples']:,}")
+    run = TrainingRun(config, choices, folder, group, resumed)
+    try:
+        complete = run.run()
+    finally:
+        run.env.close()
+    if not complete and group.is_main:
+        log.info("stopped; go on with: python -m carl_planner.train resume=%s", folder / LATEST)
+    return complete
+
+
+def main() -> None:
+    """Console script `carl-train`."""
+    group = join_process_group()
+    register_resolvers(group)
+
+    @hydra.main(config_path="pkg://configs", config_name="train", version_base="1.3")
+    def command(config: DictConfig) -> None:
+        try:
+            train(config, group)
+        except CheckpointError as error:
+            raise SystemExit(f"error: {error}") from error
+
+    try:
+        command()
+    finally:
+        leave_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The training command on an environment that PPO solves in seconds."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from point_goal_env import PointGoalEnv
+
+from carl_planner.checkpoint import load_checkpoint
+from carl_planner.metrics import read_metrics
+
+HERE = Path(__file__).parent
+
+
+def train_command(folder: Path, *overrides: str, module: tuple[str, ...] = ()) -> list[str]:
+    launcher = module or ("-m", "carl_planner.train")
+    return [
+        *(sys.executable, *launcher, "--config-dir", str(HERE / "toy_configs")),
+        *(f"hydra.run.dir={folder}", *overrides),
+    ]
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+
+
+def train(folder: Path, *overrides: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        train_command(folder, *overrides),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if check:
+        assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+def losses(folder: Path) -> list[dict[str, float]]:
+    """Logged lines without timings, which no two runs share."""
+    return [
+        {name: value for name, value in line.items() if not name.startswith("time/")}
+        for line in read_metrics(folder)
+    ]
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    train(folder, "experiment=point_goal")
+    return folder
+
+
+def test_training_learns_to_reach_the_goal(whole_run: Path) -> None:
+    lines = losses(whole_run)
+    assert len(lines) == 30
+    # The mean distance gained of a perfect driver is the mean distance of two random points in
+    # the square, 1.04, less the goal's radius of 0.15.
+    assert sum(line["episode/return"] for line in lines[-5:]) / 5 > 0.75
+    assert lines[-1]["episode/length"] < 30
+
+
+def test_run_folder_holds_config_checkpoints_and_logs(whole_run: Path) -> None:
+    names = {path.name for path in whole_run.iterdir()}
+    assert {"config.yaml", "latest.pt", "model_best.pt", "model_final.pt"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert load_checkpoint(whole_run / "model_final.pt").progress["samples"] == 15_360
+    assert not load_checkpoint(whole_run / "model_best.pt").is_resumable
+
+
+def test_log_tags_are_those_of_the_conventions(whole_run: Path) -> None:
+    tags = {name.split("/")[0] for name in read_metrics(whole_run)[-1]}
+    assert tags == {"samples", "losses", "reward", "episode", "time"}
+
+
+def test_output_without_a_terminal_is_plain_lines(tmp_path: Path) -> None:
+    out = train(tmp_path, "experiment=point_goal", "ppo.total_samples=1024").stdout
+    assert "1,024 of 1,024 samples" in out
+    assert "\x1b" not in out
+
+
+def test_misspelt_key_is_refused(tmp_path: Path) -> None:
+    result = train(tmp_path, "experiment=point_goal", "ppo.learning_rate=1", check=False)
+    assert result.returncode != 0
+    assert "learning_rate" in result.stderr
+
+
+def test_toy_environment_pays_the_distance_gained() -> None:
+    env = PointGoalEnv(1)
+    env.reset()
+    env.state[0] = [0.0, 0.0, 1.0, 0.0, 0.0]
+    _, reward, _, _, _ = env.step(env.single_action_space.high[None])
+    # From (0, 0) to (0.1, 0.1): distance to (1, 0) falls from 1 to sqrt(0.81 + 0.01).
+    assert float(reward[0]) == pytest.approx(1.0 - 0.82**0.5, abs=1e-6)
+
+
+def test_nan_in_a_loss_stops_the_run_and_saves_the_batch(tmp_path: Path) -> None:
+    result = train(tmp_path, "experiment=point_goal", "env.nan_at_step=70", check=False)
+    assert result.returncode != 0
+    assert "not finite" in result.stderr
+    assert (tmp_path / "nan_batch.pt").is_file()
+    assert len(read_metrics(tmp_path)) == 2  # step 70 lies in the third iteration of 32
+
+
+def test_run_stopped_by_a_signal_and_resumed_repeats_the_whole_run(
+    whole_run: Path, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        train_command(tmp_path, "experiment=point_goal"),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while len(read_metrics(tmp_path)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert f"resume={tmp_path}/latest.pt" in out
+    stopped = losses(tmp_path)
+    assert 3 <= len(stopped) < 30, "the signal must fall into the run"
+    assert stopped == losses(whole_run)[: len(stopped)]
+    train(tmp_path, f"resume={tmp_path}")
+    assert losses(tmp_path) == losses(whole_run)
