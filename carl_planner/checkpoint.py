@@ -184,7 +184,7 @@ def _difference(name: str, found: Any, trained: Any) -> str:
 def _pack(value: Any) -> Any:
     """Replace numpy values by tensors and plain ones, all that `weights_only` admits."""
     if isinstance(value, np.ndarray):
-        return torch.from_numpy(np.ascontiguousarray(value))
+        return torch.from_numpy(np.array(value, order="C"))
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):
