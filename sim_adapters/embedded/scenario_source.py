@@ -1,0 +1,126 @@
+"""Where the worlds' scenarios come from: random routes for training, a file for evaluation.
+
+Both answer `next_scenario(world, episode)` as pure functions, so the same world drives the same
+episodes in any batch, after any restart and however many processes share the worlds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sim_adapters.embedded.draws import Draws
+from sim_adapters.embedded.route_generator import RouteGenerator
+from sim_adapters.embedded.route_triggers import Streams, place_triggers
+from sim_adapters.maps.route_scenarios import load_scenarios
+from sim_adapters.scene.counter_rng import random_bits
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Scenario
+
+CARL_TIME_LIMIT_S = 1200.0
+_RNG_POOL = 7201  # purposes of the draws of this file
+_RNG_WORLD_SEED = 7202
+_RNG_TRIGGERS = 7203
+_SEED_MASK = (1 << 62) - 1
+
+
+class RandomRoutes:
+    """Endless random routes, from a pool that fills as worlds ask for them.
+
+    Args:
+        maps: The towns.
+        seed: Of the routes and of all that happens on them.
+        towns: Towns to drive in, all of `maps` if not given; each is as likely as the others.
+        length_m: Of every route.
+        routes_per_town: Size of the pool; CaRL's files hold up to 8,000 a town.
+        scenario_triggers: Put CaRL's scenario slots on the routes.
+        time_limit_s: Of an episode.
+
+    Raises:
+        ValueError: a town that `maps` lacks, or one without a road of that length.
+    """
+
+    def __init__(
+        self,
+        maps: MapBank,
+        seed: int,
+        *,
+        towns: Sequence[str] | None = None,
+        length_m: float = 1000.0,
+        routes_per_town: int = 1024,
+        scenario_triggers: bool = True,
+        time_limit_s: float = CARL_TIME_LIMIT_S,
+    ) -> None:
+        self.maps, self.seed = maps, seed
+        self.length_m, self.time_limit_s = length_m, time_limit_s
+        self.scenario_triggers = scenario_triggers
+        self.routes_per_town = routes_per_town
+        self._generators = [RouteGenerator(maps, town) for town in towns or maps.towns]
+        self._streams = Streams(maps)
+        self._pool: dict[tuple[int, int], Scenario] = {}
+        for town in range(len(self._generators)):
+            self._pooled(town, 0)  # fails now rather than amid the training if there is none
+
+    def next_scenario(self, world: int, episode: int) -> Scenario:
+        """The scenario of that world's `episode`-th episode."""
+        draws = Draws(_world_seed(self.seed, world, episode), 0, _RNG_POOL)
+        town = draws.integer(len(self._generators))
+        pooled = self._pooled(town, draws.integer(self.routes_per_town))
+        return replace(pooled, seed=_world_seed(self.seed, world, episode))
+
+    def _pooled(self, town: int, number: int) -> Scenario:
+        if (town, number) not in self._pool:
+            self._pool[town, number] = self._make(self._generators[town], number)
+        return self._pool[town, number]
+
+    def _make(self, generator: RouteGenerator, number: int) -> Scenario:
+        route = generator.draw(self.seed, number, length_m=self.length_m)
+        draws = Draws(self.seed, number, _RNG_TRIGGERS)
+        return Scenario(
+            scenario_id=f"{generator.town}_random_{number:05d}",
+            town=generator.town,
+            route=route,
+            seed=self.seed,
+            triggers=(
+                place_triggers(route, self.maps, self._streams, draws)
+                if self.scenario_triggers
+                else ()
+            ),
+            time_limit_s=self.time_limit_s,
+        )
+
+
+class RouteFile:
+    """The routes of a leaderboard file, one after the other, for evaluation.
+
+    World w drives routes w, w + stride, w + 2 stride ... and begins again after the last.
+
+    Args:
+        path: A .xml or .xml.gz file of either leaderboard format.
+        maps: The towns; must hold those of the file.
+        seed: Of all that happens on the routes.
+        stride: Number of worlds that share the file.
+        time_limit_s: Of an episode.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        maps: MapBank,
+        seed: int,
+        *,
+        stride: int = 1,
+        time_limit_s: float = CARL_TIME_LIMIT_S,
+    ) -> None:
+        self.scenarios = load_scenarios(path, maps, seed=seed, time_limit_s=time_limit_s)
+        self.seed, self.stride = seed, stride
+
+    def next_scenario(self, world: int, episode: int) -> Scenario:
+        """The scenario of that world's `episode`-th episode."""
+        scenario = self.scenarios[(world + episode * self.stride) % len(self.scenarios)]
+        return replace(scenario, seed=_world_seed(self.seed, world, episode))
+
+
+def _world_seed(seed: int, world: int, episode: int) -> int:
+    return int(random_bits(seed, world, episode, _RNG_WORLD_SEED)) & _SEED_MASK
