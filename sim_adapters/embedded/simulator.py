@@ -1,0 +1,271 @@
+"""EmbeddedSimulator: a batch of CARLA-like worlds in numba kernels, no server.
+
+The simulator owns the scene and calls one kernel a part for all worlds; what the parts do is in
+`world/`. Randomness is counter-based, so a world does the same alone and in a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.embedded.world_start import (
+    check_route,
+    clear_world,
+    place_ego,
+    start_clocks,
+    write_route,
+)
+from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.scene.kernel_launch import launch_range
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
+from sim_adapters.scene.scenario import Scenario
+from sim_adapters.scene.state import SceneBatch, empty_scene
+from sim_adapters.world.contacts import (
+    ContactState,
+    empty_contact_state,
+    remove_fallen_range,
+    touch_actors_range,
+)
+from sim_adapters.world.dynamics import Drivetrain, drive_ego_range, empty_drivetrain
+from sim_adapters.world.ego_place import locate_ego_range
+from sim_adapters.world.signals import (
+    SignalPlan,
+    empty_signal_plan,
+    reset_signals_range,
+    update_lights_range,
+)
+from sim_adapters.world.slots import make_slot_layout
+from sim_adapters.world.traffic import (
+    reset_traffic_range,
+    step_traffic_range,
+    traffic_arguments,
+)
+from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic_state import (
+    Drivers,
+    Overrides,
+    Places,
+    Progress,
+    Tally,
+    empty_traffic,
+)
+
+
+class WorldState(NamedTuple):
+    """Everything that changes from step to step, for checkpoints."""
+
+    scene: SceneBatch
+    drivetrain: Drivetrain
+    signal_plan: SignalPlan
+    contacts: ContactState
+    places: Places
+    drivers: Drivers
+    progress: Progress
+    overrides: Overrides
+    tally: Tally
+
+
+class EmbeddedSimulator:
+    """B worlds of CARLA's towns with one learning driver each (a `Simulator`).
+
+    Args:
+        maps: Towns that scenarios may name.
+        num_worlds: B.
+        traffic: How much background traffic, and how it drives.
+        max_vehicles: Slots for traffic and scenario vehicles in a world.
+        max_pedestrians: Slots for pedestrians.
+        max_statics: Slots for parked cars, props and debris.
+        max_route_points: Longest dense route that a world can hold.
+        step_s: Length of a step; CaRL trains at 0.1 s and is judged at 0.05 s.
+        warm_up_s: Traffic runs this long, the ego braking, before a reset returns (CaRL: 2 s).
+        random_light_start: Start each junction's cycle at a random place; CARLA starts all with
+            their first arm green.
+        num_threads: For kernels whose work is worth sharing.
+    """
+
+    def __init__(
+        self,
+        maps: MapBank,
+        num_worlds: int,
+        *,
+        traffic: TrafficSettings | None = None,
+        max_vehicles: int = 40,
+        max_pedestrians: int = 12,
+        max_statics: int = 24,
+        max_route_points: int = 2048,
+        step_s: float = 0.1,
+        warm_up_s: float = 2.0,
+        random_light_start: bool = True,
+        num_threads: int = 1,
+    ) -> None:
+        self.maps = maps
+        self.traffic_settings = TrafficSettings() if traffic is None else traffic
+        if self.traffic_settings.num_vehicles > max_vehicles:
+            raise ValueError(
+                f"traffic wants {self.traffic_settings.num_vehicles} vehicles, a world has "
+                f"{max_vehicles} vehicle slots: raise simulator.max_vehicles"
+            )
+        self.layout = make_slot_layout(
+            num_vehicles=max_vehicles, num_pedestrians=max_pedestrians, num_statics=max_statics
+        )
+        self.scene = empty_scene(
+            num_worlds,
+            self.layout.num_slots,
+            num_lights=maps.max_lights,
+            num_route_points=max_route_points,
+            step_s=step_s,
+        )
+        self.drivetrain = empty_drivetrain(self.scene.num_agents)
+        self.signal_plan = empty_signal_plan(num_worlds, maps)
+        self.traffic = empty_traffic(num_worlds, self.layout, maps)
+        self.contact_state = empty_contact_state(self.scene)
+        self.warm_up_steps = round(warm_up_s / step_s)
+        self.random_light_start = random_light_start
+        self.num_threads = num_threads
+        self._full_brake = np.full(self.scene.num_agents, -1.0)
+        self._straight = np.zeros(self.scene.num_agents)
+
+    def reset(self, worlds: NDArray[np.int64], scenarios: Sequence[Scenario]) -> None:
+        """Start `scenarios[i]` in `worlds[i]`; other worlds are not touched.
+
+        Raises:
+            ValueError: a scenario's town is not loaded, or its route does not fit.
+        """
+        for scenario in scenarios:  # all of them before anything is changed
+            self.maps.map_index(scenario.town)
+            check_route(scenario, self.scene.routes.x.shape[1])
+        for world, scenario in zip(worlds, scenarios, strict=True):
+            self._place(int(world), scenario)
+        for first, last in contiguous_runs(worlds):
+            self._start(first, last)
+
+    def step(self, steer: NDArray[np.float64], acceleration: NDArray[np.float64]) -> None:
+        """Advance every world by `scene.step_s`; see `Simulator.step`."""
+        self._advance(0, self.scene.num_worlds, steer, acceleration)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Everything needed to go on exactly here, as named arrays (copies)."""
+        return copy_arrays(self._state())
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state_dict` gave.
+
+        Raises:
+            ValueError: an array is missing or has another shape.
+        """
+        restore_arrays(self._state(), state)
+
+    def close(self) -> None:
+        """Nothing to release: all state is arrays."""
+
+    def _state(self) -> WorldState:
+        traffic = self.traffic
+        return WorldState(
+            self.scene,
+            self.drivetrain,
+            self.signal_plan,
+            self.contact_state,
+            traffic.places,
+            traffic.drivers,
+            traffic.progress,
+            traffic.overrides,
+            traffic.tally,
+        )
+
+    def _place(self, world: int, scenario: Scenario) -> None:
+        """Clear a world and put the ego at its start (agent and world have the same index)."""
+        clear_world(self.scene, world)
+        for array in (*self.drivetrain, *self.contact_state):
+            array[world] = 0
+        start_clocks(self.scene, world, scenario, self.maps.map_index(scenario.town))
+        write_route(self.scene, world, scenario)
+        place_ego(self.scene, world, scenario)
+
+    def _start(self, first: int, last: int) -> None:
+        """Start lights and traffic of worlds `first` to `last` and let them warm up."""
+        maps, scene = self.maps, self.scene
+        reset_signals_range(
+            first,
+            last,
+            self.signal_plan,
+            maps.groups,
+            maps.ranges,
+            scene.clocks,
+            self.random_light_start,
+        )
+        locate_ego_range(first, last, *self._locate_arguments())
+        update_lights_range(first, last, *self._light_arguments())
+        self._launch(reset_traffic_range, first, last, *self._traffic_arguments())
+        for _ in range(self.warm_up_steps):
+            self._advance(first, last, self._straight, self._full_brake)
+
+    def _advance(
+        self,
+        first: int,
+        last: int,
+        steer: NDArray[np.float64],
+        acceleration: NDArray[np.float64],
+    ) -> None:
+        """One step of worlds `first` to `last` (exclusive)."""
+        scene = self.scene
+        motion, traits, ego = scene.motion, scene.traits, scene.ego
+        remove_fallen_range(first, last, motion, traits, self.contact_state)
+        drive_ego_range(
+            first, last, motion, ego, self.drivetrain, steer, acceleration, scene.step_s
+        )
+        locate_ego_range(first, last, *self._locate_arguments())
+        self._launch(step_traffic_range, first, last, *self._traffic_arguments())
+        scene.clocks.elapsed_s[first:last] += scene.step_s
+        update_lights_range(first, last, *self._light_arguments())
+        touch_actors_range(
+            first, last, motion, traits, ego, scene.contacts, self.drivetrain, self.contact_state
+        )
+
+    def _launch(self, kernel: Callable[..., None], first: int, last: int, *arguments: Any) -> None:
+        """Call a range kernel that is worth sharing between threads, if it is for all worlds."""
+        if (first, last) == (0, self.scene.num_worlds):
+            launch_range(kernel, last, *arguments, num_threads=self.num_threads)
+        else:
+            kernel(first, last, *arguments)
+
+    def _traffic_arguments(self) -> tuple[Any, ...]:
+        return traffic_arguments(
+            self.scene, self.maps, self.traffic, self.traffic_settings, self.layout
+        )
+
+    def _locate_arguments(self) -> tuple[Any, ...]:
+        scene, maps = self.scene, self.maps
+        return (scene.motion, scene.ego, scene.clocks, maps.grid, maps.points, maps.lanes)
+
+    def _light_arguments(self) -> tuple[Any, ...]:
+        maps = self.maps
+        clocks = self.scene.clocks
+        return (
+            self.scene.lights,
+            self.signal_plan,
+            maps.signals,
+            maps.groups,
+            maps.ranges,
+            clocks,
+        )
+
+
+def contiguous_runs(worlds: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Half-open ranges that cover exactly these world indices, so that kernels need few calls."""
+    ordered = np.unique(worlds)
+    if ordered.size == 0:
+        return []
+    runs = np.split(ordered, np.flatnonzero(np.diff(ordered) > 1) + 1)
+    return [(int(run[0]), int(run[-1]) + 1) for run in runs]
+
+
+def make_embedded_simulator(
+    num_worlds: int, *, towns: Sequence[str], **settings: Any
+) -> EmbeddedSimulator:
+    """An EmbeddedSimulator of these towns, from configuration; see its keywords."""
+    return EmbeddedSimulator(load_map_bank(towns), num_worlds, **settings)
