@@ -19,10 +19,7 @@ from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand, ScenarioTrigger
 
 SLOT_SPACING_M = 100.0
-_CROSSING_REACH_M = (
-    10.0,
-    60.0,
-)  # where a junction scenario's junction begins, ahead of its trigger
+_CROSSING_REACH_M = (10.0, 100.0)  # from its trigger to the junction of a junction scenario
 _ROOM_M = 60.0  # of route that a scenario on the open road needs
 _CLEAR_OF_JUNCTION_M = 40.0  # ahead, where vehicles brake hard
 _STREAM_ANGLE_RAD = np.radians(45.0)
