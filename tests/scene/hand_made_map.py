@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def make_links() -> LaneLinks:
     predecessors = [[k for k, v in SUCCESSORS.items() if v == i] for i in range(len(LANES))]
 
     def csr(lists: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-        return ints(0, *np.cumsum([len(row) for row in lists])), ints(*sum(lists, []))
+        return ints(0, *np.cumsum([len(row) for row in lists])), ints(*chain.from_iterable(lists))
 
     none = np.zeros(len(LANES) + 1, np.int32), ints()
     return LaneLinks(*csr(successors), *csr(predecessors), *none, floats(), floats())
