@@ -28,12 +28,19 @@ def overspeed(events: DrivingEvents, *, tolerance_mps: float = 2.23) -> Tensor:
 
 def time_to_collision(events: DrivingEvents, *, factor: float = 0.5) -> Tensor:
     """`factor` while a time-to-collision penalty window is open, else 1."""
-    return 1.0 - (1.0 - factor) * events.ttc_active
+    return 1.0 - (1.0 - factor) * events.ttc_active.to(events.speed_mps.dtype)
 
 
 def comfort(events: DrivingEvents, *, floor: float = 0.5) -> Tensor:
     """Falls from 1 to `floor` in equal steps with the number of open comfort windows (0 to 6)."""
-    return 1.0 - (1.0 - floor) / NUM_COMFORT_METRICS * events.num_comfort_active
+    return 1.0 - (1.0 - floor) / NUM_COMFORT_METRICS * events.num_comfort_active.to(
+        events.speed_mps.dtype
+    )
+
+
+def comfortable(events: DrivingEvents) -> Tensor:
+    """1 while no comfort window is open, else 0; for rewards that add rather than multiply."""
+    return (events.num_comfort_active == 0).to(events.speed_mps.dtype)
 
 
 def lane_distance(
@@ -53,4 +60,4 @@ def lane_distance(
 
 def steer_change(events: DrivingEvents, *, limit: float = 0.25, factor: float = 0.5) -> Tensor:
     """`factor` in a step that changes the steering by more than `limit`, else 1. CaRL: off."""
-    return 1.0 - (1.0 - factor) * (events.steer_change > limit)
+    return 1.0 - (1.0 - factor) * (events.steer_change > limit).to(events.speed_mps.dtype)
