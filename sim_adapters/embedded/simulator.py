@@ -265,7 +265,15 @@ def contiguous_runs(worlds: NDArray[np.int64]) -> list[tuple[int, int]]:
 
 
 def make_embedded_simulator(
-    num_worlds: int, *, towns: Sequence[str], **settings: Any
+    num_worlds: int, *, towns: Sequence[str], pixels_per_meter: float = 2.0, **settings: Any
 ) -> EmbeddedSimulator:
-    """An EmbeddedSimulator of these towns, from configuration; see its keywords."""
-    return EmbeddedSimulator(load_map_bank(towns), num_worlds, **settings)
+    """An EmbeddedSimulator of these towns, from configuration; see its keywords.
+
+    Args:
+        num_worlds: B.
+        towns: Names or files of the towns.
+        pixels_per_meter: Resolution of the map layers.
+        settings: Keywords of `EmbeddedSimulator`.
+    """
+    maps = load_map_bank(towns, pixels_per_meter=pixels_per_meter)
+    return EmbeddedSimulator(maps, num_worlds, **settings)
