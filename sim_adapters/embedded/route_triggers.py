@@ -143,9 +143,9 @@ def _trigger(
     return ScenarioTrigger(
         name=name,
         scenario_type=scenario_type,
-        x=float(route.x[row]),
-        y=float(route.y[row]),
-        z=float(route.z[row]),
+        x=round(float(route.x[row]), 3),
+        y=round(float(route.y[row]), 3),
+        z=round(float(route.z[row]), 3),
         yaw_rad=float(route.yaw_rad[row]),
         parameters=parameters,
     )

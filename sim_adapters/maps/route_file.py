@@ -184,7 +184,7 @@ def _write_route(root: Element, spec: RouteSpec) -> None:
 def _write_trigger(scenarios: Element, trigger: ScenarioTrigger) -> None:
     attributes = {"name": trigger.name, "type": trigger.scenario_type}
     scenario = SubElement(scenarios, "scenario", attributes)
-    yaw = repr(0.0 - math.degrees(trigger.yaw_rad))
+    yaw = repr(0.0 - round(math.degrees(trigger.yaw_rad), 6))  # 90.0, not 90.00000000000001
     point = _position(trigger.x, trigger.y, trigger.z)
     SubElement(scenario, "trigger_point", {**point, "yaw": yaw})
     children: dict[str, Element] = {}

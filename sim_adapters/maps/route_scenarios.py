@@ -21,23 +21,15 @@ _log = logging.getLogger(__name__)
 
 
 def load_scenarios(
-    path: str | Path,
-    maps: MapBank,
-    *,
-    seed: int = 0,
-    time_limit_s: float = 1200.0,
-    skip_other_towns: bool = False,
+    path: str | Path, maps: MapBank, *, seed: int = 0, time_limit_s: float = 1200.0
 ) -> list[Scenario]:
     """Every route of a leaderboard file, traced on its town, in the order of the file.
-
-    All triggers are kept. Those the route does not pass are named in a warning: they never start.
 
     Args:
         path: A .xml or .xml.gz file of either leaderboard format.
         maps: Must hold the towns of the file.
         seed: Of the worlds; every route gets its own, derived from this and its place in the file.
         time_limit_s: For each route.
-        skip_other_towns: Take only the routes in towns of `maps`, for a part of a benchmark.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -47,24 +39,41 @@ def load_scenarios(
     router = Router(maps)
     scenarios = []
     for number, spec in enumerate(read_routes(path)):
-        if skip_other_towns and spec.town not in maps.towns:
-            continue
         try:
-            route = router.trace(spec.town, spec.waypoints)
-        except ValueError as error:
-            raise ValueError(f"{path}, route {spec.route_id}: {error}") from error
-        _warn_of_missed_triggers(path, spec, route)
-        scenarios.append(
-            Scenario(
-                scenario_id=scenario_id(spec),
-                town=spec.town,
-                route=route,
-                seed=seed * 1_000_003 + number,
-                triggers=spec.triggers,
-                time_limit_s=time_limit_s,
+            scenario = trace_scenario(
+                spec, router, seed=seed * 1_000_003 + number, time_limit_s=time_limit_s
             )
-        )
+        except ValueError as error:
+            raise ValueError(f"{path}, {error}") from error
+        scenarios.append(scenario)
     return scenarios
+
+
+def trace_scenario(
+    spec: RouteSpec, router: Router, *, seed: int, time_limit_s: float = 1200.0
+) -> Scenario:
+    """One route as a scenario, with all its triggers.
+
+    Triggers that the route does not pass are named in a warning, since they cannot start.
+
+    Raises:
+        ValueError: unknown town or no drivable way; names the route.
+    """
+    try:
+        route = router.trace(spec.town, spec.waypoints)
+    except ValueError as error:
+        raise ValueError(f"route {spec.route_id}: {error}") from error
+    missed = missed_triggers(route, spec.triggers)
+    if missed:
+        _log.warning(
+            "route %s in %s: %d of %d scenario triggers lie off the route and cannot start: %s",
+            spec.route_id,
+            spec.town,
+            len(missed),
+            len(spec.triggers),
+            ", ".join(trigger.name for trigger in missed),
+        )
+    return Scenario(scenario_id(spec), spec.town, route, seed, spec.triggers, time_limit_s)
 
 
 def scenario_id(spec: RouteSpec) -> str:
@@ -81,16 +90,3 @@ def missed_triggers(route: Route, triggers: Sequence[ScenarioTrigger]) -> list[S
         if not np.any(np.cos(turn) > np.cos(_TRIGGER_ANGLE_RAD)):
             missed.append(trigger)
     return missed
-
-
-def _warn_of_missed_triggers(path: str | Path, spec: RouteSpec, route: Route) -> None:
-    missed = missed_triggers(route, spec.triggers)
-    if missed:
-        _log.warning(
-            "%s, route %s: %d of %d scenario triggers lie off the route and cannot start: %s",
-            path,
-            spec.route_id,
-            len(missed),
-            len(spec.triggers),
-            ", ".join(trigger.name for trigger in missed),
-        )

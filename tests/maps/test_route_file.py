@@ -113,7 +113,7 @@ def test_what_is_written_is_read_back(specs: list[RouteSpec], name: str, tmp_pat
         np.testing.assert_array_equal(new.waypoints, old.waypoints)
         assert len(new.triggers) == len(old.triggers)
         for before, after in zip(old.triggers, new.triggers, strict=True):
-            assert after.yaw_rad == pytest.approx(before.yaw_rad, abs=1e-12)
+            assert after.yaw_rad == pytest.approx(before.yaw_rad, abs=1e-8)
             assert (after.name, after.scenario_type) == (before.name, before.scenario_type)
             assert (after.x, after.y, after.z) == (before.x, before.y, before.z)
             assert after.parameters == before.parameters

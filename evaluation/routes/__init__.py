@@ -1,0 +1,1 @@
+"""Route sets of this project, made by sim_adapters.embedded.routes."""
