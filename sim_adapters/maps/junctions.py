@@ -17,7 +17,7 @@ CONFLICT_DISTANCE_M = 2.25
 TURN_ANGLE_RAD = np.radians(35.0)  # CaRL's route generator: within +-35 deg is straight
 
 _ENTRY_PRIORITY = {EntryRule.FREE: 6, EntryRule.LIGHT: 6, EntryRule.YIELD: 3, EntryRule.STOP: 0}
-_RING_PRIORITY = 10
+_RING_PRIORITY, _LEAVING_PRIORITY = 10, 5
 _TURN_PRIORITY = {RouteCommand.STRAIGHT: 2, RouteCommand.RIGHT: 1, RouteCommand.LEFT: 0}
 
 
@@ -133,16 +133,17 @@ def priorities(
     entry: NDArray[np.uint8],
     turn: NDArray[np.uint8],
     is_ring: NDArray[np.bool_],
+    leaves_ring: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
     """Right of way of each junction lane, larger goes first; 0 outside.
 
-    A roundabout's ring outranks its entries and exits. Else a free entry outranks a yield sign,
-    which outranks a stop sign; among equals straight ways outrank right turns, which outrank
-    left turns.
+    A roundabout's ring outranks the ways that leave it, which outrank the ways that enter it. Else
+    a free entry outranks a yield sign, which outranks a stop sign; among equals straight ways
+    outrank right turns, which outrank left turns.
     """
     rank = np.zeros(len(entry), np.int32)
     for lane in np.flatnonzero((lanes.junction >= 0) & (lanes.kind == LaneKind.DRIVING)):
         by_sign = _ENTRY_PRIORITY[EntryRule(int(entry[lane]))]
-        by_ring = _RING_PRIORITY if is_ring[lane] else 0
+        by_ring = _RING_PRIORITY * is_ring[lane] + _LEAVING_PRIORITY * leaves_ring[lane]
         rank[lane] = by_ring + by_sign + _TURN_PRIORITY[RouteCommand(int(turn[lane]))]
     return rank

@@ -28,7 +28,7 @@ from sim_adapters.maps.lane_places import TownGraph
 from sim_adapters.maps.lane_samples import SampledLane, sample_lanes
 from sim_adapters.maps.layers import bake_layers
 from sim_adapters.maps.opendrive_document import OpenDriveDocument, parse_document
-from sim_adapters.maps.roundabouts import ring_lanes
+from sim_adapters.maps.roundabouts import leave_ring, ring_lanes
 from sim_adapters.maps.speed_limits import speed_limit_of_points
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
 from sim_adapters.maps.traffic_signs import TrafficSigns, build_traffic_signs
@@ -123,7 +123,8 @@ def _rules(graph: TownGraph, lights: TrafficLights, signs: TrafficSigns) -> Lane
         entry[first] = EntryRule.LIGHT
         signal[first] = row
     turn = turns(graph.points, graph.lanes, graph.successors, graph.predecessors)
-    priority = priorities(graph.lanes, entry, turn, ring_lanes(graph))
+    is_ring = ring_lanes(graph)
+    priority = priorities(graph.lanes, entry, turn, is_ring, leave_ring(graph, is_ring))
     return LaneRules(entry, signal, sign, priority, turn)
 
 

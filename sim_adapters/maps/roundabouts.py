@@ -33,6 +33,18 @@ def ring_lanes(graph: TownGraph) -> NDArray[np.bool_]:
     return is_ring
 
 
+def leave_ring(graph: TownGraph, is_ring: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each junction lane is part of a way that leaves a ring, shape (N,)."""
+    leaves = np.zeros(len(is_ring), np.bool_)
+    stack = [int(lane) for lane in np.flatnonzero(is_ring)]
+    while stack:
+        for to in graph.successors[stack.pop()]:
+            if graph.lanes.junction[to] >= 0 and not is_ring[to] and not leaves[to]:
+                leaves[to] = True
+                stack.append(to)
+    return leaves
+
+
 def _shortest_loop(graph: TownGraph, start: int) -> list[int]:
     """Lanes of the shortest way from `start` back to it, empty if longer than a ring."""
     lengths = graph.lanes.length_m
