@@ -2,5 +2,15 @@
 
 from rewards.driving_reward import DrivingReward
 from rewards.reward_breakdown import Reward, RewardBreakdown
+from rewards.roach_reward import RoachReward
+from rewards.survival_reward import SurvivalReward
+from rewards.weighted_sum_reward import WeightedSumReward
 
-__all__ = ["DrivingReward", "Reward", "RewardBreakdown"]
+__all__ = [
+    "DrivingReward",
+    "Reward",
+    "RewardBreakdown",
+    "RoachReward",
+    "SurvivalReward",
+    "WeightedSumReward",
+]

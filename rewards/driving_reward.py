@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rewards.driving_events import DrivingEvents
-from rewards.episode_ends import EpisodeEnds, Term, checked_terms
+from rewards.episode_ends import EpisodeEnds
 from rewards.reward_breakdown import RewardBreakdown
+from rewards.reward_terms import Term, checked_names, checked_terms, product
 
 __all__ = ["DrivingReward", "RewardBreakdown"]
 
@@ -40,21 +41,14 @@ class DrivingReward:
         self.progress = checked_terms("progress", {"progress": progress})["progress"]
         self.soft_penalties = checked_terms("soft_penalties", soft_penalties)
         self.episode_ends = EpisodeEnds(terminations, truncations)
-        if unknown := set(penalised) - set(terminations):
-            raise ValueError(
-                f"penalised names {sorted(unknown)}, but the terminations are "
-                f"{sorted(terminations)}: only what terminates can cost the terminal penalty"
-            )
-        self.penalised = tuple(penalised)
+        self.penalised = checked_names("penalised", penalised, terminations)
         self.terminal_penalty = terminal_penalty
 
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Judge one step of all E drivers."""
         terms = {"progress": self.progress(events)}
-        reward = terms["progress"]
-        for name, soft_penalty in self.soft_penalties.items():
-            terms[name] = soft_penalty(events)
-            reward = reward * terms[name]
+        terms |= {name: factor(events) for name, factor in self.soft_penalties.items()}
+        reward = product(terms)
         terminated, truncated = self.episode_ends(events)
         fatal = terminated & self.episode_ends.any_termination(events, self.penalised)
         terms["terminal"] = -self.terminal_penalty * fatal.to(reward.dtype)

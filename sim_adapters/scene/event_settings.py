@@ -5,7 +5,6 @@ Grouped by detector as flat NamedTuples of numbers, which kernels take as they a
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -26,8 +25,8 @@ class LaneSettings(NamedTuple):
     """Outside-lanes and wrong-way tests (leaderboard's criterion)."""
 
     outside_margin_m: float = 0.5  # beyond half the lane's width
-    max_exit_angle_rad: float = math.radians(120.0)  # out of a junction, ego to lane
-    min_opposite_angle_rad: float = math.radians(150.0)  # between lanes of opposite directions
+    max_exit_angle_deg: float = 120.0  # out of a junction, ego to lane
+    min_opposite_angle_deg: float = 150.0  # between lanes of opposite directions
 
 
 class CollisionSettings(NamedTuple):
@@ -99,8 +98,8 @@ class HazardSettings(NamedTuple):
     """What Roach's hand-shaped speed target looks at."""
 
     max_distance_m: float = 9.5  # of vehicles and pedestrians
-    max_vehicle_yaw_rad: float = math.radians(150.0)  # oncoming vehicles are no hazard
-    max_vehicle_bearing_rad: float = math.radians(45.0)
+    max_vehicle_yaw_deg: float = 150.0  # oncoming vehicles are no hazard
+    max_vehicle_bearing_deg: float = 45.0
     pedestrian_angle_deg: float = 162.0  # |bearing| < angle / (clip(d, near, far) + 0.3)
     pedestrian_near_m: float = 1.5
     pedestrian_far_m: float = 10.5

@@ -71,9 +71,9 @@ def is_wrong_way(
         return was_wrong
     lane_yaw = points.yaw_rad[point]
     if lanes.junction[old] >= 0:
-        return abs(wrap_angle(lane_yaw - yaw)) >= settings.max_exit_angle_rad
+        return abs(wrap_angle(lane_yaw - yaw)) >= math.radians(settings.max_exit_angle_deg)
     turn = abs(wrap_angle(lane_yaw - tracker.yaw_rad[agent]))
-    return was_wrong != (turn > settings.min_opposite_angle_rad)
+    return was_wrong != (turn > math.radians(settings.min_opposite_angle_deg))
 
 
 @njit(cache=True)

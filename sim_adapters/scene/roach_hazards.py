@@ -64,8 +64,8 @@ def is_hazard(
         near, far = settings.pedestrian_near_m, settings.pedestrian_far_m
         cone = settings.pedestrian_angle_deg / (min(max(distance_m, near), far) + 0.3)
         return abs(bearing_rad) < math.radians(cone)
-    same_way = abs(yaw_gap_rad) <= settings.max_vehicle_yaw_rad
-    return same_way and abs(bearing_rad) < settings.max_vehicle_bearing_rad
+    same_way = abs(yaw_gap_rad) <= math.radians(settings.max_vehicle_yaw_deg)
+    return same_way and abs(bearing_rad) < math.radians(settings.max_vehicle_bearing_deg)
 
 
 @njit(cache=True)

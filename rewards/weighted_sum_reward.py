@@ -1,0 +1,77 @@
+"""WeightedSumReward: progress and rules added up step by step, as nuPlan's score weighs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rewards.driving_events import DrivingEvents
+from rewards.episode_ends import EpisodeEnds
+from rewards.reward_breakdown import RewardBreakdown
+from rewards.reward_terms import Term, checked_names, checked_terms, product
+
+_ROUTE_PERCENT = 100.0  # what a flawless episode earns
+
+
+class WeightedSumReward:
+    """gates x weighted mean of progress and kept rules; nothing in the step of an infraction.
+
+    A rule that is kept in all of `expected_steps` steps earns as much as the whole route.
+
+    Args:
+        progress: Percent of the route gained in the step.
+        progress_weight: Weight of the progress.
+        rules: Terms in [0, 1] by name that are paid for every step.
+        weights: Weight of each rule.
+        gates: Factors in [0, 1] by name that scale everything.
+        expected_steps: Steps of a typical episode.
+        terminations: Predicates by name that end an episode.
+        truncations: Predicates by name that cut it off.
+        forfeiting: Terminations whose step earns nothing.
+
+    Raises:
+        ValueError: a term cannot be called, or names do not fit together.
+
+    Source: CaRL's nuPlan form, 100 gates [5 d + (5 ttc + 4 speed + 2 comfort) / 150] / 16; its
+    CARLA form spreads over 2,000 steps.
+    """
+
+    def __init__(
+        self,
+        progress: Term,
+        progress_weight: float,
+        rules: Mapping[str, Term],
+        weights: Mapping[str, float],
+        gates: Mapping[str, Term],
+        expected_steps: int,
+        terminations: Mapping[str, Term],
+        truncations: Mapping[str, Term],
+        forfeiting: Sequence[str],
+    ) -> None:
+        if set(rules) != set(weights):
+            raise ValueError(
+                f"reward rules are {sorted(rules)}, weights are given for {sorted(weights)}: "
+                "each rule needs one weight"
+            )
+        self.progress = checked_terms("progress", {"progress": progress})["progress"]
+        self.progress_weight = progress_weight
+        self.rules, self.weights = checked_terms("rules", rules), dict(weights)
+        self.gates = checked_terms("gates", gates)
+        self.expected_steps = expected_steps
+        self.episode_ends = EpisodeEnds(terminations, truncations)
+        self.forfeiting = checked_names("forfeiting", forfeiting, terminations)
+
+    def __call__(self, events: DrivingEvents) -> RewardBreakdown:
+        """Judge one step of all E drivers."""
+        terminated, truncated = self.episode_ends(events)
+        forfeited = self.episode_ends.any_termination(events, self.forfeiting)
+        void = forfeited | events.simulator_failed
+        total_weight = self.progress_weight + sum(self.weights.values())
+        terms = {"progress": self.progress(events)}
+        earned = self.progress_weight / total_weight * terms["progress"]
+        for name, rule in self.rules.items():
+            terms[name] = rule(events)
+            per_step = self.weights[name] / total_weight * _ROUTE_PERCENT / self.expected_steps
+            earned = earned + per_step * terms[name]
+        gates = {name: gate(events) for name, gate in self.gates.items()}
+        reward = product({"earned": earned} | gates).masked_fill(void, 0.0)
+        return RewardBreakdown(reward, terminated, truncated, terms | gates)
