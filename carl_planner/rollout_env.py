@@ -57,6 +57,11 @@ def as_rollout_env(env: VectorEnv | RolloutEnv) -> RolloutEnv:
     return CopyingRolloutEnv(env)
 
 
+def can_be_saved(env: RolloutEnv) -> bool:
+    """Whether the environment's state can go into a checkpoint."""
+    return hasattr(env, "state_dict")
+
+
 class CopyingRolloutEnv:
     """Makes a plain VectorEnv a `RolloutEnv` by copying each observation into its row."""
 

@@ -31,7 +31,7 @@ from carl_planner.policy import ActorCritic, num_trainable_parameters
 from carl_planner.ppo import NonFiniteLossError, Ppo, PpoSettings
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.rollout_buffer import RolloutBuffer
-from carl_planner.rollout_env import as_rollout_env
+from carl_planner.rollout_env import as_rollout_env, can_be_saved
 from carl_planner.stop_signal import StopSignal
 
 log = logging.getLogger(__name__)
@@ -265,7 +265,7 @@ class TrainingRun:
             "rng": checkpoints.rng_state(),
             "rows": self.collector.current_rows(),
         }
-        if hasattr(self.env, "state_dict"):
+        if can_be_saved(self.env):
             state["env"] = self.env.state_dict()  # pyright: ignore[reportAttributeAccessIssue]
         return state
 

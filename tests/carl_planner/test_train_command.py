@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from point_goal_env import PointGoalEnv
 
 from carl_planner.checkpoint import load_checkpoint
@@ -16,10 +18,9 @@ from carl_planner.metrics import read_metrics
 HERE = Path(__file__).parent
 
 
-def train_command(folder: Path, *overrides: str, module: tuple[str, ...] = ()) -> list[str]:
-    launcher = module or ("-m", "carl_planner.train")
+def train_command(folder: Path, *overrides: str) -> list[str]:
     return [
-        *(sys.executable, *launcher, "--config-dir", str(HERE / "toy_configs")),
+        *(sys.executable, "-m", "carl_planner.train", "--config-dir", str(HERE / "toy_configs")),
         *(f"hydra.run.dir={folder}", *overrides),
     ]
 
@@ -129,3 +130,48 @@ def test_run_stopped_by_a_signal_and_resumed_repeats_the_whole_run(
     assert stopped == losses(whole_run)[: len(stopped)]
     train(tmp_path, f"resume={tmp_path}")
     assert losses(tmp_path) == losses(whole_run)
+
+
+def test_scene_storage_learns_the_same_as_pixels(whole_run: Path, tmp_path: Path) -> None:
+    train(tmp_path, "experiment=point_goal", "ppo.rollout_storage=scene", "max_minutes=5")
+    assert losses(tmp_path) == losses(whole_run)
+
+
+def test_resuming_applies_overrides_on_top_of_the_checkpoints_config(
+    whole_run: Path, tmp_path: Path
+) -> None:
+    train(tmp_path, f"resume={whole_run}", "ppo.total_samples=15872", "ppo.lr=0.0")
+    config = OmegaConf.load(tmp_path / "config.yaml")
+    assert config.ppo.num_envs == 16  # from the checkpoint, the demo's is another
+    assert [line["losses/learning_rate"] for line in losses(tmp_path)] == [0.0]
+
+
+def test_time_limit_completes_the_run_early(tmp_path: Path) -> None:
+    train(tmp_path, "experiment=point_goal", "ppo.total_samples=100_000_000", "max_minutes=0.02")
+    assert (tmp_path / "model_final.pt").is_file()
+    assert 0 < load_checkpoint(tmp_path / "model_final.pt").progress["samples"] < 1_000_000
+
+
+def test_ranks_share_one_folder_and_one_schedule(tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    result = subprocess.run(
+        [
+            *(sys.executable, *launcher, "-m", "carl_planner.train"),
+            *("--config-dir", str(HERE / "toy_configs"), "experiment=point_goal"),
+            *(f"output_root={tmp_path}", "ppo.total_samples=2048"),
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    (folder,) = (tmp_path / "point_goal").iterdir()
+    checkpoint = load_checkpoint(folder / "model_final.pt")
+    assert checkpoint.progress["samples"] == 2048
+    assert [rank["env"]["num_steps"] for rank in checkpoint.ranks] == [128, 128]
+    first, second = (rank["env"]["state"] for rank in checkpoint.ranks)
+    assert first.shape == (8, 5)
+    assert not np.allclose(first, second)
+    assert len(read_metrics(folder)) == 4
