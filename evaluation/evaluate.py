@@ -1,0 +1,124 @@
+"""Evaluate a planner: `python -m evaluation.evaluate checkpoint=PATH benchmark=longest6`.
+
+Drives every route with every seed, prints the table and writes the leaderboard's results.json,
+all episodes and a report into `output`. See configs/evaluate.yaml for all options.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from carl_planner.checkpoint import Checkpoint, CheckpointError
+from evaluation.benchmark import Benchmark
+from evaluation.checkpoint_planner import load_checkpoints, policy_planner, trained_config
+from evaluation.episode_result import EpisodeResult
+from evaluation.episode_rollout import run_episodes
+from evaluation.evaluation_env import make_evaluation_env, with_checkpoint_config
+from evaluation.planners import ConstantSpeedPlanner, Planner
+from evaluation.progress import EvaluationProgress
+from evaluation.results_file import write_results
+from evaluation.route_queue import make_tasks
+from evaluation.rule_based_driver import RuleBasedDriver
+from evaluation.score_table import terminal_table
+from evaluation.scores import benchmark_scores
+from sim_adapters.driving_env import DrivingVectorEnv
+
+log = logging.getLogger(__name__)
+PLANNERS = ("policy", "idm", "constant_speed")
+
+
+def evaluate(config: DictConfig) -> list[EpisodeResult]:
+    """Run the composed config; returns one result per route and seed."""
+    check_options(config)
+    torch.set_num_threads(config.num_threads)
+    benchmark: Benchmark = instantiate(config.benchmark)
+    route_id = None if config.route is None else str(config.route)
+    specs = benchmark.read(route_id)
+    seeds = range(config.seed, config.seed + config.seeds)
+    checkpoints = load_checkpoints(config.checkpoint) if config.planner == "policy" else []
+    if checkpoints:
+        config = with_checkpoint_config(config, trained_config(checkpoints[0]))
+    num_worlds = min(config.num_worlds, len(specs) * len(seeds))
+    env, scenarios = make_evaluation_env(config, specs, num_worlds)
+    try:
+        planner = make_planner(config.planner, checkpoints, env)
+        tasks = make_tasks(scenarios, seeds)
+        with EvaluationProgress(planner.name, len(tasks)) as progress:
+            results = run_episodes(env, planner, tasks, listener=progress)
+    finally:
+        env.close()
+    folder = Path(config.output)
+    write_results(folder, results, describe(config, benchmark))
+    show(benchmark.name, planner.name, results)
+    log.info("results are in %s", folder)
+    return results
+
+
+def make_planner(kind: str, checkpoints: Sequence[Checkpoint], env: DrivingVectorEnv) -> Planner:
+    """The planner that the option `planner` names."""
+    if kind == "policy":
+        return policy_planner(checkpoints, env)
+    return RuleBasedDriver() if kind == "idm" else ConstantSpeedPlanner()
+
+
+def check_options(config: DictConfig) -> None:
+    """Refuse what cannot be meant.
+
+    Raises:
+        ValueError: says what was found, what was expected and what to do.
+    """
+    if config.planner not in PLANNERS:
+        raise ValueError(f"planner={config.planner} is unknown: choose one of {PLANNERS}")
+    if config.planner == "policy" and config.checkpoint is None:
+        raise ValueError(
+            "planner=policy needs checkpoint=PATH; planner=idm and planner=constant_speed do not"
+        )
+    if config.seeds < 1:
+        raise ValueError(f"seeds={config.seeds}: at least one is needed")
+
+
+def describe(config: DictConfig, benchmark: Benchmark) -> dict[str, Any]:
+    """What was evaluated, for the result files."""
+    return {
+        "planner": config.planner,
+        "checkpoint": None if config.checkpoint is None else str(config.checkpoint),
+        "benchmark": benchmark.name,
+        "routes": benchmark.routes,
+        "seed": config.seed,
+        "seeds": config.seeds,
+        "world": "embedded world of carl-planner; embedded scores, not CARLA results",
+    }
+
+
+def show(title: str, planner: str, results: Sequence[EpisodeResult]) -> None:
+    """Print the table."""
+    table = terminal_table(f"{title}: {planner}", {planner: benchmark_scores(results)})
+    Console(stderr=False).print(table)
+
+
+@hydra.main(config_path="pkg://configs", config_name="evaluate", version_base="1.3")
+def command(config: DictConfig) -> None:
+    """The hydra command."""
+    try:
+        evaluate(config)
+    except (CheckpointError, FileNotFoundError, ValueError) as error:
+        log.debug("traceback", exc_info=True)
+        raise SystemExit(f"error: {error}") from error
+
+
+def main() -> None:
+    """Console script `carl-evaluate`."""
+    command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Builds the environment of an evaluation: the benchmark's towns, the checkpoint's observation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from evaluation.benchmark import towns_of, trace_scenarios
+from evaluation.route_queue import RouteQueue, make_tasks
+from sim_adapters.action_layout import ActionLayout
+from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.route_file import RouteSpec
+from sim_adapters.scene.scenario import Scenario
+
+# What a checkpoint decides: how it sees, how it acts and what it was paid for.
+CHECKPOINT_GROUPS = ("observation", "policy", "reward", "env")
+
+
+def with_checkpoint_config(config: DictConfig, trained: DictConfig) -> DictConfig:
+    """`config` with the groups that belong to the checkpoint taken from `trained`."""
+    merged = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    assert isinstance(merged, DictConfig)
+    for group in CHECKPOINT_GROUPS:
+        merged[group] = trained[group]
+    return merged
+
+
+def make_evaluation_env(
+    config: DictConfig, specs: Sequence[RouteSpec], num_worlds: int
+) -> tuple[DrivingVectorEnv, list[Scenario]]:
+    """Worlds for these routes, and the routes traced on their maps.
+
+    Args:
+        config: Groups `simulator`, `detector`, `reward`, `observation` and `env`.
+        specs: Routes to be driven.
+        num_worlds: Worlds driven at once.
+    """
+    towns = towns_of(specs)
+    observer = instantiate(config.observation)
+    maps = load_map_bank(towns, pixels_per_meter=observer.pixels_per_meter)
+    scenarios = trace_scenarios(specs, maps)
+    longest = max(len(scenario.route.x) for scenario in scenarios)
+    max_route_points = max(longest, config.simulator.max_route_points)
+    make_simulator = instantiate(config.simulator, towns=towns, max_route_points=max_route_points)
+    simulator = make_simulator(num_worlds=num_worlds, pixels_per_meter=observer.pixels_per_meter)
+    layout = config.env.get("action_layout")
+    env = DrivingVectorEnv(
+        simulator,
+        RouteQueue(make_tasks(scenarios, [0]), num_worlds),
+        instantiate(config.reward),
+        observer,
+        instantiate(config.detector),
+        instantiate(layout) if layout is not None else ActionLayout(),
+    )
+    return env, scenarios

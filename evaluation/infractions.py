@@ -1,0 +1,67 @@
+"""Infraction: one rule broken on a route, with the penalty of CARLA's leaderboard 2.0.
+
+Source: leaderboard 2.0 `statistics_manager`; the coefficients are those of the CARLA 0.9.15
+release, in which slow driving still costs points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class InfractionKind(StrEnum):
+    """Keys of the leaderboard's result file, in its order."""
+
+    COLLISION_LAYOUT = "collisions_layout"
+    COLLISION_PEDESTRIAN = "collisions_pedestrian"
+    COLLISION_VEHICLE = "collisions_vehicle"
+    RED_LIGHT = "red_light"
+    STOP_SIGN = "stop_infraction"
+    OUTSIDE_ROUTE_LANES = "outside_route_lanes"
+    MINIMUM_SPEED = "min_speed_infractions"
+    # Limit: no scenario of longest6 uses these two, and the embedded world reports neither.
+    YIELD_EMERGENCY = "yield_emergency_vehicle_infractions"
+    SCENARIO_TIMEOUT = "scenario_timeouts"
+    ROUTE_DEVIATION = "route_dev"
+    BLOCKED = "vehicle_blocked"
+    ROUTE_TIMEOUT = "route_timeout"
+
+
+FIXED_PENALTIES = {
+    InfractionKind.COLLISION_PEDESTRIAN: 0.5,
+    InfractionKind.COLLISION_VEHICLE: 0.6,
+    InfractionKind.COLLISION_LAYOUT: 0.65,
+    InfractionKind.RED_LIGHT: 0.7,
+    InfractionKind.STOP_SIGN: 0.8,
+    InfractionKind.SCENARIO_TIMEOUT: 0.7,
+    InfractionKind.YIELD_EMERGENCY: 0.7,
+}
+MINIMUM_SPEED_WEIGHT = 0.3
+# These only stop the route; what they cost is the rest of it.
+ROUTE_ENDS = (InfractionKind.ROUTE_DEVIATION, InfractionKind.BLOCKED, InfractionKind.ROUTE_TIMEOUT)
+
+
+@dataclass(frozen=True)
+class Infraction:
+    """One event; positions are in our right-handed world frame."""
+
+    kind: InfractionKind
+    time_s: float  # since the episode began
+    x: float  # [m] ego centre
+    y: float
+    z: float
+    percent: float = 0.0  # OUTSIDE: of the driven route; MINIMUM_SPEED: ego's of traffic's speed
+    other_id: int = 0  # COLLISION: the other actor, 0 is map geometry
+    other_type: str = ""  # COLLISION: what it was
+
+
+def penalty_factor(infraction: Infraction) -> float:
+    """What the event multiplies the infraction score by, in [0, 1]."""
+    if infraction.kind in FIXED_PENALTIES:
+        return FIXED_PENALTIES[infraction.kind]
+    if infraction.kind is InfractionKind.OUTSIDE_ROUTE_LANES:
+        return 1.0 - min(infraction.percent, 100.0) / 100.0
+    if infraction.kind is InfractionKind.MINIMUM_SPEED:
+        return 1.0 - MINIMUM_SPEED_WEIGHT * (1.0 - min(infraction.percent, 100.0) / 100.0)
+    return 1.0

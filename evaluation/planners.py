@@ -1,0 +1,100 @@
+"""Planner: whatever drives in an evaluation, a network or rules, on one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from carl_planner.policy import ActorCritic
+from evaluation.route_following import follow_routes_range
+from evaluation.vehicle_control import pedals_range
+from sim_adapters.driving_env import DrivingVectorEnv
+
+
+class Planner(Protocol):
+    """Chooses the actions of all drivers of a batch."""
+
+    name: str
+
+    def begin_episodes(self, agents: NDArray[np.int64], env: DrivingVectorEnv) -> None:
+        """Drivers `agents` have just been reset."""
+        ...
+
+    def act(
+        self, observation: Mapping[str, np.ndarray], env: DrivingVectorEnv
+    ) -> NDArray[np.float32]:
+        """Actions (E, 2) in the environment's own layout."""
+        ...
+
+
+class PolicyPlanner:
+    """A trained network, acting with the mean of its Beta distribution as CaRL does.
+
+    Args:
+        policies: Networks for the environment's observation; of several, the mean actions are
+            averaged (CaRL evaluates all `model*.pth` of a folder so).
+        name: Shown in tables.
+    """
+
+    def __init__(self, policies: Sequence[ActorCritic], name: str = "policy") -> None:
+        self.policies = [policy.eval() for policy in policies]
+        self.name = name
+
+    def begin_episodes(self, agents: NDArray[np.int64], env: DrivingVectorEnv) -> None:
+        """The network remembers nothing."""
+
+    @torch.inference_mode()
+    def act(
+        self, observation: Mapping[str, np.ndarray], env: DrivingVectorEnv
+    ) -> NDArray[np.float32]:
+        """Mean actions of the current observation."""
+        tensors = {name: torch.from_numpy(array) for name, array in observation.items()}
+        means = [policy.distribution(tensors).mean() for policy in self.policies]
+        return torch.stack(means).mean(dim=0).numpy().astype(np.float32)
+
+
+class ConstantSpeedPlanner:
+    """Follows the route at one speed, blind to traffic, lights and signs: the lower yardstick.
+
+    It steers like the rule-based driver and brakes for nothing, not even bends, so what it scores
+    is what a route gives away to a car that merely stays on it.
+    """
+
+    name = "constant_speed"
+
+    def __init__(self, speed_mps: float = 6.0, *, gain_per_s: float = 1.0) -> None:
+        self.speed_mps = speed_mps
+        self.gain_per_s = gain_per_s  # of the speed error
+
+    def begin_episodes(self, agents: NDArray[np.int64], env: DrivingVectorEnv) -> None:
+        """It remembers nothing."""
+
+    def act(
+        self, observation: Mapping[str, np.ndarray], env: DrivingVectorEnv
+    ) -> NDArray[np.float32]:
+        """Pure pursuit, and a proportional speed controller."""
+        scene, num_agents = env.scene, env.num_envs
+        steer, curve_speed, pedal = (np.zeros(num_agents) for _ in range(3))
+        follow_routes_range(
+            0,
+            num_agents,
+            scene.ego,
+            scene.motion,
+            scene.routes,
+            env.memory.route.index,
+            steer,
+            curve_speed,
+        )
+        speed = ego_speed_mps(env)
+        pedals_range(0, num_agents, speed, self.gain_per_s * (self.speed_mps - speed), pedal)
+        return env.action_layout.encode(steer, pedal)
+
+
+def ego_speed_mps(env: DrivingVectorEnv) -> NDArray[np.float64]:
+    """Horizontal speed of every driver, (E,)."""
+    place = (env.scene.ego.world, env.scene.ego.slot)
+    return np.hypot(env.scene.motion.vx_mps[place], env.scene.motion.vy_mps[place])

@@ -1,0 +1,64 @@
+"""The table of scores, for the terminal and for the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from rich.table import Table
+
+from evaluation.bootstrap import Interval
+from evaluation.infractions import InfractionKind
+from evaluation.scores import BenchmarkScores
+
+PER_KM_TITLES = {
+    InfractionKind.COLLISION_PEDESTRIAN: "pedestrian collisions / km",
+    InfractionKind.COLLISION_VEHICLE: "vehicle collisions / km",
+    InfractionKind.COLLISION_LAYOUT: "static collisions / km",
+    InfractionKind.RED_LIGHT: "red lights run / km",
+    InfractionKind.STOP_SIGN: "stop signs run / km",
+    InfractionKind.ROUTE_DEVIATION: "routes left / km",
+    InfractionKind.BLOCKED: "blocked / km",
+    InfractionKind.ROUTE_TIMEOUT: "timeouts / km",
+}
+
+
+def score_rows(scores: BenchmarkScores) -> dict[str, str]:
+    """Title and text of every figure, in the order of the table."""
+    rows = {
+        "embedded driving score": interval_text(scores.driving_score, 1),
+        "route completion [%]": interval_text(scores.route_completion, 1),
+        "infraction score": interval_text(scores.infraction_score, 2),
+        "infractions / km": interval_text(scores.infractions_per_km, 2),
+    }
+    rows |= {title: interval_text(scores.per_km[k], 2) for k, title in PER_KM_TITLES.items()}
+    rows["outside its lanes [% of way]"] = interval_text(scores.outside_lanes_percent, 1)
+    rows["mean speed [km/h]"] = interval_text(scores.mean_speed_kmh, 1)
+    return rows
+
+
+def interval_text(interval: Interval, digits: int) -> str:
+    """`61.2 [55.0, 67.1]`; a dash where nothing was driven."""
+    if math.isnan(interval.value):
+        return "-"
+    value, low, high = (f"{x:.{digits}f}" for x in (interval.value, interval.low, interval.high))
+    return f"{value} [{low}, {high}]"
+
+
+def terminal_table(title: str, planners: Mapping[str, BenchmarkScores]) -> Table:
+    """One column a planner, one row a figure."""
+    first = next(iter(planners.values()))
+    table = Table(
+        title=title,
+        caption=(
+            f"{first.num_routes} routes x {first.num_seeds} seeds; in brackets the 95 % bootstrap "
+            "interval over routes and seeds. Embedded scores, not CARLA results."
+        ),
+    )
+    table.add_column("")
+    for name in planners:
+        table.add_column(name, justify="right")
+    columns = [score_rows(scores) for scores in planners.values()]
+    for row in columns[0]:
+        table.add_row(row, *(column[row] for column in columns))
+    return table

@@ -1,0 +1,129 @@
+"""A fake environment for evaluation tests: cars on straight roads, events by hand, no map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from rewards.driving_events import DrivingEvents, uneventful
+from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.scene.scenario import Route, Scenario
+from sim_adapters.scene.state import ActorKind, SceneBatch, empty_scene
+
+
+def straight_route(length_m: int) -> Route:
+    """One point a metre from the origin to the east."""
+    n = length_m + 1
+    return Route(
+        x=np.arange(n, dtype=np.float64),
+        y=np.zeros(n),
+        z=np.zeros(n),
+        yaw_rad=np.zeros(n),
+        lane=np.zeros(n, np.int32),
+        in_junction=np.zeros(n, np.bool_),
+        command=np.full(n, 4, np.uint8),
+    )
+
+
+def straight_scenario(route_id: str, length_m: int, town: str = "Town01") -> Scenario:
+    return Scenario(route_id, town, straight_route(length_m), seed=0)
+
+
+def make_scene(num_worlds: int, num_slots: int = 3, max_length_m: int = 300) -> SceneBatch:
+    """Egos at the origin, heading east, beside nobody."""
+    scene = empty_scene(num_worlds, num_slots, num_lights=1, num_route_points=max_length_m + 1)
+    scene.traits.valid[:, 0] = True
+    scene.traits.kind[:, 0] = ActorKind.CAR
+    scene.traits.half_length_m[:, 0] = 2.446
+    scene.traits.half_width_m[:, 0] = 0.918
+    scene.ego.speed_limit_mps[:] = 10.0
+    for world in range(num_worlds):
+        write_route(scene, world, straight_route(max_length_m))
+    return scene
+
+
+def write_route(scene: SceneBatch, agent: int, route: Route) -> None:
+    n = len(route.x)
+    scene.routes.num_points[agent] = n
+    scene.routes.x[agent, :n], scene.routes.y[agent, :n] = route.x, route.y
+    scene.routes.yaw_rad[agent, :n] = route.yaw_rad
+
+
+def events_with(num_agents: int, **fields: Any) -> DrivingEvents:
+    """Uneventful events with some fields given, as one value for all or one each."""
+    events = uneventful(num_agents)
+    changed = {}
+    for name, value in fields.items():
+        old = getattr(events, name)
+        changed[name] = torch.as_tensor(value, dtype=old.dtype).expand(num_agents).clone()
+    return events._replace(**changed)
+
+
+def no_reward(events: DrivingEvents) -> RewardBreakdown:
+    """Pays route progress; ends never."""
+    never = torch.zeros_like(events.collision)
+    reward = events.route_percent_gained
+    return RewardBreakdown(reward, never, never, {"progress": reward})
+
+
+@dataclass
+class FakeEnv:
+    """Each step an ego moves by its action in metres; worlds reset within the step that ends."""
+
+    num_envs: int
+    scenarios: Any = None
+    driving_reward: Any = no_reward
+    scene: SceneBatch = field(init=False)
+    passed: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scene = make_scene(self.num_envs)
+        self.passed = np.zeros(self.num_envs)
+        self.length = np.ones(self.num_envs)
+
+    def reset(self, *, seed: int | None = None) -> tuple[dict, dict]:
+        for world in range(self.num_envs):
+            self._start(world)
+        return {}, {}
+
+    def step(self, actions: np.ndarray) -> tuple[dict, np.ndarray, np.ndarray, np.ndarray, dict]:
+        before = 100.0 * self.passed / self.length
+        self.passed = np.minimum(self.passed + actions[:, 1], self.length)
+        self.scene.motion.x[:, 0] = self.passed
+        percent = 100.0 * self.passed / self.length
+        events = events_with(
+            self.num_envs,
+            route_percent=percent,
+            route_percent_gained=percent - before,
+            route_finished=self.passed >= self.length,
+            speed_mps=actions[:, 1] / self.scene.step_s,
+        )
+        outcome = self.driving_reward(events)
+        terminated, truncated = outcome.terminated.numpy(), outcome.truncated.numpy()
+        for world in np.flatnonzero(terminated | truncated):
+            self._start(int(world))
+        return {}, outcome.reward.numpy(), terminated, truncated, {}
+
+    def _start(self, world: int) -> None:
+        scenario = self.scenarios.next_scenario(world, 0)
+        self.passed[world] = 0.0
+        self.length[world] = scenario.route.length_m
+        write_route(self.scene, world, scenario.route)
+
+
+class MetreAStep:
+    """A planner of the fake environment that gains `metres` in every step."""
+
+    name = "metre_a_step"
+
+    def __init__(self, metres: float = 1.0) -> None:
+        self.metres = metres
+
+    def begin_episodes(self, agents: np.ndarray, env: FakeEnv) -> None:
+        pass
+
+    def act(self, observation: dict, env: FakeEnv) -> np.ndarray:
+        return np.tile([0.0, self.metres], (env.num_envs, 1))

@@ -1,0 +1,71 @@
+import pytest
+
+from evaluation.episode_rollout import run_episodes
+from evaluation.route_queue import RouteQueue, make_tasks, world_seed
+from tests.evaluation.fake_drive import FakeEnv, MetreAStep, straight_scenario
+
+LENGTHS = {"1": 40, "2": 15, "3": 25, "4": 60, "5": 5, "6": 33, "7": 20}
+
+
+def tasks_of(seeds=(0,)):
+    return make_tasks([straight_scenario(k, length) for k, length in LENGTHS.items()], seeds)
+
+
+@pytest.mark.parametrize("num_worlds", [1, 3, 7, 20])
+def test_every_route_is_driven_once_whatever_the_number_of_worlds(num_worlds):
+    results = run_episodes(FakeEnv(num_worlds), MetreAStep(), tasks_of((0, 1)))
+    driven = sorted((result.route_id, result.seed) for result in results)
+    assert driven == sorted((route, seed) for route in LENGTHS for seed in (0, 1))
+
+
+def test_results_do_not_depend_on_the_number_of_worlds():
+    def outcomes(num_worlds):
+        results = run_episodes(FakeEnv(num_worlds), MetreAStep(), tasks_of())
+        return {r.route_id: (r.route_completion, r.duration_s, r.length_m) for r in results}
+
+    assert outcomes(1) == outcomes(4)
+
+
+def test_an_episode_holds_the_facts_of_its_own_route():
+    for result in run_episodes(FakeEnv(3), MetreAStep(0.5), tasks_of()):
+        length = LENGTHS[result.route_id]
+        assert result.length_m == length
+        assert result.route_completion == 100.0
+        assert result.mean_speed_mps == pytest.approx(5.0)
+        # The last 10 m are skipped by the leaderboard's arrival rule past 99 % only.
+        assert length - 1 <= result.duration_s / 0.1 * 0.5 <= length
+        assert result.episode_return == pytest.approx(100.0, abs=2.0)
+
+
+def test_an_environment_can_be_used_for_another_planner():
+    env = FakeEnv(3)
+    first = run_episodes(env, MetreAStep(), tasks_of())
+    second = run_episodes(env, MetreAStep(0.5), tasks_of())
+    assert len(first) == len(second) == len(LENGTHS)
+    assert sum(r.duration_s for r in second) > 1.8 * sum(r.duration_s for r in first)
+
+
+def test_long_routes_start_first():
+    queue = RouteQueue(tasks_of(), 2)
+    lengths = [queue.next_scenario(0, episode).route.length_m for episode in range(7)]
+    assert lengths == sorted(LENGTHS.values(), reverse=True)
+
+
+def test_a_world_without_a_task_is_marked():
+    queue = RouteQueue(tasks_of()[:1], 2)
+    queue.next_scenario(0, 0)
+    queue.next_scenario(1, 0)
+    assert queue.running[0] is not None
+    assert queue.running[1] is None
+
+
+def test_seed_of_a_world_follows_from_route_and_seed_alone():
+    alone = make_tasks([straight_scenario("4", 60)], [1])[0]
+    among = next(t for t in tasks_of((0, 1)) if t.scenario.scenario_id == "4" and t.seed == 1)
+    assert alone.scenario.seed == among.scenario.seed == world_seed("4", 1)
+    assert len({world_seed(route, seed) for route in LENGTHS for seed in range(5)}) == 35
+
+
+def test_a_benchmark_without_routes_is_refused():
+    with pytest.raises(ValueError, match="no route to drive"):
+        RouteQueue([], 2)

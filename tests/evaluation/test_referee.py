@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+
+from evaluation.episode_result import EpisodeEnd
+from evaluation.infractions import InfractionKind
+from evaluation.referee import LeaderboardReferee
+from rewards.driving_events import CollisionKind
+from sim_adapters.scene.state import ActorKind
+from tests.evaluation.fake_drive import events_with, make_scene, no_reward
+
+LENGTH_M = 300.0
+
+
+def make_referee(num_agents: int = 1) -> LeaderboardReferee:
+    referee = LeaderboardReferee(no_reward, make_scene(num_agents))
+    for agent in range(num_agents):
+        referee.begin(agent, LENGTH_M)
+    return referee
+
+
+def kinds(referee: LeaderboardReferee, agent: int = 0) -> list[InfractionKind]:
+    return [infraction.kind for infraction in referee.records[agent].infractions]
+
+
+def test_infractions_are_counted_and_the_drive_goes_on():
+    referee = make_referee()
+    outcome = referee(
+        events_with(
+            1,
+            collision=True,
+            collision_kind=CollisionKind.PEDESTRIAN,
+            ran_red_light=True,
+            ran_stop_sign=True,
+        )
+    )
+    assert not outcome.terminated.any()
+    assert not outcome.truncated.any()
+    assert kinds(referee) == [
+        InfractionKind.COLLISION_PEDESTRIAN,
+        InfractionKind.RED_LIGHT,
+        InfractionKind.STOP_SIGN,
+    ]
+
+
+def test_an_infraction_knows_its_time_place_and_other_party():
+    referee = make_referee()
+    scene = referee.scene
+    scene.motion.x[0, 0], scene.motion.y[0, 0] = 12.0, -3.0
+    scene.contacts.other_slot[0, 0] = 2
+    scene.traits.kind[0, 2], scene.traits.actor_id[0, 2] = ActorKind.TRUCK, 77
+    referee(events_with(1))
+    referee(events_with(1, collision=True, collision_kind=CollisionKind.VEHICLE))
+    (infraction,) = referee.records[0].infractions
+    assert infraction.time_s == pytest.approx(0.2)
+    assert (infraction.x, infraction.y) == (12.0, -3.0)
+    assert (infraction.other_type, infraction.other_id) == ("truck", 77)
+
+
+@pytest.mark.parametrize(
+    ("fact", "end", "truncates"),
+    [
+        ("route_finished", EpisodeEnd.COMPLETED, False),
+        ("off_route", EpisodeEnd.ROUTE_DEVIATION, False),
+        ("blocked", EpisodeEnd.BLOCKED, False),
+        ("timed_out", EpisodeEnd.TIMEOUT, True),
+        ("simulator_failed", EpisodeEnd.SIMULATOR_FAILED, True),
+    ],
+)
+def test_only_these_facts_end_a_route(fact, end, truncates):
+    referee = make_referee(2)
+    outcome = referee(events_with(2, **{fact: [False, True]}))
+    assert outcome.truncated.tolist() == [False, truncates]
+    assert outcome.terminated.tolist() == [False, not truncates]
+    assert referee.records[0].end is None
+    assert referee.records[1].end is end
+
+
+def test_ten_metres_before_the_end_and_past_99_percent_is_arrival():
+    referee = make_referee()
+    referee.scene.motion.x[0, 0] = LENGTH_M - 9.0
+    assert not referee(events_with(1, route_percent=98.9)).terminated.any()
+    assert referee(events_with(1, route_percent=99.1)).terminated.all()
+    assert referee.records[0].route_percent == 100.0
+
+
+def test_game_time_is_300_seconds_plus_what_progress_buys():
+    referee = make_referee()
+    # 30 m gained at a limit of 10 m/s buy 30 s: each metre the time it takes at 1 m/s
+    referee(events_with(1, route_percent=10.0, route_percent_gained=10.0))
+    for _ in range(3298):
+        assert not referee(events_with(1, route_percent=10.0)).truncated.any()
+    outcomes = [referee(events_with(1, route_percent=10.0)).truncated.item() for _ in range(3)]
+    assert outcomes[-1] or outcomes[-2]
+    assert referee.records[0].end is EpisodeEnd.TIMEOUT
+    assert kinds(referee)[-1] is InfractionKind.ROUTE_TIMEOUT
+
+
+def test_way_outside_the_lanes_is_one_infraction_with_its_share():
+    referee = make_referee()
+    for step in range(1, 5):
+        outside = step == 2
+        percent = 10.0 * step
+        referee(
+            events_with(
+                1,
+                route_percent=percent,
+                route_percent_gained=10.0,
+                outside_route_lanes=outside,
+                off_route=step == 4,
+            )
+        )
+    lanes = [
+        infraction
+        for infraction in referee.records[0].infractions
+        if infraction.kind is InfractionKind.OUTSIDE_ROUTE_LANES
+    ]
+    assert [infraction.percent for infraction in lanes] == [25.0]
+    assert referee.records[0].outside_m == pytest.approx(30.0)
+
+
+def drive_with_traffic(ego_mps: float, traffic_mps: float) -> LeaderboardReferee:
+    referee = make_referee()
+    scene = referee.scene
+    scene.traits.valid[0, 1], scene.traits.kind[0, 1] = True, ActorKind.VAN
+    scene.motion.vx_mps[0, 1] = traffic_mps
+    for percent in np.arange(1.0, 101.0):
+        referee(
+            events_with(
+                1,
+                route_percent=percent,
+                route_percent_gained=1.0,
+                speed_mps=ego_mps,
+                route_finished=percent == 100.0,
+            )
+        )
+    return referee
+
+
+def test_half_the_speed_of_traffic_fails_all_four_checkpoints():
+    referee = drive_with_traffic(5.0, 10.0)
+    assert [infraction.percent for infraction in referee.records[0].infractions] == [50.0] * 4
+
+
+def test_keeping_pace_with_traffic_fails_no_checkpoint():
+    assert kinds(drive_with_traffic(10.0, 10.0)) == []
+
+
+def test_an_empty_road_has_no_speed_to_keep():
+    referee = make_referee()
+    for percent in np.arange(1.0, 60.0):
+        referee(events_with(1, route_percent=percent, route_percent_gained=1.0))
+    assert kinds(referee) == []
+
+
+def test_means_cover_the_episode():
+    referee = make_referee()
+    referee.scene.traits.valid[0, 1] = True
+    referee(events_with(1, speed_mps=4.0))
+    referee.scene.traits.valid[0, 2] = True
+    referee(events_with(1, speed_mps=6.0))
+    record = referee.records[0]
+    assert (record.speed_sum_mps, record.actor_sum, record.num_steps) == (10.0, 3, 2)
