@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.scene.history import SceneHistory
 from sim_adapters.scene.state import SceneBatch
 
 FloatArray = NDArray[np.float64]
@@ -94,6 +95,7 @@ class EpisodeMemory:
     lane: LaneTracker
     signs: SignTracker
     contacts: ContactTracker
+    history: SceneHistory | None = None  # only if the observer looks back
 
 
 def empty_memory(scene: SceneBatch) -> EpisodeMemory:

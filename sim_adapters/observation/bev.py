@@ -1,0 +1,265 @@
+"""BevObserver: the scene as a picture from above, one channel a kind of thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from gymnasium import spaces
+
+from sim_adapters.observation import map_warp
+from sim_adapters.observation.bev_gather import gather_range
+from sim_adapters.observation.bev_rows import (
+    BevRows,
+    RowSizes,
+    measurement_spaces,
+    rows_of,
+    stored_space,
+)
+from sim_adapters.observation.channels import MapLayer, Markings, Painter
+from sim_adapters.observation.light_lines import LightRules, make_light_scratch
+from sim_adapters.observation.measurements import write_measurements_range
+from sim_adapters.observation.observer import Arrays
+from sim_adapters.observation.raster import make_brush
+from sim_adapters.observation.spec import BevView
+from sim_adapters.scene.history import make_history
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.map_layers import MapLayers
+from sim_adapters.scene.memory import EpisodeMemory
+from sim_adapters.scene.state import SceneBatch
+
+AnyPainter = Painter | MapLayer | Markings
+_SHORT_VECTORS = ("measurements", "value_measurements")
+
+
+@dataclass
+class _PackedMaps:
+    """Warp planes of the bank they were made from."""
+
+    layers: MapLayers
+    planes: map_warp.WarpPlanes
+
+
+class BevObserver:
+    """Observation `bev`: uint8 (C, H, W), the ego looking up.
+
+    Args:
+        size_px: Height and width.
+        pixels_per_meter: Of the picture.
+        ego_px_from_bottom: Where the ego stands.
+        map_pixels_per_meter: Of the MapBank's layers this observer was made for.
+        interpolation: "bilinear" as the released policies saw the map, or the faster "nearest".
+        channels: By name, in order: a painter or a list of painters (see `channels`).
+        max_actors: Room for actors in a stored row; more in range is an error.
+        max_light_lines: Room for stop lines of lights, likewise.
+        num_route_points: Route points kept in a row, at least what the painters ask for.
+        actor_range_m: Actors further away (3-D) are not drawn.
+        light_range_m: Lights further away are not drawn.
+        only_lights_on_route: Draw a light only if the route passes it.
+        fade_yellow: A yellow light brightens from 170 to 255 as it runs out; else always 170.
+        history_steps: Steps ago of the painters' snapshots, oldest first.
+    """
+
+    def __init__(
+        self,
+        *,
+        size_px: int,
+        pixels_per_meter: float,
+        ego_px_from_bottom: float,
+        map_pixels_per_meter: float,
+        interpolation: Literal["bilinear", "nearest"],
+        channels: Mapping[str, AnyPainter | Sequence[AnyPainter]],
+        max_actors: int,
+        max_light_lines: int,
+        num_route_points: int,
+        actor_range_m: float,
+        light_range_m: float,
+        only_lights_on_route: bool,
+        fade_yellow: bool,
+        history_steps: Sequence[int] = (),
+    ) -> None:
+        if interpolation not in ("bilinear", "nearest"):
+            raise ValueError(
+                f"observation.interpolation is {interpolation!r}, expected 'bilinear' or 'nearest'"
+            )
+        self.view = BevView(size_px, float(pixels_per_meter), float(ego_px_from_bottom))
+        self.required_pixels_per_meter: float | None = float(map_pixels_per_meter)
+        self.history_steps = tuple(int(step) for step in history_steps)
+        self.channel_names = tuple(channels)
+        self._interpolation = interpolation
+        self._actor_range_m = float(actor_range_m)
+        self._light_rules = LightRules(
+            float(light_range_m), int(only_lights_on_route), int(fade_yellow)
+        )
+        self._sizes = RowSizes(
+            max_actors, num_route_points, max_light_lines, len(self.history_steps)
+        )
+        self._painters: list[tuple[int, bool, Painter]] = []
+        self._masks: list[int] = []
+        self._targets = map_warp.LayerTargets(
+            np.full(map_warp.MAX_LAYERS, -1, np.int32), np.zeros(map_warp.MAX_LAYERS, np.int32)
+        )
+        for channel, name in enumerate(channels):
+            self._add_channel(channel, name, channels[name])
+        self._map_channels = np.unique(self._targets.channel[: len(self._masks)])
+        self._table = map_warp.bilinear_table()
+        self._packed: _PackedMaps | None = None
+        self._scratch: dict[str, np.ndarray] = {}
+        frame = (len(channels), size_px, size_px)
+        self.space = spaces.Dict(
+            {"bev": spaces.Box(0, 255, frame, np.uint8)} | measurement_spaces()
+        )
+        self.stored_space = stored_space(self._sizes)
+
+    def _add_channel(
+        self, channel: int, name: str, painters: AnyPainter | Sequence[AnyPainter]
+    ) -> None:
+        fresh = True
+        for painter in painters if isinstance(painters, Sequence) else [painters]:
+            if isinstance(painter, MapLayer | Markings):
+                self._add_layers(channel, name, painter.warped)
+            else:
+                self._check_painter(name, painter)
+                self._painters.append((channel, fresh, painter))
+            fresh = False
+
+    def _add_layers(self, channel: int, name: str, warped: tuple[tuple[int, int], ...]) -> None:
+        if any(channel == at for at, _, _ in self._painters):
+            raise ValueError(f"observation.channels.{name}: map layers must come first in a list")
+        for mask, value in warped:
+            if len(self._masks) == map_warp.MAX_LAYERS:
+                raise ValueError(
+                    f"observation.channels.{name}: more than {map_warp.MAX_LAYERS} map layers "
+                    f"(markings count twice); leave one out"
+                )
+            self._targets.channel[len(self._masks)] = channel
+            self._targets.value[len(self._masks)] = value
+            self._masks.append(mask)
+
+    def _check_painter(self, name: str, painter: Painter) -> None:
+        points = getattr(painter, "num_points", 0)
+        if points > self._sizes.num_route_points:
+            raise ValueError(
+                f"observation.channels.{name} draws {points} route points, rows keep "
+                f"{self._sizes.num_route_points}: raise observation.num_route_points"
+            )
+        snapshot = getattr(painter, "snapshot", 0)
+        if snapshot > len(self.history_steps):
+            raise ValueError(
+                f"observation.channels.{name} draws snapshot {snapshot}, "
+                f"observation.history_steps lists {len(self.history_steps)}"
+            )
+
+    def gather(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
+        """Write the compact rows of all drivers.
+
+        Raises:
+            ValueError: more actors or light lines are in range than a row holds.
+        """
+        history = memory.history if memory.history is not None else make_history(scene)
+        if tuple(history.ages) != self.history_steps:
+            raise ValueError(
+                f"the memory records history at steps {tuple(history.ages)}, the observation "
+                f"looks at {self.history_steps}: make the memory with observer.history_steps"
+            )
+        num_actors, num_lines = gather_range(
+            0,
+            scene.num_agents,
+            scene.motion,
+            scene.traits,
+            scene.ego,
+            scene.lights,
+            scene.routes,
+            scene.clocks,
+            memory.route,
+            memory.signs,
+            maps.ranges,
+            maps.lanes,
+            maps.signals,
+            maps.stop_lines,
+            maps.signs,
+            history,
+            self._actor_range_m,
+            self._light_rules,
+            make_light_scratch(len(maps.stop_lines.x)),
+            rows_of(out),
+        )
+        self._check_room("max_actors", num_actors, self._sizes.max_actors)
+        self._check_room("max_light_lines", num_lines, self._sizes.max_light_lines)
+        write_measurements_range(
+            0,
+            scene.num_agents,
+            scene.motion,
+            scene.ego,
+            scene.clocks,
+            memory.counters,
+            memory.route,
+            scene.routes,
+            out["measurements"],
+            out["value_measurements"],
+        )
+
+    @staticmethod
+    def _check_room(name: str, found: int, room: int) -> None:
+        if found > room:
+            raise ValueError(
+                f"{found} in range of an ego, observation.{name} is {room}: raise it to {found}"
+            )
+
+    def paint(self, rows: Arrays, maps: MapBank, out: Arrays) -> None:
+        """Draw N rows into `out`."""
+        frames = out["bev"]
+        bev_rows = rows_of(rows)
+        brush = make_brush(self.view.size_px)
+        self._paint_maps(bev_rows, maps, frames)
+        for channel, fresh, painter in self._painters:
+            painter.paint(self.view, bev_rows, maps, frames, channel, fresh, brush)
+        for name in _SHORT_VECTORS:
+            np.copyto(out[name], rows[name])
+
+    def _paint_maps(self, rows: BevRows, maps: MapBank, frames: np.ndarray) -> None:
+        if not self._masks:
+            return
+        if self._packed is None or self._packed.layers is not maps.layers:
+            self._check_scale(maps)
+            planes = map_warp.pack_layers(maps.layers, self._masks)
+            self._packed = _PackedMaps(maps.layers, planes)
+        kernel = (
+            map_warp.warp_bilinear_range
+            if self._interpolation == "bilinear"
+            else map_warp.warp_nearest_range
+        )
+        kernel(
+            0,
+            len(frames),
+            self.view,
+            rows,
+            self._packed.layers,
+            self._packed.planes,
+            self._targets,
+            self._map_channels,
+            self._table,
+            map_warp.make_window(self.view.size_px),
+            map_warp.block_size_px(self.view, self._packed.layers),
+            frames,
+        )
+
+    def _check_scale(self, maps: MapBank) -> None:
+        found = set(maps.layers.pixels_per_meter.tolist())
+        if found != {self.required_pixels_per_meter}:
+            raise ValueError(
+                f"map layers have {sorted(found)} pixels per meter, this observation needs "
+                f"{self.required_pixels_per_meter}: load the MapBank with that scale"
+            )
+
+    def observe(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
+        """Gather into a scratch and paint: one observation of each driver."""
+        if len(self._scratch.get("pose", ())) != scene.num_agents:
+            self._scratch = {
+                name: np.zeros((scene.num_agents, *(box.shape or ())), box.dtype)
+                for name, box in self.stored_space.items()
+            }
+        self.gather(scene, memory, maps, self._scratch)
+        self.paint(self._scratch, maps, out)

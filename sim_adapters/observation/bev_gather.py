@@ -1,0 +1,193 @@
+"""Gathering the rows of `bev_rows` from the scene: actors, route and stop sign."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
+from sim_adapters.observation.light_lines import LightRules, LightScratch, gather_lights
+from sim_adapters.scene.history import SceneHistory, past_pose
+from sim_adapters.scene.map_bank import Lanes, MapRanges, Signals, Signs, StopLines
+from sim_adapters.scene.memory import RouteTracker, SignTracker
+from sim_adapters.scene.state import (
+    ActorKind,
+    ActorMotion,
+    ActorTraits,
+    Clocks,
+    EgoState,
+    Lights,
+    Routes,
+)
+
+SAME_LEVEL_M = 8.0  # CaRL draws actors up to this much above or below
+_DEBRIS = int(ActorKind.DEBRIS)
+
+
+@njit(cache=True)
+def gather_actors(
+    driver: int,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    ego: EgoState,
+    history: SceneHistory,
+    range_m: float,
+    rows: BevRows,
+) -> int:
+    """All actors but the ego nearer than `range_m` in 3-D, in slot order; how many there are.
+
+    Returns more than the row's capacity if they did not fit.
+    """
+    world, own = int(ego.world[driver]), int(ego.slot[driver])
+    ego_x, ego_y, ego_z = motion.x[world, own], motion.y[world, own], motion.z[world, own]
+    ego_yaw = motion.yaw_rad[world, own]
+    cos, sin = math.cos(ego_yaw), math.sin(ego_yaw)
+    capacity, count = rows.actors.shape[1], 0
+    for slot in range(traits.valid.shape[1]):
+        kind = traits.kind[world, slot]
+        if not traits.valid[world, slot] or slot == own or kind == _DEBRIS:
+            continue
+        dx, dy = motion.x[world, slot] - ego_x, motion.y[world, slot] - ego_y
+        dz = motion.z[world, slot] - ego_z
+        if abs(dz) >= SAME_LEVEL_M or dx * dx + dy * dy + dz * dz >= range_m * range_m:
+            continue
+        if count < capacity:
+            rows.actors[driver, count, 0] = cos * dx + sin * dy
+            rows.actors[driver, count, 1] = cos * dy - sin * dx
+            rows.actors[driver, count, 2] = motion.yaw_rad[world, slot] - ego_yaw
+            rows.actors[driver, count, 3] = traits.half_length_m[world, slot]
+            rows.actors[driver, count, 4] = traits.half_width_m[world, slot]
+            rows.actors[driver, count, 5] = math.hypot(
+                motion.vx_mps[world, slot], motion.vy_mps[world, slot]
+            )
+            rows.actor_kinds[driver, count, 0] = kind
+            rows.actor_kinds[driver, count, 1] = traits.lights[world, slot]
+            for past in range(rows.past_actors.shape[1]):
+                x, y, yaw = past_pose(history, past, world, slot, traits.actor_id[world, slot])
+                dx, dy = x - ego_x, y - ego_y
+                rows.past_actors[driver, past, count, 0] = cos * dx + sin * dy
+                rows.past_actors[driver, past, count, 1] = cos * dy - sin * dx
+                rows.past_actors[driver, past, count, 2] = yaw - ego_yaw
+        count += 1
+    for row in range(count, capacity):
+        rows.actor_kinds[driver, row, 0] = 0
+        rows.actor_kinds[driver, row, 1] = 0
+        for field in range(6):
+            rows.actors[driver, row, field] = 0.0
+        rows.past_actors[driver, :, row, :] = 0.0
+    return count
+
+
+@njit(cache=True)
+def gather_route(
+    driver: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    routes: Routes,
+    tracker: RouteTracker,
+    rows: BevRows,
+) -> None:
+    """The next route points from the last one passed, with their junction flags."""
+    world, own = int(ego.world[driver]), int(ego.slot[driver])
+    cos, sin = math.cos(motion.yaw_rad[world, own]), math.sin(motion.yaw_rad[world, own])
+    first, end = int(tracker.index[driver]), int(routes.num_points[driver])
+    for place in range(rows.route.shape[1]):
+        point = first + place
+        if point >= end:
+            rows.route[driver, place, 0], rows.route[driver, place, 1] = 0.0, 0.0
+            rows.route_flags[driver, place] = 0
+            continue
+        dx = routes.x[driver, point] - motion.x[world, own]
+        dy = routes.y[driver, point] - motion.y[world, own]
+        rows.route[driver, place, 0] = cos * dx + sin * dy
+        rows.route[driver, place, 1] = cos * dy - sin * dx
+        inside = routes.in_junction[driver, point]
+        rows.route_flags[driver, place] = ROUTE_POINT | (ROUTE_IN_JUNCTION if inside else 0)
+
+
+@njit(cache=True)
+def gather_stop_sign(
+    driver: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    signs: Signs,
+    tracker: SignTracker,
+    rows: BevRows,
+) -> None:
+    """The stop sign in force: a square as large as the longer side of its trigger box."""
+    sign = int(tracker.shown_stop[driver])
+    if sign < 0:
+        for field in range(4):
+            rows.stop_sign[driver, field] = 0.0
+        return
+    world, own = int(ego.world[driver]), int(ego.slot[driver])
+    yaw = motion.yaw_rad[world, own]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    dx, dy = signs.x[sign] - motion.x[world, own], signs.y[sign] - motion.y[world, own]
+    rows.stop_sign[driver, 0] = cos * dx + sin * dy
+    rows.stop_sign[driver, 1] = cos * dy - sin * dx
+    rows.stop_sign[driver, 2] = signs.yaw_rad[sign] - yaw
+    rows.stop_sign[driver, 3] = max(signs.half_length_m[sign], signs.half_width_m[sign])
+
+
+@njit(cache=True, nogil=True)
+def gather_range(
+    first: int,
+    last: int,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    ego: EgoState,
+    lights: Lights,
+    routes: Routes,
+    clocks: Clocks,
+    route_tracker: RouteTracker,
+    sign_tracker: SignTracker,
+    ranges: MapRanges,
+    lanes: Lanes,
+    signals: Signals,
+    stop_lines: StopLines,
+    signs: Signs,
+    history: SceneHistory,
+    actor_range_m: float,
+    rules: LightRules,
+    scratch: LightScratch,
+    rows: BevRows,
+) -> tuple[int, int]:
+    """Rows of the drivers `first` to `last - 1`.
+
+    Returns:
+        The most actors and the most light lines any driver had, which may be more than fit.
+    """
+    most_actors, most_lines = 0, 0
+    for driver in range(first, last):
+        world, own = int(ego.world[driver]), int(ego.slot[driver])
+        rows.pose[driver, 0], rows.pose[driver, 1] = motion.x[world, own], motion.y[world, own]
+        rows.pose[driver, 2], rows.pose[driver, 3] = (
+            motion.z[world, own],
+            motion.yaw_rad[world, own],
+        )
+        rows.map_index[driver, 0] = clocks.map_index[world]
+        num_actors = gather_actors(driver, motion, traits, ego, history, actor_range_m, rows)
+        most_actors = max(most_actors, num_actors)
+        gather_route(driver, motion, ego, routes, route_tracker, rows)
+        num_lines = gather_lights(
+            driver,
+            int(clocks.map_index[world]),
+            motion,
+            ego,
+            lights,
+            routes,
+            route_tracker,
+            ranges,
+            lanes,
+            signals,
+            stop_lines,
+            history,
+            rules,
+            scratch,
+            rows,
+        )
+        most_lines = max(most_lines, num_lines)
+        gather_stop_sign(driver, motion, ego, signs, sign_tracker, rows)
+    return most_actors, most_lines

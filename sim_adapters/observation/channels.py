@@ -1,0 +1,282 @@
+"""Channels of the raster: each is a painter, or a list of painters, chosen by `_target_` in YAML.
+
+A painter draws one plane of many frames with a kernel of its own. `MapLayer` and `Markings` only
+say what they want: the observer reads the map once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.observation import painting
+from sim_adapters.observation.bev_rows import BevRows
+from sim_adapters.observation.raster import Brush
+from sim_adapters.observation.spec import BevView
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.map_layers import LayerBit
+from sim_adapters.scene.state import ActorKind
+
+Frames = NDArray[np.uint8]  # (N, C, H, W)
+
+
+class Painter(Protocol):
+    """Draws one channel of frames from rows; bring your own by import path."""
+
+    def paint(
+        self,
+        view: BevView,
+        rows: BevRows,
+        maps: MapBank,
+        frames: Frames,
+        channel: int,
+        fresh: bool,
+        brush: Brush,
+    ) -> None:
+        """Draw plane `channel` of every frame; clear it first if `fresh`."""
+        ...
+
+
+class MapLayer:
+    """Pixels of a map layer as the warp gives them, 0 to 255.
+
+    Args:
+        layers: Names of `LayerBit`; a pixel counts if it is in any of them.
+    """
+
+    def __init__(self, *, layers: Sequence[str]) -> None:
+        mask = 0
+        for name in layers:
+            mask |= int(LayerBit[name])
+        self.warped: tuple[tuple[int, int], ...] = ((mask, 0),)
+
+
+class Markings:
+    """Lane markings: `value` wherever any shows, `broken_value` where a white broken one does."""
+
+    def __init__(self, *, value: int, broken_value: int) -> None:
+        self.warped: tuple[tuple[int, int], ...] = (
+            (int(LayerBit.MARKING), value),
+            (int(LayerBit.MARKING_BROKEN), broken_value),
+        )
+
+
+class Actors:
+    """Boxes of some kinds of actors.
+
+    Args:
+        kinds: Names of `ActorKind`.
+        value: Gray value, or None for the speed code.
+        extent_scale: Factor on half extents.
+        min_half_extent_m: Smallest half extent, after the factor [m].
+        speed_lines: Draw a line as long as one second of driving ahead of each box.
+        overlays: Draw doors, blinkers, brake and emergency lights on top.
+        snapshot: 0 is the present, k is the k-th of the observer's `history_steps` (1 the oldest).
+    """
+
+    def __init__(
+        self,
+        *,
+        kinds: Sequence[str],
+        value: int | None,
+        extent_scale: float = 1.0,
+        min_half_extent_m: float = 0.8,
+        speed_lines: bool = False,
+        overlays: bool = False,
+        snapshot: int = 0,
+    ) -> None:
+        mask = 0
+        for kind in kinds:
+            mask |= 1 << int(ActorKind[kind])
+        self.snapshot = snapshot
+        self._style = painting.ActorStyle(
+            mask,
+            0 if value is None else value,
+            extent_scale,
+            min_half_extent_m,
+            int(speed_lines),
+            int(overlays),
+            snapshot,
+        )
+
+    def paint(
+        self,
+        view: BevView,
+        rows: BevRows,
+        maps: MapBank,
+        frames: Frames,
+        channel: int,
+        fresh: bool,
+        brush: Brush,
+    ) -> None:
+        """Draw the boxes in the order of the rows."""
+        painting.paint_actors_range(
+            0, len(frames), view, rows, self._style, frames, channel, fresh, brush
+        )
+
+
+class RouteDiscs:
+    """A disc at each of the next route points.
+
+    Args:
+        num_points: How many points ahead.
+        radius_px: Radius [px].
+        only_in_junctions: Leave the choice of lane free outside of junctions, as CaRL.
+    """
+
+    def __init__(self, *, num_points: int, radius_px: int, only_in_junctions: bool) -> None:
+        self.num_points = num_points
+        self._radius_px, self._only_in_junctions = radius_px, int(only_in_junctions)
+
+    def paint(
+        self,
+        view: BevView,
+        rows: BevRows,
+        maps: MapBank,
+        frames: Frames,
+        channel: int,
+        fresh: bool,
+        brush: Brush,
+    ) -> None:
+        """Draw the discs."""
+        painting.paint_route_discs_range(
+            0,
+            len(frames),
+            view,
+            rows,
+            self.num_points,
+            self._radius_px,
+            self._only_in_junctions,
+            frames,
+            channel,
+            fresh,
+        )
+
+
+class RouteLine:
+    """The next route points as a thick line.
+
+    Args:
+        num_points: How many points ahead.
+        width_px: Thickness in OpenCV's sense [px].
+    """
+
+    def __init__(self, *, num_points: int, width_px: int) -> None:
+        self.num_points = num_points
+        self._width_px = width_px
+
+    def paint(
+        self,
+        view: BevView,
+        rows: BevRows,
+        maps: MapBank,
+        frames: Frames,
+        channel: int,
+        fresh: bool,
+        brush: Brush,
+    ) -> None:
+        """Draw the line."""
+        painting.paint_route_line_range(
+            0,
+            len(frames),
+            view,
+            rows,
+            self.num_points,
+            self._width_px,
+            frames,
+            channel,
+            fresh,
+            brush,
+        )
+
+
+class LightLines:
+    """Stop lines of the gathered traffic lights in the colour of their state.
+
+    Args:
+        width_px: Thickness in OpenCV's sense [px].
+        snapshot: As in `Actors`.
+    """
+
+    def __init__(self, *, width_px: int, snapshot: int = 0) -> None:
+        self._width_px, self.snapshot = width_px, snapshot
+
+    def paint(
+        self,
+        view: BevView,
+        rows: BevRows,
+        maps: MapBank,
+        frames: Frames,
+        channel: int,
+        fresh: bool,
+        brush: Brush,
+    ) -> None:
+        """Draw the lines, the most urgent last."""
+        painting.paint_light_lines_range(
+            0,
+            len(frames),
+            view,
+            rows,
+            self._width_px,
+            self.snapshot,
+            frames,
+            channel,
+            fresh,
+            brush,
+        )
+
+
+class StopSign:
+    """The square of the stop sign in force, until the ego has stopped at it."""
+
+    def paint(
+        self,
+        view: BevView,
+        rows: BevRows,
+        maps: MapBank,
+        frames: Frames,
+        channel: int,
+        fresh: bool,
+        brush: Brush,
+    ) -> None:
+        """Draw the square."""
+        painting.paint_stop_sign_range(0, len(frames), view, rows, frames, channel, fresh, brush)
+
+
+class SpeedLimitSigns:
+    """A box at every speed-limit sign of the map; its value is the speed code of the limit.
+
+    Args:
+        half_extent_m: Half side of the box [m].
+    """
+
+    def __init__(self, *, half_extent_m: float) -> None:
+        self._half_extent_m = half_extent_m
+
+    def paint(
+        self,
+        view: BevView,
+        rows: BevRows,
+        maps: MapBank,
+        frames: Frames,
+        channel: int,
+        fresh: bool,
+        brush: Brush,
+    ) -> None:
+        """Draw the boxes."""
+        painting.paint_limit_signs_range(
+            0,
+            len(frames),
+            view,
+            rows,
+            maps.ranges,
+            maps.signs,
+            self._half_extent_m,
+            frames,
+            channel,
+            fresh,
+            brush,
+        )

@@ -1,0 +1,301 @@
+"""Reading the maps' layers into the ego's picture: a rotated window, bilinear or nearest.
+
+Bilinear values need four neighbouring map pixels. They are packed beforehand: a word of the
+`WarpPlanes` holds, for up to four layers, the four bits of the 2x2 pixels at its place, so one
+read serves all layers, and a table turns (sub-pixel place, four bits) into the gray value. Words
+are zero wherever nothing is drawn, and blocks of the picture with nothing near are skipped whole.
+
+Positions and rounding are those of OpenCV's fixed-point `warpAffine` (1/1024 pixel steps, 1/32
+pixel weights), on which the released policies were trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from sim_adapters.observation.bev_rows import BevRows
+from sim_adapters.observation.spec import BevView, pixel_scale
+from sim_adapters.scene.map_layers import MapLayers, layer_pixel
+
+MAX_LAYERS = 4
+_CELL_PX = 8  # the maps' occupancy is kept for cells of 8x8 map pixels
+_STEP_BITS = 10  # positions in 1/1024 pixel
+_WEIGHT_BITS = 5  # weights in 1/32 pixel
+_WEIGHTS = 1 << _WEIGHT_BITS
+_ALL_NEAREST = 0x1111  # the bit of the pixel itself in each layer's four
+
+
+class WarpPlanes(NamedTuple):
+    """Packed layers of all maps, tiled like `MapLayers.tiles`."""
+
+    words: NDArray[np.uint16]
+    occupied: NDArray[np.bool_]  # per 8x8 cell: anything in it or the eight around it
+    first_cell: NDArray[np.int64]  # (M,) of each map's cell (0, 0); row-major
+    num_cells_x: NDArray[np.int32]
+    num_cells_y: NDArray[np.int32]
+
+
+class LayerTargets(NamedTuple):
+    """Where each of the four layers goes: a plane of the picture, and how."""
+
+    channel: NDArray[np.int32]  # (4,), -1 unused
+    value: NDArray[np.int32]  # (4,), gray value wherever the layer shows at all; 0: as interpolated
+
+
+def pack_layers(layers: MapLayers, masks: Sequence[int]) -> WarpPlanes:
+    """Pack up to four layers; layer i is every pixel that has any bit of `masks[i]`."""
+    padded = np.zeros(MAX_LAYERS, np.int64)
+    padded[: len(masks)] = masks
+    cells_x, cells_y = layers.num_tiles_x * 2, layers.num_tiles_y * 2
+    counts = cells_x.astype(np.int64) * cells_y
+    first_cell = np.concatenate([[0], np.cumsum(counts)])[:-1].astype(np.int64)
+    planes = WarpPlanes(
+        np.zeros(layers.tiles.shape, np.uint16),
+        np.zeros(int(counts.sum()), np.bool_),
+        first_cell,
+        cells_x,
+        cells_y,
+    )
+    for map_index in range(len(layers.num_tiles_x)):
+        _pack_map(layers, map_index, padded, planes)
+    return planes
+
+
+@njit(cache=True)
+def _pack_map(
+    layers: MapLayers, map_index: int, masks: NDArray[np.int64], planes: WarpPlanes
+) -> None:
+    width, height = layers.num_tiles_x[map_index] * 16, layers.num_tiles_y[map_index] * 16
+    cells_x, cells_y = planes.num_cells_x[map_index], planes.num_cells_y[map_index]
+    for row in range(height):
+        for column in range(width):
+            word = 0
+            for corner in range(4):
+                x, y = column + (corner & 1), row + (corner >> 1)
+                pixel = layer_pixel(layers, map_index, x, y)
+                for layer in range(MAX_LAYERS):
+                    if pixel & masks[layer]:
+                        word |= 1 << (4 * layer + corner)
+            if word == 0:
+                continue
+            planes.words[_word_index(layers, map_index, column, row)] = word
+            for cell_y in range(max(0, (row >> 3) - 1), min(cells_y, (row >> 3) + 2)):
+                for cell_x in range(max(0, (column >> 3) - 1), min(cells_x, (column >> 3) + 2)):
+                    planes.occupied[planes.first_cell[map_index] + cell_y * cells_x + cell_x] = True
+
+
+@njit(cache=True, inline="always")
+def _word_index(layers: MapLayers, map_index: int, column: int, row: int) -> int:
+    tile = (row >> 4) * np.int64(layers.num_tiles_x[map_index]) + (column >> 4)
+    return layers.first_byte[map_index] + (tile << 8) + ((row & 15) << 4) + (column & 15)
+
+
+def bilinear_table() -> NDArray[np.uint8]:
+    """Gray value of (sub-pixel row * 32 + column) * 16 + four bits, rounded half up."""
+    step = np.arange(_WEIGHTS)
+    weight_y = np.stack([_WEIGHTS - step, step])[:, None, :, None]
+    weight_x = np.stack([_WEIGHTS - step, step])[None, :, None, :]
+    weights = (weight_y * weight_x).reshape(4, _WEIGHTS * _WEIGHTS)  # corner = 2 * down + right
+    bits = (np.arange(16)[:, None] >> np.arange(4)) & 1
+    total = 255 * (bits @ weights).T  # (1024, 16)
+    half = _WEIGHTS * _WEIGHTS // 2
+    return ((total + half) // (_WEIGHTS * _WEIGHTS)).astype(np.uint8).reshape(-1)
+
+
+class Window(NamedTuple):
+    """Map position [1/1024 px] of picture pixel (row, column): row part + column part."""
+
+    row_x: NDArray[np.int64]  # (H,)
+    row_y: NDArray[np.int64]
+    column_x: NDArray[np.int64]  # (W,)
+    column_y: NDArray[np.int64]
+
+
+def make_window(size_px: int) -> Window:
+    """Scratch of one thread."""
+    return Window(*np.zeros((4, size_px), np.int64))
+
+
+@njit(cache=True, inline="always")
+def _fixed(value: float) -> int:
+    return math.floor(value * (1 << _STEP_BITS) + 0.5)
+
+
+@njit(cache=True)
+def place_window(
+    view: BevView, layers: MapLayers, map_index: int, x: float, y: float, yaw: float, window: Window
+) -> None:
+    """Fill `window` for an ego at a world pose."""
+    ppm = layers.pixels_per_meter[map_index]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    step = ppm / (view.pixels_per_meter * pixel_scale(view))  # map pixels per picture pixel
+    ahead = (view.size_px - view.ego_px_from_bottom) / view.pixels_per_meter
+    left = 0.5 * view.size_px / view.pixels_per_meter
+    # Picture pixel (0, 0) is `ahead` before and `left` beside the ego; rows go back, columns right
+    corner_x = ppm * (x + cos * ahead - sin * left - layers.origin_x[map_index])
+    corner_y = ppm * (y + sin * ahead + cos * left - layers.origin_y[map_index])
+    for i in range(view.size_px):
+        window.row_x[i] = _fixed(corner_x - step * cos * i)
+        window.row_y[i] = _fixed(corner_y - step * sin * i)
+        window.column_x[i] = _fixed(step * sin * i)
+        window.column_y[i] = _fixed(-step * cos * i)
+
+
+def block_size_px(view: BevView, layers: MapLayers) -> int:
+    """Side of the picture's blocks: so small that a block's corners are within one cell."""
+    return max(1, _CELL_PX // math.ceil(layers.pixels_per_meter[0] / view.pixels_per_meter))
+
+
+@njit(cache=True, inline="always")
+def _block_is_empty(
+    planes: WarpPlanes, map_index: int, window: Window, row: int, column: int
+) -> bool:
+    """Whether nothing is near a block's middle: its corners are less than a cell away."""
+    x = (window.row_x[row] + window.column_x[column]) >> (_STEP_BITS + 3)
+    y = (window.row_y[row] + window.column_y[column]) >> (_STEP_BITS + 3)
+    width, height = planes.num_cells_x[map_index], planes.num_cells_y[map_index]
+    if x < -1 or y < -1 or x > width or y > height:
+        return True
+    # Just outside the canvas the neighbour's flag at the edge still covers what is drawn there
+    x, y = min(max(x, 0), width - 1), min(max(y, 0), height - 1)
+    return not planes.occupied[planes.first_cell[map_index] + y * width + x]
+
+
+@njit(cache=True)
+def warp_bilinear(
+    frame: NDArray[np.uint8],
+    layers: MapLayers,
+    planes: WarpPlanes,
+    map_index: int,
+    window: Window,
+    table: NDArray[np.uint8],
+    targets: LayerTargets,
+    block: int,
+) -> None:
+    """Draw the layers into a cleared (C, H, W) frame; interpolated between map pixels.
+
+    Limit: half a pixel is lost where something is drawn on the canvas' first row or column; maps
+    have a margin around their roads.
+    """
+    size = frame.shape[1]
+    width = np.int64(layers.num_tiles_x[map_index]) * 16
+    height = np.int64(layers.num_tiles_y[map_index]) * 16
+    half = 1 << (_STEP_BITS - _WEIGHT_BITS - 1)
+    shift = _STEP_BITS - _WEIGHT_BITS
+    for block_row in range(0, size, block):
+        for block_column in range(0, size, block):
+            middle_row = min(block_row + block // 2, size - 1)
+            middle_column = min(block_column + block // 2, size - 1)
+            if _block_is_empty(planes, map_index, window, middle_row, middle_column):
+                continue
+            for row in range(block_row, min(block_row + block, size)):
+                for column in range(block_column, min(block_column + block, size)):
+                    x = (window.row_x[row] + window.column_x[column] + half) >> shift
+                    y = (window.row_y[row] + window.column_y[column] + half) >> shift
+                    i, j = x >> _WEIGHT_BITS, y >> _WEIGHT_BITS
+                    if i < 0 or j < 0 or i >= width or j >= height:
+                        continue
+                    word = np.int64(planes.words[_word_index(layers, map_index, i, j)])
+                    layer = 0
+                    part = (((y & 31) << _WEIGHT_BITS) + (x & 31)) << 4
+                    while word != 0:
+                        value = table[part + (word & 15)]
+                        if value != 0:
+                            fixed = targets.value[layer]
+                            frame[targets.channel[layer], row, column] = fixed if fixed else value
+                        word >>= 4
+                        layer += 1
+
+
+@njit(cache=True)
+def warp_nearest(
+    frame: NDArray[np.uint8],
+    layers: MapLayers,
+    planes: WarpPlanes,
+    map_index: int,
+    window: Window,
+    targets: LayerTargets,
+    block: int,
+) -> None:
+    """Draw the layers into a cleared (C, H, W) frame, each pixel from the nearest map pixel."""
+    size = frame.shape[1]
+    width = np.int64(layers.num_tiles_x[map_index]) * 16
+    height = np.int64(layers.num_tiles_y[map_index]) * 16
+    half = 1 << (_STEP_BITS - 1)
+    for block_row in range(0, size, block):
+        for block_column in range(0, size, block):
+            middle_row = min(block_row + block // 2, size - 1)
+            middle_column = min(block_column + block // 2, size - 1)
+            if _block_is_empty(planes, map_index, window, middle_row, middle_column):
+                continue
+            for row in range(block_row, min(block_row + block, size)):
+                for column in range(block_column, min(block_column + block, size)):
+                    i = (window.row_x[row] + window.column_x[column] + half) >> _STEP_BITS
+                    j = (window.row_y[row] + window.column_y[column] + half) >> _STEP_BITS
+                    if i < 0 or j < 0 or i >= width or j >= height:
+                        continue
+                    word = np.int64(planes.words[_word_index(layers, map_index, i, j)])
+                    word &= _ALL_NEAREST
+                    layer = 0
+                    while word != 0:
+                        if word & 1:
+                            fixed = targets.value[layer]
+                            frame[targets.channel[layer], row, column] = fixed if fixed else 255
+                        word >>= 4
+                        layer += 1
+
+
+@njit(cache=True, nogil=True)
+def warp_bilinear_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    layers: MapLayers,
+    planes: WarpPlanes,
+    targets: LayerTargets,
+    channels: NDArray[np.int32],
+    table: NDArray[np.uint8],
+    window: Window,
+    block: int,
+    frames: NDArray[np.uint8],
+) -> None:
+    """Clear `channels` and draw the layers in the frames `first` to `last - 1`."""
+    for row in range(first, last):
+        town = rows.map_index[row, 0]
+        pose = rows.pose[row]
+        place_window(view, layers, town, pose[0], pose[1], pose[3], window)
+        for channel in channels:
+            frames[row, channel, :, :] = 0
+        warp_bilinear(frames[row], layers, planes, town, window, table, targets, block)
+
+
+@njit(cache=True, nogil=True)
+def warp_nearest_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    layers: MapLayers,
+    planes: WarpPlanes,
+    targets: LayerTargets,
+    channels: NDArray[np.int32],
+    table: NDArray[np.uint8],
+    window: Window,
+    block: int,
+    frames: NDArray[np.uint8],
+) -> None:
+    """As `warp_bilinear_range`, from the nearest map pixel; `table` is not used."""
+    for row in range(first, last):
+        town = rows.map_index[row, 0]
+        pose = rows.pose[row]
+        place_window(view, layers, town, pose[0], pose[1], pose[3], window)
+        for channel in channels:
+            frames[row, channel, :, :] = 0
+        warp_nearest(frames[row], layers, planes, town, window, targets, block)

@@ -1,0 +1,338 @@
+"""Kernels behind the channels: each draws one plane of many frames from their rows."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
+from sim_adapters.observation.raster import (
+    Brush,
+    draw_line,
+    draw_thick_line,
+    fill_box,
+    fill_disc,
+    round_px,
+)
+from sim_adapters.observation.spec import (
+    BevView,
+    pixel_column,
+    pixel_row,
+    pixel_scale,
+    speed_code,
+)
+from sim_adapters.scene.map_bank import MapRanges, SignKind, Signs
+from sim_adapters.scene.state import LAST_VEHICLE_KIND, LightBit
+
+_SPEED_LIMIT = int(SignKind.SPEED_LIMIT)
+_SIGN_SAME_LEVEL_M = 8.0
+
+# CaRL's overlays on a vehicle: (bit, gray value, forward, left) of squares of half side 0.5 m
+_LIGHT_SQUARES = (
+    (int(LightBit.EMERGENCY), 22, 0.0, 0.0),
+    (int(LightBit.LEFT_BLINKER), 44, 0.5, 0.5),
+    (int(LightBit.RIGHT_BLINKER), 77, 0.5, -0.5),
+    (int(LightBit.BRAKE), 111, -1.5, 0.0),
+)
+_LIGHT_HALF_M = 0.5
+_DOOR_OPEN = int(LightBit.DOOR_OPEN)
+_DOOR_FORWARD_M, _DOOR_LEFT_M = 0.7, 1.8
+_DOOR_HALF_LENGTH_M, _DOOR_HALF_WIDTH_M = 0.2, 1.0
+_SHORTEST_SPEED_LINE_M = 0.5
+
+Frames = NDArray[np.uint8]
+
+
+class ActorStyle(NamedTuple):
+    """How a channel draws actors; see `channels.Actors`."""
+
+    kinds: int  # bit mask of ActorKind
+    value: int  # 0: speed code
+    extent_scale: float
+    min_half_extent_m: float
+    speed_lines: int
+    overlays: int
+    snapshot: int
+
+
+@njit(cache=True, inline="always")
+def _plane(frames: Frames, row: int, channel: int, fresh: bool) -> NDArray[np.uint8]:
+    plane = frames[row, channel]
+    if fresh:
+        plane[:] = 0
+    return plane
+
+
+@njit(cache=True)
+def _fill_metric_box(
+    plane: NDArray[np.uint8],
+    brush: Brush,
+    view: BevView,
+    x: float,
+    y: float,
+    cos: float,
+    sin: float,
+    half_length_m: float,
+    half_width_m: float,
+    value: int,
+) -> None:
+    """Fill a box given in the ego frame; (cos, sin) is its heading there."""
+    ppm = pixel_scale(view) * view.pixels_per_meter
+    length, width = ppm * half_length_m, ppm * half_width_m
+    fill_box(
+        plane,
+        brush,
+        pixel_row(view, x),
+        pixel_column(view, y),
+        -cos * length,
+        -sin * length,
+        -sin * width,
+        cos * width,
+        value,
+    )
+
+
+@njit(cache=True)
+def _paint_overlays(
+    plane: NDArray[np.uint8],
+    brush: Brush,
+    view: BevView,
+    x: float,
+    y: float,
+    cos: float,
+    sin: float,
+    lights: int,
+    value: int,
+) -> None:
+    """Open doors in the vehicle's own value, then its lights."""
+    if lights & _DOOR_OPEN:
+        for side in (-1.0, 1.0):
+            for end in (-1.0, 1.0):
+                ahead, left = end * _DOOR_FORWARD_M, side * _DOOR_LEFT_M
+                door_x, door_y = x + cos * ahead - sin * left, y + sin * ahead + cos * left
+                length, width = _DOOR_HALF_LENGTH_M, _DOOR_HALF_WIDTH_M
+                _fill_metric_box(plane, brush, view, door_x, door_y, cos, sin, length, width, value)
+    for bit, gray, ahead, left in _LIGHT_SQUARES:
+        if lights & bit:
+            light_x, light_y = x + cos * ahead - sin * left, y + sin * ahead + cos * left
+            half = _LIGHT_HALF_M
+            _fill_metric_box(plane, brush, view, light_x, light_y, cos, sin, half, half, gray)
+
+
+@njit(cache=True)
+def _paint_actor(
+    plane: NDArray[np.uint8],
+    brush: Brush,
+    view: BevView,
+    rows: BevRows,
+    row: int,
+    actor: int,
+    style: ActorStyle,
+) -> None:
+    x = np.float64(rows.actors[row, actor, 0])
+    y = np.float64(rows.actors[row, actor, 1])
+    yaw = np.float64(rows.actors[row, actor, 2])
+    speed = np.float64(rows.actors[row, actor, 5])
+    if style.snapshot > 0:
+        x = np.float64(rows.past_actors[row, style.snapshot - 1, actor, 0])
+        y = np.float64(rows.past_actors[row, style.snapshot - 1, actor, 1])
+        yaw = np.float64(rows.past_actors[row, style.snapshot - 1, actor, 2])
+        if math.isnan(x):
+            return
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    length = max(style.extent_scale * rows.actors[row, actor, 3], style.min_half_extent_m)
+    width = max(style.extent_scale * rows.actors[row, actor, 4], style.min_half_extent_m)
+    value = style.value if style.value > 0 else speed_code(speed)
+    _fill_metric_box(plane, brush, view, x, y, cos, sin, length, width, value)
+    if style.speed_lines:
+        end = length + max(_SHORTEST_SPEED_LINE_M, speed)
+        draw_line(
+            plane,
+            round_px(pixel_column(view, y + sin * length)),
+            round_px(pixel_row(view, x + cos * length)),
+            round_px(pixel_column(view, y + sin * end)),
+            round_px(pixel_row(view, x + cos * end)),
+            value,
+        )
+    lights = rows.actor_kinds[row, actor, 1]
+    if style.overlays and lights and rows.actor_kinds[row, actor, 0] <= LAST_VEHICLE_KIND:
+        _paint_overlays(plane, brush, view, x, y, cos, sin, lights, value)
+
+
+@njit(cache=True, nogil=True)
+def paint_actors_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    style: ActorStyle,
+    frames: Frames,
+    channel: int,
+    fresh: bool,
+    brush: Brush,
+) -> None:
+    """Actors of some kinds in the frames `first` to `last - 1`; the first empty slot ends a row."""
+    for row in range(first, last):
+        plane = _plane(frames, row, channel, fresh)
+        for actor in range(rows.actors.shape[1]):
+            kind = rows.actor_kinds[row, actor, 0]
+            if kind == 0:
+                break
+            if (style.kinds >> kind) & 1:
+                _paint_actor(plane, brush, view, rows, row, actor, style)
+
+
+@njit(cache=True, nogil=True)
+def paint_route_discs_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    num_points: int,
+    radius_px: int,
+    only_in_junctions: int,
+    frames: Frames,
+    channel: int,
+    fresh: bool,
+) -> None:
+    """Discs on route points; see `channels.RouteDiscs`."""
+    wanted = ROUTE_IN_JUNCTION if only_in_junctions else ROUTE_POINT
+    for row in range(first, last):
+        plane = _plane(frames, row, channel, fresh)
+        for point in range(num_points):
+            if rows.route_flags[row, point] & wanted:
+                y = round_px(pixel_row(view, rows.route[row, point, 0]))
+                x = round_px(pixel_column(view, rows.route[row, point, 1]))
+                fill_disc(plane, y, x, radius_px, 255)
+
+
+@njit(cache=True, nogil=True)
+def paint_route_line_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    num_points: int,
+    width_px: int,
+    frames: Frames,
+    channel: int,
+    fresh: bool,
+    brush: Brush,
+) -> None:
+    """A thick line through route points; see `channels.RouteLine`."""
+    for row in range(first, last):
+        plane = _plane(frames, row, channel, fresh)
+        for point in range(1, num_points):
+            if rows.route_flags[row, point] == 0:
+                break
+            draw_thick_line(
+                plane,
+                brush,
+                round_px(pixel_column(view, rows.route[row, point - 1, 1])),
+                round_px(pixel_row(view, rows.route[row, point - 1, 0])),
+                round_px(pixel_column(view, rows.route[row, point, 1])),
+                round_px(pixel_row(view, rows.route[row, point, 0])),
+                width_px,
+                255,
+            )
+
+
+@njit(cache=True, nogil=True)
+def paint_light_lines_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    width_px: int,
+    snapshot: int,
+    frames: Frames,
+    channel: int,
+    fresh: bool,
+    brush: Brush,
+) -> None:
+    """Stop lines of lights; see `channels.LightLines`."""
+    for row in range(first, last):
+        plane = _plane(frames, row, channel, fresh)
+        for line in range(rows.light_lines.shape[1]):
+            value = rows.light_values[row, line, snapshot]
+            if rows.light_values[row, line, 0] == 0:
+                break
+            if value > 0:
+                draw_thick_line(
+                    plane,
+                    brush,
+                    round_px(pixel_column(view, rows.light_lines[row, line, 1])),
+                    round_px(pixel_row(view, rows.light_lines[row, line, 0])),
+                    round_px(pixel_column(view, rows.light_lines[row, line, 3])),
+                    round_px(pixel_row(view, rows.light_lines[row, line, 2])),
+                    width_px,
+                    value,
+                )
+
+
+@njit(cache=True, nogil=True)
+def paint_stop_sign_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    frames: Frames,
+    channel: int,
+    fresh: bool,
+    brush: Brush,
+) -> None:
+    """The stop sign's square; see `channels.StopSign`."""
+    for row in range(first, last):
+        plane = _plane(frames, row, channel, fresh)
+        half = np.float64(rows.stop_sign[row, 3])
+        if half > 0.0:
+            x, y = np.float64(rows.stop_sign[row, 0]), np.float64(rows.stop_sign[row, 1])
+            yaw = np.float64(rows.stop_sign[row, 2])
+            cos, sin = math.cos(yaw), math.sin(yaw)
+            _fill_metric_box(plane, brush, view, x, y, cos, sin, half, half, 255)
+
+
+@njit(cache=True, nogil=True)
+def paint_limit_signs_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    ranges: MapRanges,
+    signs: Signs,
+    half_extent_m: float,
+    frames: Frames,
+    channel: int,
+    fresh: bool,
+    brush: Brush,
+) -> None:
+    """Speed-limit signs of the map on the ego's level; see `channels.SpeedLimitSigns`."""
+    for row in range(first, last):
+        plane = _plane(frames, row, channel, fresh)
+        ego_x, ego_y, yaw = rows.pose[row, 0], rows.pose[row, 1], rows.pose[row, 3]
+        cos, sin = math.cos(yaw), math.sin(yaw)
+        town = rows.map_index[row, 0]
+        reach = view.size_px / view.pixels_per_meter
+        for sign in range(ranges.sign[town], ranges.sign[town + 1]):
+            dx, dy = signs.x[sign] - ego_x, signs.y[sign] - ego_y
+            if signs.kind[sign] != _SPEED_LIMIT or max(abs(dx), abs(dy)) > reach:
+                continue
+            if abs(signs.z[sign] - rows.pose[row, 2]) > _SIGN_SAME_LEVEL_M:
+                continue
+            angle = signs.yaw_rad[sign] - yaw
+            _fill_metric_box(
+                plane,
+                brush,
+                view,
+                cos * dx + sin * dy,
+                cos * dy - sin * dx,
+                math.cos(angle),
+                math.sin(angle),
+                half_extent_m,
+                half_extent_m,
+                speed_code(signs.value[sign]),
+            )

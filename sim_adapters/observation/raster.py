@@ -1,0 +1,305 @@
+"""Drawing primitives on one uint8 plane: boxes, lines, thick lines and discs.
+
+They give what OpenCV's `fillConvexPoly` (of rounded corners), `line` and `circle` give, because
+the released policies were trained on its pictures. Limit: a shape cut by the picture's edge may
+differ along the cut, where OpenCV leaves single holes in boxes and bends thick lines.
+Source: OpenCV's drawing conventions (16.16 fixed point, 8-connected lines).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+_SHIFT = 16
+_ONE = 1 << _SHIFT
+_HALF = _ONE >> 1
+_FAR = 1 << 30
+
+Plane = NDArray[np.uint8]
+
+
+class Brush(NamedTuple):
+    """Scratch of one thread: column span of each row, and a quad's corners in 16.16 pixels."""
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    corner_x: NDArray[np.int64]  # (4,)
+    corner_y: NDArray[np.int64]
+
+
+def make_brush(size_px: int) -> Brush:
+    """A brush for planes of `size_px` rows."""
+    spans = np.zeros((2, size_px), np.int64)
+    corners = np.zeros((2, 4), np.int64)
+    return Brush(spans[0], spans[1], corners[0], corners[1])
+
+
+@njit(cache=True, inline="always")
+def round_px(value: float) -> int:
+    """Nearest whole pixel."""
+    return math.floor(value + 0.5)
+
+
+@njit(cache=True, inline="always")
+def _widen(brush: Brush, row: int, column: int) -> None:
+    if 0 <= row < brush.left.shape[0]:
+        brush.left[row] = min(brush.left[row], column)
+        brush.right[row] = max(brush.right[row], column)
+
+
+@njit(cache=True, inline="always")
+def _put(plane: Plane, row: int, column: int, value: int) -> None:
+    if 0 <= row < plane.shape[0] and 0 <= column < plane.shape[1]:
+        plane[row, column] = value
+
+
+@njit(cache=True)
+def _clip_line(
+    x0: int, y0: int, x1: int, y1: int, right: int, bottom: int
+) -> tuple[bool, int, int, int, int]:
+    """Cut a line to [0, right] x [0, bottom]; False if nothing is left (Cohen-Sutherland)."""
+    if max(x0, x1) < 0 or max(y0, y1) < 0 or min(x0, x1) > right or min(y0, y1) > bottom:
+        return False, x0, y0, x1, y1
+    if y0 < 0 or y0 > bottom:
+        edge = 0 if y0 < 0 else bottom
+        x0, y0 = x0 + int(float(edge - y0) * (x1 - x0) / (y1 - y0)), edge
+    if y1 < 0 or y1 > bottom:
+        edge = 0 if y1 < 0 else bottom
+        x1, y1 = x1 + int(float(edge - y1) * (x1 - x0) / (y1 - y0)), edge
+    if max(x0, x1) < 0 or min(x0, x1) > right:
+        return False, x0, y0, x1, y1
+    if x0 < 0 or x0 > right:
+        edge = 0 if x0 < 0 else right
+        x0, y0 = edge, y0 + int(float(edge - x0) * (y1 - y0) / (x1 - x0))
+    if x1 < 0 or x1 > right:
+        edge = 0 if x1 < 0 else right
+        x1, y1 = edge, y1 + int(float(edge - x1) * (y1 - y0) / (x1 - x0))
+    return True, x0, y0, x1, y1
+
+
+@njit(cache=True)
+def draw_line(plane: Plane, x0: int, y0: int, x1: int, y1: int, value: int) -> None:
+    """One-pixel line, both ends included: 8-connected Bresenham, always left to right."""
+    height, width = plane.shape
+    visible, x0, y0, x1, y1 = _clip_line(x0, y0, x1, y1, width - 1, height - 1)
+    if not visible:
+        return
+    if x1 < x0:
+        x0, y0, x1, y1 = x1, y1, x0, y0
+    dx, dy = x1 - x0, abs(y1 - y0)
+    step = 1 if y1 >= y0 else -1
+    major, minor = max(dx, dy), min(dx, dy)
+    error = major - 2 * minor
+    x, y = x0, y0
+    for _ in range(major + 1):
+        _put(plane, y, x, value)
+        turn = error < 0
+        error += 2 * major * turn - 2 * minor
+        x += 1 if dx >= dy else int(turn)
+        y += step if dy > dx else step * turn
+
+
+@njit(cache=True)
+def _widen_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
+    """`draw_line` into the brush's row spans."""
+    visible, x0, y0, x1, y1 = _clip_line(x0, y0, x1, y1, width - 1, brush.left.shape[0] - 1)
+    if not visible:
+        return
+    if x1 < x0:
+        x0, y0, x1, y1 = x1, y1, x0, y0
+    dx, dy = x1 - x0, abs(y1 - y0)
+    step = 1 if y1 >= y0 else -1
+    major, minor = max(dx, dy), min(dx, dy)
+    error = major - 2 * minor
+    x, y = x0, y0
+    for _ in range(major + 1):
+        _widen(brush, y, x)
+        turn = error < 0
+        error += 2 * major * turn - 2 * minor
+        x += 1 if dx >= dy else int(turn)
+        y += step if dy > dx else step * turn
+
+
+@njit(cache=True)
+def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
+    """Line between 16.16 points into the brush's row spans; the end is rounded on its own."""
+    right, bottom = (width << _SHIFT) - 1, (brush.left.shape[0] << _SHIFT) - 1
+    visible, x0, y0, x1, y1 = _clip_line(x0, y0, x1, y1, right, bottom)
+    if not visible:
+        return
+    dx, dy = x1 - x0, y1 - y0
+    _widen(brush, (y1 + _HALF) >> _SHIFT, (x1 + _HALF) >> _SHIFT)
+    if abs(dx) > abs(dy):
+        if dx < 0:
+            x0, y0, x1, dy = x1, y1, x0, -dy
+        slope = _divide((dy << _SHIFT), (abs(dx) | 1))
+        x, y = (x0 + _HALF) >> _SHIFT, y0 + _HALF
+        for _ in range(((x1 - x0) >> _SHIFT) + 1):
+            _widen(brush, y >> _SHIFT, x)
+            x += 1
+            y += slope
+    else:
+        if dy < 0:
+            x0, y0, y1, dx = x1, y1, y0, -dx
+        slope = _divide((dx << _SHIFT), (abs(dy) | 1))
+        x, y = x0 + _HALF, (y0 + _HALF) >> _SHIFT
+        for _ in range(((y1 - y0) >> _SHIFT) + 1):
+            _widen(brush, y, x >> _SHIFT)
+            x += slope
+            y += 1
+
+
+@njit(cache=True, inline="always")
+def _divide(numerator: int, denominator: int) -> int:
+    """Integer division towards zero, as in C; the denominator is positive."""
+    return numerator // denominator if numerator >= 0 else -(-numerator // denominator)
+
+
+@njit(cache=True)
+def _widen_edges(brush: Brush, direction: int) -> None:
+    """Scan down one side of the quad from its top corner; a row's crossing widens its span."""
+    top = 0
+    for i in range(1, 4):
+        if brush.corner_y[i] < brush.corner_y[top]:
+            top = i
+    at = top
+    y = (brush.corner_y[top] + _HALF) >> _SHIFT
+    for _ in range(4):
+        to = (at + direction) & 3
+        end = (brush.corner_y[to] + _HALF) >> _SHIFT
+        if end < y:
+            break
+        if end > y:
+            x, rows = brush.corner_x[at], end - y
+            slope = _divide((brush.corner_x[to] - x) * 2 + rows, 2 * rows)
+            for _ in range(rows):
+                _widen(brush, y, (x + _HALF) >> _SHIFT)
+                x += slope
+                y += 1
+        at = to
+
+
+@njit(cache=True)
+def _fill_quad(plane: Plane, brush: Brush, whole_px: bool, value: int) -> None:
+    """Fill the brush's convex quad: its outline and all between its edges.
+
+    OpenCV draws the outline of whole-pixel corners with another line than that of 16.16 ones.
+    """
+    lowest, highest = brush.corner_y[0], brush.corner_y[0]
+    for i in range(1, 4):
+        lowest, highest = min(lowest, brush.corner_y[i]), max(highest, brush.corner_y[i])
+    first = max(0, (lowest + _HALF) >> _SHIFT)
+    last = min(plane.shape[0] - 1, (highest + _HALF) >> _SHIFT)
+    if first > last:
+        return
+    for row in range(first, last + 1):
+        brush.left[row], brush.right[row] = _FAR, -1
+    width = plane.shape[1]
+    for i in range(4):
+        x0, y0 = brush.corner_x[i], brush.corner_y[i]
+        x1, y1 = brush.corner_x[(i + 1) & 3], brush.corner_y[(i + 1) & 3]
+        if whole_px:
+            _widen_line(brush, width, x0 >> _SHIFT, y0 >> _SHIFT, x1 >> _SHIFT, y1 >> _SHIFT)
+        else:
+            _widen_fixed_line(brush, width, x0, y0, x1, y1)
+    _widen_edges(brush, 1)
+    _widen_edges(brush, -1)
+    for row in range(first, last + 1):
+        for column in range(max(brush.left[row], 0), min(brush.right[row], width - 1) + 1):
+            plane[row, column] = value
+
+
+@njit(cache=True)
+def fill_box(
+    plane: Plane,
+    brush: Brush,
+    row: float,
+    column: float,
+    forward_row: float,
+    forward_column: float,
+    right_row: float,
+    right_column: float,
+    value: int,
+) -> None:
+    """Fill a rotated rectangle.
+
+    Args:
+        plane: Image to draw on.
+        brush: Scratch.
+        row: Centre [px].
+        column: Centre [px].
+        forward_row: Half of the box towards its front, as a pixel vector.
+        forward_column: The same.
+        right_row: Half of the box towards its right, as a pixel vector.
+        right_column: The same.
+        value: Gray value.
+    """
+    reach = abs(forward_row) + abs(right_row)
+    if row + reach < -0.5 or row - reach > plane.shape[0] - 0.5:
+        return
+    reach = abs(forward_column) + abs(right_column)
+    if column + reach < -0.5 or column - reach > plane.shape[1] - 0.5:
+        return
+    for i in range(4):
+        forward = 1.0 if i < 2 else -1.0
+        right = 1.0 if i in (1, 2) else -1.0
+        x = round_px(column + forward * forward_column + right * right_column)
+        y = round_px(row + forward * forward_row + right * right_row)
+        brush.corner_x[i], brush.corner_y[i] = x << _SHIFT, y << _SHIFT
+    _fill_quad(plane, brush, True, value)
+
+
+@njit(cache=True)
+def fill_disc(plane: Plane, row: int, column: int, radius: int, value: int) -> None:
+    """Filled circle, by the midpoint algorithm."""
+    size_y, size_x = plane.shape
+    if row + radius < 0 or row - radius >= size_y:
+        return
+    if column + radius < 0 or column - radius >= size_x:
+        return
+    error, dx, dy, plus, minus = 0, radius, 0, 1, 2 * radius - 1
+    while dx >= dy:
+        for line, half in ((dy, dx), (dx, dy)):
+            left, right = max(column - half, 0), min(column + half, size_x - 1)
+            for sign in (-1, 1):
+                y = row + sign * line
+                if 0 <= y < size_y:
+                    for x in range(left, right + 1):
+                        plane[y, x] = value
+        dy += 1
+        error += plus
+        plus += 2
+        if error > 0:
+            error -= minus
+            dx -= 1
+            minus -= 2
+
+
+@njit(cache=True)
+def draw_thick_line(
+    plane: Plane, brush: Brush, x0: int, y0: int, x1: int, y1: int, thickness: int, value: int
+) -> None:
+    """Line with round ends; an odd thickness t is t + 2 pixels wide, an even one t + 1.
+
+    That is what OpenCV's `line` draws, and so what CaRL's stop lines (3) and Roach's route (16)
+    look like.
+    """
+    half = (thickness + (thickness & 1)) * 0.5 * _ONE
+    dx, dy = float(x0 - x1), float(y1 - y0)
+    length = math.sqrt(dx * dx + dy * dy)
+    if length > 0.0:
+        across_x, across_y = round(dy * half / length), round(dx * half / length)
+        start_x, start_y, end_x, end_y = x0 << _SHIFT, y0 << _SHIFT, x1 << _SHIFT, y1 << _SHIFT
+        brush.corner_x[0], brush.corner_y[0] = start_x + across_x, start_y + across_y
+        brush.corner_x[1], brush.corner_y[1] = start_x - across_x, start_y - across_y
+        brush.corner_x[2], brush.corner_y[2] = end_x - across_x, end_y - across_y
+        brush.corner_x[3], brush.corner_y[3] = end_x + across_x, end_y + across_y
+        _fill_quad(plane, brush, False, value)
+    radius = (thickness + 1) >> 1
+    fill_disc(plane, y0, x0, radius, value)
+    fill_disc(plane, y1, x1, radius, value)
