@@ -109,8 +109,10 @@ class RouteGenerator:
         legal = self.network.legal_changes(lane)
         if not legal:
             return None
-        at_m = allowed_from_m + draws.geometric(LANE_CHANGE_PROBABILITY_PER_M)
-        if at_m > self.network.length_m[lane] - 0.5 * LANE_CHANGE_ROOM_M:
+        # Half a lane change fits before and after, so that none reaches into a junction
+        margin_m = 0.5 * LANE_CHANGE_ROOM_M
+        at_m = max(allowed_from_m, margin_m) + draws.geometric(LANE_CHANGE_PROBABILITY_PER_M)
+        if at_m > self.network.length_m[lane] - margin_m:
             return None
         beside, command = draws.choose(legal)
         return at_m, beside, command

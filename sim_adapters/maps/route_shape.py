@@ -126,7 +126,7 @@ def _smooth_change(line: _Line, station_m: FloatArray, jump: int) -> None:
     ramp = share * share * (3.0 - 2.0 * share)  # from the old lane (0) to the new one (1)
     on_new_lane = np.arange(len(share)) >= jump
     line.position[:, :2] += (offset_m * (ramp - on_new_lane))[:, None] * normal
-    window = (share > 0.0) & (share < 1.0)
+    window = (share > 0.0) & (share < 1.0) & (line.junction < 0)
     line.command[window] = RouteCommand.CHANGE_LEFT if offset_m > 0 else RouteCommand.CHANGE_RIGHT
 
 
