@@ -72,6 +72,7 @@ def bake_layers(
     for lane in samples:
         if lane.kind in _LANE_BITS:
             _fill_lane(canvas, lane)
+    _fill_seams(canvas, samples)
     for lane in samples:
         if lane.kind == LaneKind.DRIVING and lane.junction_id == -1:
             _draw_markings(canvas, lane, lane.left_marking, lane.left_is_white, side=1.0)
@@ -124,6 +125,32 @@ def _fill_lane(canvas: _Canvas, lane: SampledLane) -> None:
     left = canvas.pixels(*lane_edge(lane, 0.5 * lane.width_m))
     right = canvas.pixels(*lane_edge(lane, -0.5 * lane.width_m))
     fill_strip(canvas.plane, *left, *right, bits)
+
+
+def _fill_seams(canvas: _Canvas, samples: list[SampledLane]) -> None:
+    """Close the joints of driving lanes.
+
+    Where one lane ends and the next begins their corners may round to neighbouring pixels, which
+    would leave a hole a pixel wide between the two outlines.
+    """
+    by_key = {lane.key: lane for lane in samples}
+    for lane in samples:
+        for key in lane.successors:
+            after = by_key.get(key)
+            if after is None or after.kind != LaneKind.DRIVING:
+                continue
+            end, start = _cross_section(canvas, lane, -1), _cross_section(canvas, after, 0)
+            left_x, left_y, right_x, right_y = np.stack([end, start], axis=-1)
+            fill_strip(canvas.plane, left_x, left_y, right_x, right_y, int(LayerBit.DRIVING))
+
+
+def _cross_section(canvas: _Canvas, lane: SampledLane, sample: int) -> NDArray[np.int64]:
+    """Column and row of the left, then of the right edge at one sample, shape (4,)."""
+    left_x, left_y = lane_edge(lane, 0.5 * lane.width_m)
+    right_x, right_y = lane_edge(lane, -0.5 * lane.width_m)
+    x = np.array([left_x[sample], right_x[sample]])
+    y = np.array([left_y[sample], right_y[sample]])
+    return np.stack(canvas.pixels(x, y), axis=-1).reshape(-1)
 
 
 def _draw_markings(

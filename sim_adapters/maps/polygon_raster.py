@@ -17,24 +17,25 @@ _MAX_CROSSINGS = 64  # of one pixel row with one polygon's outline
 
 @njit(cache=True)
 def draw_line(plane: BytePlane, x0: int, y0: int, x1: int, y1: int, bits: int) -> None:
-    """Set `bits` along a line one pixel thick, both ends included (Bresenham 1965)."""
+    """Set `bits` along a line one pixel thick, both ends included.
+
+    Bresenham's line (1965), drawn to the right and with ties as OpenCV breaks them.
+    """
     rows, columns = plane.shape
-    dx, dy = abs(x1 - x0), -abs(y1 - y0)
-    step_x = 1 if x1 > x0 else -1
+    if x1 < x0:
+        x0, y0, x1, y1 = x1, y1, x0, y0
+    dx, dy = x1 - x0, abs(y1 - y0)
     step_y = 1 if y1 > y0 else -1
-    error = dx + dy
-    while True:
+    is_steep = dy > dx
+    major, minor = (dy, dx) if is_steep else (dx, dy)
+    error = major - 2 * minor
+    for _ in range(major + 1):
         if 0 <= x0 < columns and 0 <= y0 < rows:
             plane[y0, x0] |= bits
-        if x0 == x1 and y0 == y1:
-            return
-        doubled = 2 * error
-        if doubled >= dy:
-            error += dy
-            x0 += step_x
-        if doubled <= dx:
-            error += dx
-            y0 += step_y
+        crosses = error < 0
+        error += 2 * major * crosses - 2 * minor
+        x0 += crosses if is_steep else 1
+        y0 += step_y * (1 if is_steep else crosses)
 
 
 @njit(cache=True)
