@@ -55,7 +55,9 @@ class ScenarioTrigger:
     y: float
     z: float
     yaw_rad: float
-    parameters: dict[str, str] = field(default_factory=dict)  # as in the XML; missing ones default
+    # Children of the XML element: `distance` is its value, `frequency.from` another attribute; y and
+    # yaw of places are mirrored as the trigger's are. Missing ones take the leaderboard's defaults.
+    parameters: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
