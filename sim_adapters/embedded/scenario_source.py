@@ -14,6 +14,7 @@ from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import RouteGenerator
 from sim_adapters.embedded.route_triggers import Streams, place_triggers
 from sim_adapters.maps.route_scenarios import load_scenarios
+from sim_adapters.maps.town_files import town_name
 from sim_adapters.scene.counter_rng import random_bits
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
@@ -31,7 +32,8 @@ class RandomRoutes:
     Args:
         maps: The towns.
         seed: Of the routes and of all that happens on them.
-        towns: Towns to drive in, all of `maps` if not given; each is as likely as the others.
+        towns: Towns to drive in, by name or file, all of `maps` if not given; each is as likely as
+            the others.
         length_m: Of every route.
         routes_per_town: Size of the pool; CaRL's files hold up to 8,000 a town.
         scenario_triggers: Put CaRL's scenario slots on the routes.
@@ -56,7 +58,8 @@ class RandomRoutes:
         self.length_m, self.time_limit_s = length_m, time_limit_s
         self.scenario_triggers = scenario_triggers
         self.routes_per_town = routes_per_town
-        self._generators = [RouteGenerator(maps, town) for town in towns or maps.towns]
+        names = [town_name(town) for town in towns or maps.towns]
+        self._generators = [RouteGenerator(maps, name) for name in names]
         self._streams = Streams(maps)
         self._pool: dict[tuple[int, int], Scenario] = {}
         for town in range(len(self._generators)):
