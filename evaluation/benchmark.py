@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from evaluation.referee import FIRST_BUDGET_S, SLOWEST_SHARE_OF_LIMIT
 from sim_adapters.maps.route_file import RouteSpec, read_routes
+from sim_adapters.maps.route_scenarios import trace_scenario
 from sim_adapters.maps.router import Router
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, Scenario
@@ -65,12 +66,9 @@ def trace_scenarios(specs: Sequence[RouteSpec], maps: MapBank) -> list[Scenario]
     router = Router(maps)
     scenarios = []
     for spec in specs:
-        try:
-            route = router.trace(spec.town, spec.waypoints)
-        except ValueError as error:
-            raise ValueError(f"route {spec.route_id}: {error}") from error
-        limit_s = longest_duration_s(route, maps)
-        scenarios.append(Scenario(spec.route_id, spec.town, route, 0, spec.triggers, limit_s))
+        scenario = trace_scenario(spec, router, seed=0)
+        limit_s = longest_duration_s(scenario.route, maps)
+        scenarios.append(replace(scenario, scenario_id=spec.route_id, time_limit_s=limit_s))
     return scenarios
 
 

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from gymnasium import spaces
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from carl_planner.checkpoint import Checkpoint, CheckpointError, check_observation, load_checkpoint
+from carl_planner.checkpoint import CheckpointError, describe_space
 from carl_planner.policy import ActorCritic
+from carl_planner.policy_files import LoadedPolicy, load_policy
 from evaluation.planners import PolicyPlanner
 from sim_adapters.driving_env import DrivingVectorEnv
 
-MODEL_PATTERN = "model_final*.pt"
+MODEL_PATTERN = "model_final*.pt*"
+# What a checkpoint decides: how it sees, how it acts and what it was paid for.
+CHECKPOINT_GROUPS = ("observation", "policy", "reward", "env")
+TRUSTED_PACKAGES = ("carl_planner", "sim_adapters", "rewards")
 
 
-def checkpoint_files(paths: str | Sequence[str]) -> list[Path]:
-    """Files meant by `checkpoint=`: a file, a run folder (its final model), or a list of these.
+def load_ensemble(paths: str | Sequence[str]) -> list[LoadedPolicy]:
+    """The policies meant by `checkpoint=`: a file, a run folder (its final model), or a list.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: none there, unreadable, or trained with different observations.
     """
-    names = [paths] if isinstance(paths, str) else list(paths)
+    files = checkpoint_files([paths] if isinstance(paths, str) else paths)
+    policies = [load_policy(file) for file in files]
+    for file, policy in zip(files, policies, strict=True):
+        if policy.observation_spec != policies[0].observation_spec:
+            raise CheckpointError(
+                f"{file} sees another observation than {files[0]}: an ensemble needs one"
+            )
+    return policies
+
+
+def checkpoint_files(paths: Sequence[str]) -> list[Path]:
+    """All files meant by these files and folders."""
     files = []
-    for path in map(Path, names):
+    for path in map(Path, paths):
         found = sorted(path.glob(MODEL_PATTERN)) if path.is_dir() else [path]
         if not found:
             raise CheckpointError(f"folder {path} holds no {MODEL_PATTERN}: name the file itself")
@@ -34,53 +50,63 @@ def checkpoint_files(paths: str | Sequence[str]) -> list[Path]:
     return files
 
 
-def load_checkpoints(paths: str | Sequence[str]) -> list[Checkpoint]:
-    """All checkpoints of an ensemble, which must see the same observation.
+def with_checkpoint_config(config: DictConfig, trained: DictConfig | None) -> DictConfig:
+    """`config` with the groups that belong to the checkpoint taken from `trained`.
+
+    Args:
+        config: Of the command.
+        trained: Of the checkpoint; None (a released state dict) leaves the command's groups.
 
     Raises:
-        CheckpointError: unreadable, or trained with different observations.
+        CheckpointError: the checkpoint would build from a package that isn't trusted.
     """
-    files = checkpoint_files(paths)
-    checkpoints = [load_checkpoint(file) for file in files]
-    for file, other in zip(files, checkpoints, strict=True):
-        if other.observation_spec != checkpoints[0].observation_spec:
+    if trained is None:
+        return config
+    merged = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    assert isinstance(merged, DictConfig)
+    for group in CHECKPOINT_GROUPS:
+        check_targets(trained[group])
+        merged[group] = trained[group]
+    return merged
+
+
+def check_targets(node: Any) -> None:
+    """Refuse a `_target_` outside this project: a stranger's file could name any function."""
+    if isinstance(node, DictConfig | Mapping):
+        target = node.get("_target_")
+        if target is not None and str(target).split(".")[0] not in TRUSTED_PACKAGES:
             raise CheckpointError(
-                f"{file} sees another observation than {files[0]}: an ensemble needs one"
+                f"the checkpoint was made with {target}, which is in none of the packages "
+                f"{', '.join(TRUSTED_PACKAGES)} and is not run from a checkpoint"
             )
-    return checkpoints
-
-
-def trained_config(checkpoint: Checkpoint) -> DictConfig:
-    """The config a checkpoint was trained with, interpolations unresolved."""
-    config = OmegaConf.create(checkpoint.config)
-    assert isinstance(config, DictConfig)
-    return config
+        for key in node:
+            if not (isinstance(node, DictConfig) and OmegaConf.is_interpolation(node, str(key))):
+                check_targets(node[key])
 
 
 def policy_planner(
-    checkpoints: Sequence[Checkpoint], env: DrivingVectorEnv, name: str = "policy"
+    policies: Sequence[LoadedPolicy], env: DrivingVectorEnv, name: str = "policy"
 ) -> PolicyPlanner:
-    """The trained networks, after a check that they were trained with `env`'s observation."""
-    for checkpoint in checkpoints:
-        check_observation(checkpoint, env.single_observation_space)  # pyright: ignore[reportArgumentType]
-    policies = [build_policy(trained_config(checkpoint), env) for checkpoint in checkpoints]
-    for policy, checkpoint in zip(policies, checkpoints, strict=True):
-        policy.load_state_dict(checkpoint.policy)
-    return PolicyPlanner(policies, name)
+    """The loaded networks, after a check that they were trained with `env`'s observation."""
+    assert isinstance(env.single_observation_space, spaces.Dict)
+    found = describe_space(env.single_observation_space)
+    for policy in policies:
+        if policy.observation_spec != found:
+            choice = policy.choices.get("observation", "carl_bev")
+            raise CheckpointError(
+                f"the environment shows {found}, the checkpoint was trained with "
+                f"{policy.observation_spec}: use observation={choice}"
+            )
+    return PolicyPlanner([policy.policy for policy in policies], name)
 
 
 def untrained_planner(config: DictConfig, env: DrivingVectorEnv, seed: int) -> PolicyPlanner:
-    """The same network with fresh weights."""
+    """The network of `config.policy` with fresh weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return PolicyPlanner([build_policy(config, env)], "untrained")
-
-
-def build_policy(config: DictConfig, env: DrivingVectorEnv) -> ActorCritic:
-    """The network of `config.policy` for the environment's spaces, with random weights."""
-    assert isinstance(env.single_observation_space, spaces.Dict)
-    return instantiate(
-        config.policy,
-        observation_space=env.single_observation_space,
-        action_space=env.single_action_space,
-    )
+        policy: ActorCritic = instantiate(
+            config.policy,
+            observation_space=env.single_observation_space,
+            action_space=env.single_action_space,
+        )
+    return PolicyPlanner([policy], "untrained")

@@ -8,9 +8,11 @@ from typing import Protocol
 
 import numpy as np
 
+from evaluation.episode_record import EpisodeRecord
 from evaluation.episode_result import EpisodeResult
 from evaluation.planners import Planner
-from evaluation.referee import EpisodeRecord, LeaderboardReferee
+from evaluation.recording import EpisodeRecorder
+from evaluation.referee import LeaderboardReferee
 from evaluation.route_queue import EvaluationTask, RouteQueue
 from rewards.reward_breakdown import Reward
 from sim_adapters.driving_env import DrivingVectorEnv
@@ -34,6 +36,7 @@ def run_episodes(
     tasks: Sequence[EvaluationTask],
     *,
     listener: Listener | None = None,
+    recorder: EpisodeRecorder | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[EpisodeResult]:
     """Drive every task once; none is lost, whatever the number of worlds.
@@ -43,17 +46,18 @@ def run_episodes(
         planner: Drives all worlds.
         tasks: Routes with their seeds.
         listener: Told of every step and every finished route.
+        recorder: Records one of the drives.
         clock: Wall clock [s].
 
     Returns:
         One result per task, in the order in which they finished.
     """
     queue = RouteQueue(tasks, env.num_envs)
-    referee = LeaderboardReferee(inner_reward(env), env.scene)
+    referee = LeaderboardReferee(inner_reward(env), env.scene, recorder)
     env.scenarios, env.driving_reward = queue, referee
     observation, _ = env.reset(seed=0)
     started_s = np.full(env.num_envs, clock())
-    _open_records(env, queue, referee, planner, np.arange(env.num_envs))
+    _open_records(env, queue, referee, planner, recorder, np.arange(env.num_envs))
     results: list[EpisodeResult] = []
     num_steps = 0
     while len(results) < queue.num_tasks:
@@ -65,13 +69,14 @@ def run_episodes(
             task = driven[agent]
             if task is not None:
                 wall_s = clock() - started_s[agent]
-                result = episode_result(task, referee.records[agent], env.scene.step_s, wall_s)
+                record = referee.records.read(int(agent))
+                result = episode_result(task, record, env.scene.step_s, wall_s)
                 results.append(result)
                 if listener:
                     listener.episode_finished(result)
             started_s[agent] = clock()
         if finished.size:
-            _open_records(env, queue, referee, planner, finished)
+            _open_records(env, queue, referee, planner, recorder, finished)
         if listener:
             listener.stepped(num_steps)
     return results
@@ -88,11 +93,16 @@ def _open_records(
     queue: RouteQueue,
     referee: LeaderboardReferee,
     planner: Planner,
+    recorder: EpisodeRecorder | None,
     agents: np.ndarray,
 ) -> None:
-    for agent in agents:
+    for agent in map(int, agents):
         task = queue.running[agent]
-        referee.begin(int(agent), task.scenario.route.length_m if task else 0.0)
+        referee.begin(agent, task.scenario.route.length_m if task else 0.0)
+        if recorder and task:
+            recorder.begin(agent, task, env.scene, env.maps)
+        elif recorder:
+            recorder.end(agent)
     planner.begin_episodes(agents, env)
 
 
@@ -108,7 +118,7 @@ def episode_result(
         seed=task.seed,
         length_m=task.scenario.route.length_m,
         route_completion=record.route_percent,
-        infractions=tuple(record.infractions),
+        infractions=record.infractions,
         end=record.end,
         duration_s=record.num_steps * step_s,
         wall_s=wall_s,

@@ -17,12 +17,17 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
-from carl_planner.checkpoint import Checkpoint, CheckpointError
+from carl_planner.checkpoint import CheckpointError
+from carl_planner.policy_files import LoadedPolicy
 from evaluation.benchmark import Benchmark
-from evaluation.checkpoint_planner import load_checkpoints, policy_planner, trained_config
+from evaluation.checkpoint_planner import (
+    load_ensemble,
+    policy_planner,
+    with_checkpoint_config,
+)
 from evaluation.episode_result import EpisodeResult
 from evaluation.episode_rollout import run_episodes
-from evaluation.evaluation_env import make_evaluation_env, with_checkpoint_config
+from evaluation.evaluation_env import make_evaluation_env
 from evaluation.planners import ConstantSpeedPlanner, Planner
 from evaluation.progress import EvaluationProgress
 from evaluation.results_file import write_results
@@ -44,13 +49,13 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     route_id = None if config.route is None else str(config.route)
     specs = benchmark.read(route_id)
     seeds = range(config.seed, config.seed + config.seeds)
-    checkpoints = load_checkpoints(config.checkpoint) if config.planner == "policy" else []
-    if checkpoints:
-        config = with_checkpoint_config(config, trained_config(checkpoints[0]))
+    policies = load_ensemble(config.checkpoint) if config.planner == "policy" else []
+    if policies:
+        config = with_checkpoint_config(config, policies[0].config)
     num_worlds = min(config.num_worlds, len(specs) * len(seeds))
     env, scenarios = make_evaluation_env(config, specs, num_worlds)
     try:
-        planner = make_planner(config.planner, checkpoints, env)
+        planner = make_planner(config.planner, policies, env)
         tasks = make_tasks(scenarios, seeds)
         with EvaluationProgress(planner.name, len(tasks)) as progress:
             results = run_episodes(env, planner, tasks, listener=progress)
@@ -63,10 +68,10 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     return results
 
 
-def make_planner(kind: str, checkpoints: Sequence[Checkpoint], env: DrivingVectorEnv) -> Planner:
+def make_planner(kind: str, policies: Sequence[LoadedPolicy], env: DrivingVectorEnv) -> Planner:
     """The planner that the option `planner` names."""
     if kind == "policy":
-        return policy_planner(checkpoints, env)
+        return policy_planner(policies, env)
     return RuleBasedDriver() if kind == "idm" else ConstantSpeedPlanner()
 
 

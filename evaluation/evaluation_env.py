@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from evaluation.benchmark import towns_of, trace_scenarios
 from evaluation.route_queue import RouteQueue, make_tasks
@@ -14,18 +14,6 @@ from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.scenario import Scenario
-
-# What a checkpoint decides: how it sees, how it acts and what it was paid for.
-CHECKPOINT_GROUPS = ("observation", "policy", "reward", "env")
-
-
-def with_checkpoint_config(config: DictConfig, trained: DictConfig) -> DictConfig:
-    """`config` with the groups that belong to the checkpoint taken from `trained`."""
-    merged = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
-    assert isinstance(merged, DictConfig)
-    for group in CHECKPOINT_GROUPS:
-        merged[group] = trained[group]
-    return merged
 
 
 def make_evaluation_env(

@@ -8,13 +8,13 @@ and do not end an episode.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evaluation.episode_record import EpisodeRecords
 from evaluation.episode_result import EpisodeEnd
 from evaluation.infractions import Infraction, InfractionKind
 from evaluation.minimum_speed import LAST_CHECKPOINT_PERCENT, MinimumSpeedTest
@@ -31,23 +31,21 @@ COLLISION_INFRACTIONS = {
     CollisionKind.PEDESTRIAN: InfractionKind.COLLISION_PEDESTRIAN,
     CollisionKind.STATIC: InfractionKind.COLLISION_LAYOUT,
 }
+END_INFRACTIONS = {
+    EpisodeEnd.ROUTE_DEVIATION: InfractionKind.ROUTE_DEVIATION,
+    EpisodeEnd.BLOCKED: InfractionKind.BLOCKED,
+    EpisodeEnd.TIMEOUT: InfractionKind.ROUTE_TIMEOUT,
+}
 
 
-@dataclass
-class EpisodeRecord:
-    """What one running episode has added up to."""
+class StepWatcher(Protocol):
+    """Looks on; the scene is that of the step's end, before finished worlds are reset."""
 
-    length_m: float
-    num_steps: int = 0
-    route_percent: float = 0.0
-    budget_s: float = FIRST_BUDGET_S  # game time allowed so far
-    gained_m: float = 0.0
-    outside_m: float = 0.0
-    speed_sum_mps: float = 0.0
-    actor_sum: int = 0
-    episode_return: float = 0.0
-    infractions: list[Infraction] = field(default_factory=list)
-    end: EpisodeEnd | None = None
+    def watch(
+        self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
+    ) -> None:
+        """One step of all drivers."""
+        ...
 
 
 class LeaderboardReferee:
@@ -56,18 +54,22 @@ class LeaderboardReferee:
     Args:
         driving_reward: The reward the planner was trained with; its values and terms pass through.
         scene: The scene that `events` were found in.
+        watcher: Sees every step while the scene still shows its end, e.g. a recorder.
     """
 
-    def __init__(self, driving_reward: Reward, scene: SceneBatch) -> None:
+    def __init__(
+        self, driving_reward: Reward, scene: SceneBatch, watcher: StepWatcher | None = None
+    ) -> None:
         self.driving_reward = driving_reward
+        self.watcher = watcher
         self.scene = scene
-        self.records = [EpisodeRecord(length_m=0.0) for _ in range(scene.num_agents)]
+        self.records = EpisodeRecords(scene.num_agents)
         self._speed_test = MinimumSpeedTest(scene.num_agents)
         self._place = (scene.ego.world, scene.ego.slot)
 
     def begin(self, agent: int, length_m: float) -> None:
         """Open a new record for a driver that was just reset to a route of `length_m`."""
-        self.records[agent] = EpisodeRecord(length_m)
+        self.records.open(agent, length_m, FIRST_BUDGET_S)
         self._speed_test.restart(agent)
 
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
@@ -75,12 +77,11 @@ class LeaderboardReferee:
         outcome = self.driving_reward(events)
         self._add_step(events, outcome)
         self._record_infractions(events)
-        self._judge_speed()
-        ends = self._find_ends(events)
-        truncated = np.array(
-            [end in (EpisodeEnd.TIMEOUT, EpisodeEnd.SIMULATOR_FAILED) for end in ends]
-        )
-        terminated = np.array([end is not None for end in ends]) & ~truncated
+        for agent in self._speed_test.agents_at_checkpoint(self.records.route_percent):
+            self._close_speed_checkpoint(int(agent))
+        terminated, truncated = self._end_episodes(events)
+        if self.watcher:
+            self.watcher.watch(events, outcome, self.records)
         return RewardBreakdown(
             outcome.reward,
             torch.from_numpy(terminated),
@@ -91,22 +92,17 @@ class LeaderboardReferee:
     # One step -------------------------------------------------------------------------------
 
     def _add_step(self, events: DrivingEvents, outcome: RewardBreakdown) -> None:
-        speed = events.speed_mps.numpy()
-        percent, gained_percent = events.route_percent.numpy(), events.route_percent_gained.numpy()
-        outside = events.outside_route_lanes.numpy()
-        limit = np.maximum(self.scene.ego.speed_limit_mps, 1.0)
-        num_actors = self.scene.traits.valid.sum(axis=1)[self.scene.ego.world] - 1
-        reward = outcome.reward.numpy()
-        for agent, record in enumerate(self.records):
-            gained_m = float(gained_percent[agent]) / 100.0 * record.length_m
-            record.num_steps += 1
-            record.route_percent = float(percent[agent])
-            record.gained_m += gained_m
-            record.outside_m += gained_m if outside[agent] else 0.0
-            record.budget_s += gained_m / (SLOWEST_SHARE_OF_LIMIT * float(limit[agent]))
-            record.speed_sum_mps += float(speed[agent])
-            record.actor_sum += int(num_actors[agent])
-            record.episode_return += float(reward[agent])
+        records, speed = self.records, events.speed_mps.numpy()
+        gained_m = events.route_percent_gained.numpy() * records.length_m / 100.0
+        slowest_mps = SLOWEST_SHARE_OF_LIMIT * np.maximum(self.scene.ego.speed_limit_mps, 1.0)
+        records.num_steps += 1
+        records.route_percent[:] = events.route_percent.numpy()
+        records.gained_m += gained_m
+        records.outside_m += gained_m * events.outside_route_lanes.numpy()
+        records.budget_s += gained_m / slowest_mps
+        records.speed_sum_mps += speed
+        records.actor_sum += self.scene.traits.valid.sum(axis=1)[self.scene.ego.world] - 1
+        records.episode_return += outcome.reward.numpy()
         self._speed_test.add_step(speed, traffic_speed_mps(self.scene))
 
     def _record_infractions(self, events: DrivingEvents) -> None:
@@ -119,45 +115,50 @@ class LeaderboardReferee:
         for agent in np.flatnonzero(events.ran_stop_sign.numpy()):
             self._note(agent, InfractionKind.STOP_SIGN)
 
-    def _judge_speed(self) -> None:
-        percent = np.array([record.route_percent for record in self.records])
-        for agent in self._speed_test.agents_at_checkpoint(percent):
-            self._close_speed_checkpoint(int(agent))
-
     def _close_speed_checkpoint(self, agent: int) -> None:
-        speed_percent = self._speed_test.close_checkpoint(agent, self.records[agent].route_percent)
+        route_percent = float(self.records.route_percent[agent])
+        speed_percent = self._speed_test.close_checkpoint(agent, route_percent)
         if speed_percent < 100.0:
             self._note(agent, InfractionKind.MINIMUM_SPEED, percent=speed_percent)
 
     # Ends -----------------------------------------------------------------------------------
 
-    def _find_ends(self, events: DrivingEvents) -> Sequence[EpisodeEnd | None]:
-        arrived = events.route_finished.numpy() | self._has_arrived()
-        for agent, record in enumerate(self.records):
-            if events.simulator_failed[agent]:
-                record.end = EpisodeEnd.SIMULATOR_FAILED
-            elif arrived[agent]:
-                record.end = EpisodeEnd.COMPLETED
-                record.route_percent = 100.0
-            elif events.off_route[agent]:
-                record.end = EpisodeEnd.ROUTE_DEVIATION
-                self._note(agent, InfractionKind.ROUTE_DEVIATION)
-            elif events.blocked[agent]:
-                record.end = EpisodeEnd.BLOCKED
-                self._note(agent, InfractionKind.BLOCKED)
-            elif events.timed_out[agent] or self._elapsed_s(record) > record.budget_s:
-                record.end = EpisodeEnd.TIMEOUT
-                self._note(agent, InfractionKind.ROUTE_TIMEOUT)
-            if record.end is not None:
-                self._close(agent, record)
-        return [record.end for record in self.records]
+    def _end_episodes(self, events: DrivingEvents) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Close the records of all episodes that end here; terminated and truncated, (E,)."""
+        failed = events.simulator_failed.numpy()
+        arrived = (events.route_finished.numpy() | self._has_arrived()) & ~failed
+        out_of_time = events.timed_out.numpy() | (self._elapsed_s() > self.records.budget_s)
+        lost = events.off_route.numpy() | events.blocked.numpy()
+        terminated = arrived | (lost & ~failed)
+        truncated = failed | (out_of_time & ~terminated)
+        for agent in np.flatnonzero(terminated | truncated):
+            self._close(int(agent), self._end_of(agent, events, arrived))
+        return terminated, truncated
 
-    def _close(self, agent: int, record: EpisodeRecord) -> None:
+    def _end_of(
+        self, agent: np.integer, events: DrivingEvents, arrived: NDArray[np.bool_]
+    ) -> EpisodeEnd:
+        if events.simulator_failed[agent]:
+            return EpisodeEnd.SIMULATOR_FAILED
+        if arrived[agent]:
+            return EpisodeEnd.COMPLETED
+        if events.off_route[agent]:
+            return EpisodeEnd.ROUTE_DEVIATION
+        return EpisodeEnd.BLOCKED if events.blocked[agent] else EpisodeEnd.TIMEOUT
+
+    def _close(self, agent: int, end: EpisodeEnd) -> None:
         """Book what the leaderboard books once, at the end of a route."""
-        if record.route_percent > LAST_CHECKPOINT_PERCENT:
+        records = self.records
+        records.ends[agent] = end
+        if end is EpisodeEnd.COMPLETED:
+            records.route_percent[agent] = 100.0
+        if end in END_INFRACTIONS:
+            self._note(agent, END_INFRACTIONS[end])
+        if records.route_percent[agent] > LAST_CHECKPOINT_PERCENT:
             self._close_speed_checkpoint(agent)
-        if record.outside_m > 0.0:
-            percent = round(100.0 * record.outside_m / record.gained_m, 2)
+        if records.outside_m[agent] > 0.0:
+            share = float(records.outside_m[agent] / records.gained_m[agent])
+            percent = round(100.0 * share, 2)
             self._note(agent, InfractionKind.OUTSIDE_ROUTE_LANES, percent=percent)
 
     def _has_arrived(self) -> NDArray[np.bool_]:
@@ -165,13 +166,13 @@ class LeaderboardReferee:
         agents, last = np.arange(self.scene.num_agents), np.maximum(routes.num_points - 1, 0)
         dx = routes.x[agents, last] - motion.x[self._place]
         dy = routes.y[agents, last] - motion.y[self._place]
-        percent = np.array([record.route_percent for record in self.records])
-        return (percent > ARRIVAL_PERCENT) & (np.hypot(dx, dy) < ARRIVAL_M)
+        near = np.hypot(dx, dy) < ARRIVAL_M
+        return (self.records.route_percent > ARRIVAL_PERCENT) & near
 
     # Small things ---------------------------------------------------------------------------
 
-    def _elapsed_s(self, record: EpisodeRecord) -> float:
-        return record.num_steps * self.scene.step_s
+    def _elapsed_s(self) -> NDArray[np.float64]:
+        return self.records.num_steps.astype(np.float64) * self.scene.step_s
 
     def _touched(self, agent: np.integer) -> tuple[int, str]:
         """Actor id and kind of the first new contact of this step; 0 is map geometry."""
@@ -193,11 +194,10 @@ class LeaderboardReferee:
         other_type: str = "",
     ) -> None:
         place = (self.scene.ego.world[agent], self.scene.ego.slot[agent])
-        motion, record = self.scene.motion, self.records[int(agent)]
+        motion, time_s = self.scene.motion, float(self._elapsed_s()[agent])
         x, y, z = float(motion.x[place]), float(motion.y[place]), float(motion.z[place])
-        time_s = self._elapsed_s(record)
         infraction = Infraction(kind, time_s, x, y, z, percent, other_id, other_type)
-        record.infractions.append(infraction)
+        self.records.infractions[int(agent)].append(infraction)
 
 
 def traffic_speed_mps(scene: SceneBatch) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ def make_referee(num_agents: int = 1) -> LeaderboardReferee:
 
 
 def kinds(referee: LeaderboardReferee, agent: int = 0) -> list[InfractionKind]:
-    return [infraction.kind for infraction in referee.records[agent].infractions]
+    return [infraction.kind for infraction in referee.records.read(agent).infractions]
 
 
 def test_infractions_are_counted_and_the_drive_goes_on():
@@ -50,7 +50,7 @@ def test_an_infraction_knows_its_time_place_and_other_party():
     scene.traits.kind[0, 2], scene.traits.actor_id[0, 2] = ActorKind.TRUCK, 77
     referee(events_with(1))
     referee(events_with(1, collision=True, collision_kind=CollisionKind.VEHICLE))
-    (infraction,) = referee.records[0].infractions
+    (infraction,) = referee.records.read(0).infractions
     assert infraction.time_s == pytest.approx(0.2)
     assert (infraction.x, infraction.y) == (12.0, -3.0)
     assert (infraction.other_type, infraction.other_id) == ("truck", 77)
@@ -71,8 +71,8 @@ def test_only_these_facts_end_a_route(fact, end, truncates):
     outcome = referee(events_with(2, **{fact: [False, True]}))
     assert outcome.truncated.tolist() == [False, truncates]
     assert outcome.terminated.tolist() == [False, not truncates]
-    assert referee.records[0].end is None
-    assert referee.records[1].end is end
+    assert referee.records.read(0).end is None
+    assert referee.records.read(1).end is end
 
 
 def test_ten_metres_before_the_end_and_past_99_percent_is_arrival():
@@ -80,7 +80,7 @@ def test_ten_metres_before_the_end_and_past_99_percent_is_arrival():
     referee.scene.motion.x[0, 0] = LENGTH_M - 9.0
     assert not referee(events_with(1, route_percent=98.9)).terminated.any()
     assert referee(events_with(1, route_percent=99.1)).terminated.all()
-    assert referee.records[0].route_percent == 100.0
+    assert referee.records.read(0).route_percent == 100.0
 
 
 def test_game_time_is_300_seconds_plus_what_progress_buys():
@@ -91,7 +91,7 @@ def test_game_time_is_300_seconds_plus_what_progress_buys():
         assert not referee(events_with(1, route_percent=10.0)).truncated.any()
     outcomes = [referee(events_with(1, route_percent=10.0)).truncated.item() for _ in range(3)]
     assert outcomes[-1] or outcomes[-2]
-    assert referee.records[0].end is EpisodeEnd.TIMEOUT
+    assert referee.records.read(0).end is EpisodeEnd.TIMEOUT
     assert kinds(referee)[-1] is InfractionKind.ROUTE_TIMEOUT
 
 
@@ -111,11 +111,11 @@ def test_way_outside_the_lanes_is_one_infraction_with_its_share():
         )
     lanes = [
         infraction
-        for infraction in referee.records[0].infractions
+        for infraction in referee.records.read(0).infractions
         if infraction.kind is InfractionKind.OUTSIDE_ROUTE_LANES
     ]
     assert [infraction.percent for infraction in lanes] == [25.0]
-    assert referee.records[0].outside_m == pytest.approx(30.0)
+    assert referee.records.read(0).outside_m == pytest.approx(30.0)
 
 
 def drive_with_traffic(ego_mps: float, traffic_mps: float) -> LeaderboardReferee:
@@ -138,7 +138,7 @@ def drive_with_traffic(ego_mps: float, traffic_mps: float) -> LeaderboardReferee
 
 def test_half_the_speed_of_traffic_fails_all_four_checkpoints():
     referee = drive_with_traffic(5.0, 10.0)
-    assert [infraction.percent for infraction in referee.records[0].infractions] == [50.0] * 4
+    assert [infraction.percent for infraction in referee.records.read(0).infractions] == [50.0] * 4
 
 
 def test_keeping_pace_with_traffic_fails_no_checkpoint():
@@ -158,5 +158,5 @@ def test_means_cover_the_episode():
     referee(events_with(1, speed_mps=4.0))
     referee.scene.traits.valid[0, 2] = True
     referee(events_with(1, speed_mps=6.0))
-    record = referee.records[0]
+    record = referee.records.read(0)
     assert (record.speed_sum_mps, record.actor_sum, record.num_steps) == (10.0, 3, 2)

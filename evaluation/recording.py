@@ -1,0 +1,143 @@
+"""EpisodeRecorder: keeps what a video of one episode needs, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.episode_record import EpisodeRecords
+from evaluation.infractions import Infraction
+from evaluation.route_queue import EvaluationTask
+from rewards.driving_events import DrivingEvents
+from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.state import SceneBatch
+
+KEPT_RADIUS_M = 110.0
+ACTOR_COLUMNS = ("x", "y", "yaw_rad", "half_length_m", "half_width_m", "speed_mps")
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One step as it ended; ego first among the actors."""
+
+    time_s: float
+    actors: FloatArray  # (N, 6), ACTOR_COLUMNS
+    kinds: NDArray[np.uint8]  # (N,) ActorKind
+    lights: NDArray[np.uint8]  # (N,) LightBit
+    signals: NDArray[np.uint8]  # (L,) LightState of the town's signals
+    steer: float
+    throttle: float
+    brake: float
+    speed_limit_mps: float
+    route_percent: float
+    terms: dict[str, float]  # reward terms of the step
+    reward: float
+    infractions: tuple[Infraction, ...]  # so far
+
+
+@dataclass
+class Recording:
+    """All frames of one episode."""
+
+    route_id: str
+    town: str
+    seed: int
+    map_index: int
+    step_s: float
+    route_x: FloatArray  # [m] dense route
+    route_y: FloatArray
+    frames: list[Frame] = field(default_factory=list)
+
+
+class EpisodeRecorder:
+    """Records the drive of one route; hand it to `run_episodes`.
+
+    Args:
+        route_id: The route to be recorded.
+        seed: With this seed.
+    """
+
+    def __init__(self, route_id: str, seed: int) -> None:
+        self.route_id, self.seed = route_id, seed
+        self.recording: Recording | None = None
+        self._scene: SceneBatch | None = None
+        self._num_signals = 0
+        self._agent = -1
+
+    def begin(self, agent: int, task: EvaluationTask, scene: SceneBatch, maps: MapBank) -> None:
+        """Driver `agent` starts a task: record it if it is the wanted one."""
+        if agent == self._agent:
+            self._agent = -1
+        scenario = task.scenario
+        if (scenario.scenario_id, task.seed) != (self.route_id, self.seed):
+            return
+        town = maps.map_index(scenario.town)
+        self._agent, self._scene = agent, scene
+        self._num_signals = int(maps.ranges.signal[town + 1] - maps.ranges.signal[town])
+        self.recording = Recording(
+            self.route_id,
+            scenario.town,
+            self.seed,
+            town,
+            scene.step_s,
+            scenario.route.x,
+            scenario.route.y,
+        )
+
+    def end(self, agent: int) -> None:
+        """Driver `agent` has no task any more."""
+        if agent == self._agent:
+            self._agent = -1
+
+    def watch(
+        self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
+    ) -> None:
+        """Keep this step, if the driver is one to be recorded."""
+        if self._agent < 0:
+            return
+        assert self.recording is not None
+        assert self._scene is not None
+        agent, scene = self._agent, self._scene
+        actors, kinds, lights = self._nearby(scene, agent)
+        frame = Frame(
+            time_s=float(records.num_steps[agent]) * scene.step_s,
+            actors=actors,
+            kinds=kinds,
+            lights=lights,
+            signals=scene.lights.state[scene.ego.world[agent], : self._num_signals].copy(),
+            steer=float(scene.ego.steer[agent]),
+            throttle=float(scene.ego.throttle[agent]),
+            brake=float(scene.ego.brake[agent]),
+            speed_limit_mps=float(scene.ego.speed_limit_mps[agent]),
+            route_percent=float(records.route_percent[agent]),
+            terms={name: float(term[agent]) for name, term in outcome.terms.items()},
+            reward=float(outcome.reward[agent]),
+            infractions=tuple(records.infractions[agent]),
+        )
+        self.recording.frames.append(frame)
+
+    @staticmethod
+    def _nearby(
+        scene: SceneBatch, agent: int
+    ) -> tuple[FloatArray, NDArray[np.uint8], NDArray[np.uint8]]:
+        world, own = scene.ego.world[agent], scene.ego.slot[agent]
+        motion, traits = scene.motion, scene.traits
+        x, y = motion.x[world], motion.y[world]
+        near = traits.valid[world] & (np.hypot(x - x[own], y - y[own]) < KEPT_RADIUS_M)
+        slots = np.flatnonzero(near)
+        slots = np.concatenate([[own], slots[slots != own]])
+        speed = np.hypot(motion.vx_mps[world, slots], motion.vy_mps[world, slots])
+        columns = [
+            x[slots],
+            y[slots],
+            motion.yaw_rad[world, slots],
+            traits.half_length_m[world, slots],
+            traits.half_width_m[world, slots],
+            speed,
+        ]
+        return np.stack(columns, axis=1), traits.kind[world, slots], traits.lights[world, slots]
