@@ -1,9 +1,4 @@
-"""Who is where on which lane, and what each driver sees ahead on its own path.
-
-Traffic enters the lane lists with its place on the path; everything else (the ego, pedestrians,
-props, scripted vehicles that ignore junctions) is projected: it stands on every lane whose
-centre line comes near its box.
-"""
+"""What each driver sees ahead on its own path: a leader, the next junction, how fast to go."""
 
 from __future__ import annotations
 
@@ -13,200 +8,129 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import (
-    LANE_GRID_CELL_M,
     LaneGrid,
-    LaneKind,
     LanePoints,
+    LaneRules,
     Lanes,
+    MapRanges,
 )
-from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
-from sim_adapters.world.traffic_map import TrafficMap
-from sim_adapters.world.traffic_state import CURRENT, PATH_LANES, Occupancy, Places, Sight
-
-CORRIDOR_M = 1.8  # bodies further than this from a centre line are in nobody's way
-SIDE_GAP_M = 0.25  # free space that a driver wants beside it
-_DRIVING = int(LaneKind.DRIVING)
-_DEBRIS = int(ActorKind.DEBRIS)
-
-
-@njit(cache=True)
-def clear_occupancy(occupancy: Occupancy, world: int, first_lane: int) -> None:
-    """Empty the lists of one world, touching only what was filled."""
-    for node in range(occupancy.num_nodes[world]):
-        occupancy.head[world, occupancy.lane[world, node] - first_lane] = -1
-    occupancy.num_nodes[world] = 0
-
-
-@njit(cache=True)
-def add_node(
-    occupancy: Occupancy,
-    world: int,
-    first_lane: int,
-    lane: int,
-    slot: int,
-    center_m: float,
-    half_m: float,
-    speed_mps: float,
-    clearance_m: float,
-) -> None:
-    """Enter one body into the list of one lane; a full pool drops it (never seen at 5 a slot)."""
-    node = occupancy.num_nodes[world]
-    if node >= occupancy.next.shape[1]:
-        return
-    occupancy.num_nodes[world] = node + 1
-    occupancy.lane[world, node] = lane
-    occupancy.slot[world, node] = slot
-    occupancy.center_m[world, node] = center_m
-    occupancy.half_m[world, node] = half_m
-    occupancy.speed_mps[world, node] = speed_mps
-    occupancy.clearance_m[world, node] = clearance_m
-    occupancy.next[world, node] = occupancy.head[world, lane - first_lane]
-    occupancy.head[world, lane - first_lane] = node
+from sim_adapters.scene.state import (
+    ActorMotion,
+    ActorTraits,
+    Clocks,
+    Lights,
+)
+from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.traffic_map import CURVE_BRAKING_MPS2, TrafficMap
+from sim_adapters.world.traffic_occupancy import nearest_ahead, nearest_forking, perceive
+from sim_adapters.world.traffic_right_of_way import WISH_NONE, review_grant, wish_of
+from sim_adapters.world.traffic_settings import (
+    TrafficSettings,
+)
+from sim_adapters.world.traffic_state import (
+    CURRENT,
+    PATH_LANES,
+    Drivers,
+    Occupancy,
+    Overrides,
+    Places,
+    Progress,
+    Sight,
+)
 
 
 @njit(cache=True)
-def add_vehicle(
-    lanes: Lanes,
-    places: Places,
-    occupancy: Occupancy,
-    world: int,
-    slot: int,
-    half_length_m: float,
-    first_lane: int,
-) -> None:
-    """Enter a vehicle of ours: its lane, the lanes under its tail, the lane it is leaving."""
-    s, speed = places.s_m[world, slot], places.speed_mps[world, slot]
-    path = places.path[world, slot]
-    add_node(occupancy, world, first_lane, path[CURRENT], slot, s, half_length_m, speed, 0.0)
-    leaving = places.change_from[world, slot]
-    if leaving >= 0:
-        add_node(occupancy, world, first_lane, leaving, slot, s, half_length_m, speed, 0.0)
-    index = CURRENT
-    while s < half_length_m and index > 0 and path[index - 1] >= 0:
-        index -= 1
-        s += lanes.length_m[path[index]]
-        add_node(occupancy, world, first_lane, path[index], slot, s, half_length_m, speed, 0.0)
-
-
-@njit(cache=True)
-def add_body(
-    grid: LaneGrid,
+def desired_speed_mps(
     points: LanePoints,
     lanes: Lanes,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    occupancy: Occupancy,
-    world: int,
-    slot: int,
-    map_index: int,
-    first_lane: int,
-) -> None:
-    """Project a body onto every driving lane whose centre line is within CORRIDOR_M of its box."""
-    x, y = motion.x[world, slot], motion.y[world, slot]
-    column = math.floor((x - grid.origin_x[map_index]) / LANE_GRID_CELL_M)
-    row = math.floor((y - grid.origin_y[map_index]) / LANE_GRID_CELL_M)
-    if column < 0 or row < 0 or column >= grid.num_x[map_index] or row >= grid.num_y[map_index]:
-        return
-    yaw = motion.yaw_rad[world, slot]
-    cos, sin = math.cos(yaw), math.sin(yaw)
-    length, width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
-    vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
-    cell = grid.first_cell[map_index] + row * grid.num_x[map_index] + column
-    lane, low, high, nearest, along = -1, 0.0, 0.0, 0.0, 0.0
-    for entry in range(grid.first_entry[cell], grid.first_entry[cell + 1]):
-        point = grid.point[entry]
-        dx, dy = points.x[point] - x, points.y[point] - y
-        beyond = max(abs(cos * dx + sin * dy) - length, 0.0)
-        beside = max(abs(cos * dy - sin * dx) - width, 0.0)
-        squared = beyond * beyond + beside * beside
-        this = int(points.lane[point])
-        if (
-            squared > CORRIDOR_M * CORRIDOR_M
-            or lanes.kind[this] != _DRIVING
-            or abs(points.z[point] - motion.z[world, slot]) > SAME_LEVEL_M
-        ):
-            continue
-        s = float(points.s_m[point])
-        if this != lane:
-            if lane >= 0:
-                add_node(
-                    occupancy, world, first_lane, lane, slot,
-                    0.5 * (low + high), 0.5 * (high - low) + 0.5, along, nearest,
-                )  # fmt: skip
-            direction = points.yaw_rad[point]
-            along = vx * math.cos(direction) + vy * math.sin(direction)
-            lane, low, high, nearest = this, s, s, math.sqrt(squared)
-        else:
-            low, high = min(low, s), max(high, s)
-            nearest = min(nearest, math.sqrt(squared))
-    if lane >= 0:
-        add_node(
-            occupancy, world, first_lane, lane, slot,
-            0.5 * (low + high), 0.5 * (high - low) + 0.5, along, nearest,
-        )  # fmt: skip
-
-
-@njit(cache=True)
-def nearest_ahead(
-    occupancy: Occupancy,
-    world: int,
-    row: int,
-    slot: int,
-    base_m: float,
-    half_width_m: float,
-) -> int:
-    """Node of the first body ahead of a vehicle on one lane, or -1.
-
-    `row` is the lane, counted from the map's first one; `base_m` leads from the vehicle's centre
-    to the lane's start and is negative on it.
-    """
-    best, best_m = -1, np.inf
-    node = occupancy.head[world, row]
-    while node >= 0:
-        other = occupancy.slot[world, node]
-        ahead = base_m + occupancy.center_m[world, node]
-        # Two bodies at one place: the one with the smaller slot counts as ahead
-        in_front = ahead > 0.0 or (ahead == 0.0 and other < slot)
-        near_side = occupancy.clearance_m[world, node] < half_width_m + SIDE_GAP_M
-        rear = ahead - occupancy.half_m[world, node]
-        if other != slot and in_front and near_side and rear < best_m:
-            best, best_m = node, rear
-        node = occupancy.next[world, node]
-    return best
-
-
-@njit(cache=True)
-def nearest_forking(
     table: TrafficMap,
-    occupancy: Occupancy,
-    world: int,
-    first_lane: int,
-    lane: int,
-    slot: int,
-    base_m: float,
+    path: NDArray[np.int32],
+    s_m: float,
+    desired_factor: float,
+    top_speed_mps: float,
+) -> float:
+    """Limit and curve here, lowered so that comfortable braking meets those of the lanes ahead."""
+    lane = path[CURRENT]
+    first, last = lanes.first_point[lane], lanes.first_point[lane + 1] - 1
+    here = min(first + max(int(s_m), 0), last)
+    desired = min(
+        points.speed_limit_mps[here] * desired_factor, top_speed_mps, table.curve_speed_mps[here]
+    )
+    base = lanes.length_m[lane] - s_m
+    for index in range(CURRENT + 1, PATH_LANES):
+        reach = 2.0 * CURVE_BRAKING_MPS2 * base
+        if path[index] < 0 or reach > desired * desired:
+            break
+        first = lanes.first_point[path[index]]
+        coming = min(points.speed_limit_mps[first] * desired_factor, table.curve_speed_mps[first])
+        desired = min(desired, math.sqrt(coming * coming + reach))
+        base += lanes.length_m[path[index]]
+    return float(desired)
+
+
+@njit(cache=True)
+def find_entry(
+    lanes: Lanes,
+    path: NDArray[np.int32],
+    s_m: float,
+    reserved_to: int,
+    range_m: float,
 ) -> tuple[int, float]:
-    """First body ahead on lanes that fork from `lane` and is still beside it.
+    """The next junction lane beyond those reserved.
 
     Returns:
-        Its node or -1, and the distance from the vehicle's centre to its rear.
+        Its path index (0: none within `range_m`) and the distance from the centre to its start.
     """
-    best, best_m = -1, np.inf
-    for row in range(table.conflict_first[lane], table.conflict_first[lane + 1]):
-        if not table.forks[row]:
-            continue
-        node = occupancy.head[world, table.conflict[row] - first_lane]
-        while node >= 0:
-            center, half = occupancy.center_m[world, node], occupancy.half_m[world, node]
-            ahead = base_m + table.interval_m[row, 0] + center - table.interval_m[row, 2]
-            other = occupancy.slot[world, node]
-            in_front = ahead > 0.0 or (ahead == 0.0 and other < slot)
-            beside = center - half < table.interval_m[row, 3]
-            if other != slot and in_front and beside and ahead - half < best_m:
-                best, best_m = node, ahead - half
-            node = occupancy.next[world, node]
-    return best, best_m
+    base = float(lanes.length_m[path[CURRENT]]) - s_m
+    for index in range(CURRENT + 1, PATH_LANES):
+        if path[index] < 0 or base > range_m:
+            break
+        junction = lanes.junction[path[index]]
+        if index > reserved_to and junction >= 0 and junction != lanes.junction[path[index - 1]]:
+            return index, base
+        base += float(lanes.length_m[path[index]])
+    return 0, np.inf
+
+
+@njit(cache=True)
+def find_leader(
+    lanes: Lanes,
+    table: TrafficMap,
+    occupancy: Occupancy,
+    path: NDArray[np.int32],
+    world: int,
+    slot: int,
+    s_m: float,
+    half_width_m: float,
+    first_lane: int,
+    range_m: float,
+) -> tuple[int, int, float]:
+    """The nearest body ahead on the path or on lanes that fork from it.
+
+    Returns:
+        Its occupancy node (-1: none within `range_m`), the path index where it is, and the
+        distance from the vehicle's centre to its rear.
+    """
+    base = -s_m
+    for index in range(CURRENT, PATH_LANES):
+        lane = path[index]
+        if lane < 0 or base > range_m:
+            break
+        node = nearest_ahead(occupancy, world, lane - first_lane, slot, base, half_width_m)
+        rear = np.inf
+        if node >= 0:
+            rear = base + occupancy.center_m[world, node] - occupancy.half_m[world, node]
+        if lanes.junction[lane] >= 0:
+            other, other_rear = nearest_forking(
+                table, occupancy, world, first_lane, lane, slot, base
+            )
+            if other >= 0 and other_rear < rear:
+                node, rear = other, other_rear
+        if node >= 0:
+            return node, index, rear
+        base += float(lanes.length_m[lane])
+    return -1, PATH_LANES, np.inf
 
 
 @njit(cache=True)
@@ -216,97 +140,85 @@ def look_ahead(
     table: TrafficMap,
     traits: ActorTraits,
     places: Places,
+    drivers: Drivers,
+    overrides: Overrides,
     occupancy: Occupancy,
     sight: Sight,
     world: int,
     slot: int,
     first_lane: int,
     reserved_to: int,
-    range_m: float,
-    desired_factor: float,
-    top_speed_mps: float,
 ) -> None:
-    """Fill `sight` of one vehicle: leader, next junction entry, desired speed."""
+    """Fill `sight` of one vehicle."""
     path, s = places.path[world, slot], places.s_m[world, slot]
-    half_length = traits.half_length_m[world, slot]
-    half_width = traits.half_width_m[world, slot]
-    sight.leader[world, slot], sight.leader_index[world, slot] = -1, PATH_LANES
-    sight.gap_m[world, slot], sight.lead_speed_mps[world, slot] = np.inf, 0.0
-    sight.entry_index[world, slot], sight.entry_m[world, slot] = 0, np.inf
-    here = lanes.first_point[path[CURRENT]]
-    here += min(int(max(s, 0.0)), lanes.first_point[path[CURRENT] + 1] - here - 1)
-    desired = min(
-        min(points.speed_limit_mps[here] * desired_factor, top_speed_mps),
-        table.curve_speed_mps[here],
-    )
-    base = -s
-    for index in range(CURRENT, PATH_LANES):
-        lane = path[index]
-        if lane < 0 or base > range_m:
-            break
-        junction = lanes.junction[lane]
-        if index > CURRENT:
-            first = lanes.first_point[lane]
-            coming = min(
-                points.speed_limit_mps[first] * desired_factor, table.curve_speed_mps[first]
-            )
-            # Reach the coming speed with 2 m/s2 of braking by the start of the lane
-            desired = min(desired, math.sqrt(coming * coming + 4.0 * base))
-            if (
-                sight.entry_index[world, slot] == 0
-                and index > reserved_to
-                and junction >= 0
-                and junction != lanes.junction[path[index - 1]]
-            ):
-                sight.entry_index[world, slot], sight.entry_m[world, slot] = index, base
-        if sight.leader[world, slot] < 0:
-            node = nearest_ahead(occupancy, world, lane - first_lane, slot, base, half_width)
-            rear = np.inf
-            if node >= 0:
-                rear = base + occupancy.center_m[world, node] - occupancy.half_m[world, node]
-            if junction >= 0:
-                other, other_rear = nearest_forking(
-                    table, occupancy, world, first_lane, lane, slot, base
-                )
-                if other >= 0 and other_rear < rear:
-                    node, rear = other, other_rear
-            if node >= 0:
-                sight.leader[world, slot] = occupancy.slot[world, node]
-                sight.leader_index[world, slot] = index
-                sight.gap_m[world, slot] = rear - half_length
-                sight.lead_speed_mps[world, slot] = occupancy.speed_mps[world, node]
-        elif sight.entry_index[world, slot] > 0:
-            break
-        base += lanes.length_m[lane]
-    sight.desired_mps[world, slot] = desired
+    speed = places.speed_mps[world, slot]
+    range_m = 20.0 + 6.0 * speed + 0.15 * speed * speed
+    node, index, rear = find_leader(
+        lanes, table, occupancy, path, world, slot, s, traits.half_width_m[world, slot],
+        first_lane, range_m,
+    )  # fmt: skip
+    sight.leader[world, slot] = occupancy.slot[world, node] if node >= 0 else -1
+    sight.leader_index[world, slot] = index
+    sight.gap_m[world, slot] = rear - traits.half_length_m[world, slot]
+    sight.lead_speed_mps[world, slot] = occupancy.speed_mps[world, node] if node >= 0 else 0.0
+    entry_index, entry_m = find_entry(lanes, path, s, reserved_to, range_m)
+    sight.entry_index[world, slot], sight.entry_m[world, slot] = entry_index, entry_m
+    scripted = overrides.scripted_speed_mps[world, slot]
+    sight.desired_mps[world, slot] = (
+        scripted
+        if scripted >= 0.0
+        else desired_speed_mps(
+            points, lanes, table, path, s, drivers.desired_factor[world, slot],
+            drivers.top_speed_mps[world, slot],
+        )
+    )  # fmt: skip
 
 
-@njit(cache=True)
-def perceive(
+@njit(cache=True, nogil=True)
+def see_traffic_range(
+    first_world: int,
+    last_world: int,
+    ranges: MapRanges,
     grid: LaneGrid,
     points: LanePoints,
     lanes: Lanes,
+    rules: LaneRules,
     motion: ActorMotion,
     traits: ActorTraits,
+    lights: Lights,
+    clocks: Clocks,
     places: Places,
-    ignores_junctions: NDArray[np.bool_],
+    drivers: Drivers,
+    progress: Progress,
+    overrides: Overrides,
     occupancy: Occupancy,
-    world: int,
-    map_index: int,
-    first_lane: int,
-    first_vehicle: int,
-    first_other: int,
+    sight: Sight,
+    table: TrafficMap,
+    settings: TrafficSettings,
+    layout: SlotLayout,
 ) -> None:
-    """Enter all bodies of a world into its lane lists."""
-    clear_occupancy(occupancy, world, first_lane)
-    for slot in range(motion.x.shape[1]):
-        if not traits.valid[world, slot] or traits.kind[world, slot] == _DEBRIS:
-            continue
-        is_ours = first_vehicle <= slot < first_other
-        if is_ours:
+    """Fill lane lists and sight of all worlds of the range, and review grants."""
+    for world in range(first_world, last_world):
+        map_index, now_s = clocks.map_index[world], clocks.elapsed_s[world]
+        first_lane, first_signal = int(ranges.lane[map_index]), int(ranges.signal[map_index])
+        perceive(
+            grid, points, lanes, motion, traits, places, overrides.ignores_junctions, occupancy,
+            world, map_index, first_lane, layout.first_vehicle, layout.first_pedestrian,
+        )  # fmt: skip
+        for slot in range(layout.first_vehicle, layout.first_pedestrian):
+            sight.wish[world, slot] = WISH_NONE
+            if not traits.valid[world, slot]:
+                continue
             half = traits.half_length_m[world, slot]
-            add_vehicle(lanes, places, occupancy, world, slot, half, first_lane)
-        if not is_ours or ignores_junctions[world, slot]:
-            add_body(
-                grid, points, lanes, motion, traits, occupancy, world, slot, map_index, first_lane
-            )
+            review_grant(
+                lanes, rules, lights, places, progress, overrides, settings, world, slot, half,
+                first_signal,
+            )  # fmt: skip
+            look_ahead(
+                points, lanes, table, traits, places, drivers, overrides, occupancy, sight, world,
+                slot, first_lane, progress.reserved_to[world, slot],
+            )  # fmt: skip
+            sight.wish[world, slot] = wish_of(
+                lanes, rules, lights, places, progress, overrides, sight, settings, world, slot,
+                half, first_signal, now_s,
+            )  # fmt: skip

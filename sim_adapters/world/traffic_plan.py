@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import njit
 
-from sim_adapters.scene.geometry import wrap_angle
-from sim_adapters.scene.map_bank import LaneLinks, LanePoints, LaneRules, Lanes
-from sim_adapters.scene.scenario import RouteCommand
-from sim_adapters.scene.state import ActorMotion, ActorTraits, LightBit, Lights, LightState
+from sim_adapters.scene.map_bank import LaneLinks, LanePoints, LaneRules, Lanes, MapRanges
+from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights, LightState
 from sim_adapters.world.idm import idm_acceleration, safe_speed_mps
+from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.traffic_body import (
+    STANDING_MPS,
+    remove_vehicle,
+    vehicle_lights,
+    write_motion,
+)
 from sim_adapters.world.traffic_map import TrafficMap
-from sim_adapters.world.traffic_path import extend_path, shift_path, vehicle_pose
+from sim_adapters.world.traffic_path import extend_path, shift_path
 from sim_adapters.world.traffic_settings import EMERGENCY_BRAKING_MPS2, STOP_MARGIN_M
 from sim_adapters.world.traffic_state import (
     CURRENT,
@@ -26,18 +29,9 @@ from sim_adapters.world.traffic_state import (
     Tally,
 )
 
-STANDING_MPS = 0.1
 CHANGE_DURATION_S = 3.0  # of the lateral move of a lane change
 FORCED_BRAKING_MPS2 = 7.0  # HardBreak scenarios
-_BRAKE, _LEFT, _RIGHT = (
-    int(LightBit.BRAKE),
-    int(LightBit.LEFT_BLINKER),
-    int(LightBit.RIGHT_BLINKER),
-)
-_TURNS_LEFT, _TURNS_RIGHT = int(RouteCommand.LEFT), int(RouteCommand.RIGHT)
 _RED = int(LightState.RED)
-BRAKE_LIGHT_MPS2 = 0.6  # braking that shows
-BLINKER_M = 30.0  # before a turn
 
 
 @njit(cache=True)
@@ -83,7 +77,6 @@ def advance(
     links: LaneLinks,
     rules: LaneRules,
     table: TrafficMap,
-    traits: ActorTraits,
     lights: Lights,
     places: Places,
     progress: Progress,
@@ -91,6 +84,7 @@ def advance(
     tally: Tally,
     world: int,
     slot: int,
+    half_length_m: float,
     first_signal: int,
     seed: np.uint64,
     dt: float,
@@ -105,7 +99,9 @@ def advance(
         progress.standing_s[world, slot] += dt
     else:
         progress.standing_s[world, slot] = 0.0
-    count_red_entry(lanes, rules, lights, traits, places, tally, world, slot, first_signal, moved)
+    count_red_entry(
+        lanes, rules, lights, places, tally, world, slot, half_length_m, first_signal, moved
+    )
     places.s_m[world, slot] += moved
     path = places.path[world, slot]
     while places.s_m[world, slot] >= lanes.length_m[path[CURRENT]]:
@@ -127,17 +123,17 @@ def count_red_entry(
     lanes: Lanes,
     rules: LaneRules,
     lights: Lights,
-    traits: ActorTraits,
     places: Places,
     tally: Tally,
     world: int,
     slot: int,
+    half_length_m: float,
     first_signal: int,
     moved_m: float,
 ) -> None:
     """Tally a front bumper that crosses into a junction whose light is red."""
     path = places.path[world, slot]
-    front = places.s_m[world, slot] + traits.half_length_m[world, slot]
+    front = places.s_m[world, slot] + half_length_m
     index = CURRENT
     while index < PATH_LANES - 1 and path[index + 1] >= 0:
         length = lanes.length_m[path[index]]
@@ -175,51 +171,48 @@ def blend_lane_change(places: Places, world: int, slot: int, dt: float) -> None:
     places.offset_m[world, slot] = places.offset_start_m[world, slot] * (1.0 - blend)
 
 
-@njit(cache=True)
-def write_motion(
+@njit(cache=True, nogil=True)
+def move_traffic_range(
+    first_world: int,
+    last_world: int,
+    ranges: MapRanges,
     points: LanePoints,
     lanes: Lanes,
+    links: LaneLinks,
+    rules: LaneRules,
     motion: ActorMotion,
+    traits: ActorTraits,
+    lights: Lights,
+    clocks: Clocks,
     places: Places,
-    world: int,
-    slot: int,
+    drivers: Drivers,
+    progress: Progress,
+    overrides: Overrides,
+    tally: Tally,
+    sight: Sight,
+    table: TrafficMap,
+    layout: SlotLayout,
     dt: float,
 ) -> None:
-    """Write the pose and its rates; `dt` 0 means that the vehicle has just appeared."""
-    x, y, z, yaw = vehicle_pose(points, lanes, places, world, slot)
-    speed = places.speed_mps[world, slot]
-    vx, vy = speed * math.cos(yaw), speed * math.sin(yaw)
-    if dt > 0.0:
-        motion.ax_mps2[world, slot] = (vx - motion.vx_mps[world, slot]) / dt
-        motion.ay_mps2[world, slot] = (vy - motion.vy_mps[world, slot]) / dt
-        motion.yaw_rate_radps[world, slot] = wrap_angle(yaw - motion.yaw_rad[world, slot]) / dt
-    else:
-        motion.ax_mps2[world, slot] = motion.ay_mps2[world, slot] = 0.0
-        motion.yaw_rate_radps[world, slot] = 0.0
-    motion.x[world, slot], motion.y[world, slot], motion.z[world, slot] = x, y, z
-    motion.yaw_rad[world, slot] = yaw
-    motion.vx_mps[world, slot], motion.vy_mps[world, slot] = vx, vy
-
-
-@njit(cache=True)
-def vehicle_lights(lanes: Lanes, rules: LaneRules, places: Places, world: int, slot: int) -> int:
-    """Brake and blinker bits: braking or standing, changing lanes, turning ahead."""
-    flags = 0
-    braking = places.acceleration_mps2[world, slot] < -BRAKE_LIGHT_MPS2
-    if braking or places.speed_mps[world, slot] < STANDING_MPS:
-        flags |= _BRAKE
-    if places.offset_m[world, slot] < 0.0:
-        flags |= _LEFT
-    elif places.offset_m[world, slot] > 0.0:
-        flags |= _RIGHT
-    base, path = -places.s_m[world, slot], places.path[world, slot]
-    for index in range(CURRENT, PATH_LANES):
-        if path[index] < 0 or base > BLINKER_M:
-            break
-        turn = rules.turn[path[index]]
-        if turn == _TURNS_LEFT:
-            return flags | _LEFT
-        if turn == _TURNS_RIGHT:
-            return flags | _RIGHT
-        base += lanes.length_m[path[index]]
-    return flags
+    """Plan each vehicle's step from what it saw, move it and write the scene."""
+    for world in range(first_world, last_world):
+        now_s, seed = clocks.elapsed_s[world], clocks.seed[world]
+        first_signal = int(ranges.signal[clocks.map_index[world]])
+        for slot in range(layout.first_vehicle, layout.first_pedestrian):
+            if not traits.valid[world, slot]:
+                continue
+            half = traits.half_length_m[world, slot]
+            places.acceleration_mps2[world, slot] = plan_acceleration(
+                drivers, overrides, places, sight, half, world, slot, now_s, dt
+            )
+            goes_on = advance(
+                lanes, links, rules, table, lights, places, progress, overrides, tally, world,
+                slot, half, first_signal, seed, dt,
+            )  # fmt: skip
+            if not goes_on:
+                remove_vehicle(motion, traits, world, slot)
+                tally.removed_at_dead_end[world] += 1
+                continue
+            blend_lane_change(places, world, slot, dt)
+            write_motion(points, lanes, motion, places, world, slot, dt)
+            traits.lights[world, slot] = vehicle_lights(lanes, rules, places, world, slot)

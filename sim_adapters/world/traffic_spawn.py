@@ -11,9 +11,9 @@ from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LaneLinks, LanePoints, Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
+from sim_adapters.world.traffic_body import write_motion
 from sim_adapters.world.traffic_map import TrafficMap
 from sim_adapters.world.traffic_path import start_path
-from sim_adapters.world.traffic_plan import write_motion
 from sim_adapters.world.traffic_settings import SPEED_CAP_MPS, TrafficSettings
 from sim_adapters.world.traffic_state import (
     CURRENT,
@@ -140,20 +140,6 @@ def spawn_vehicle(
             reserved += 1
         progress.reserved_to[world, slot] = reserved
     write_motion(points, lanes, motion, places, world, slot, 0.0)
-
-
-@njit(cache=True)
-def remove_vehicle(motion: ActorMotion, traits: ActorTraits, world: int, slot: int) -> None:
-    """Empty a slot; a slot that is not valid holds zeros."""
-    traits.valid[world, slot] = False
-    traits.kind[world, slot] = traits.lights[world, slot] = 0
-    traits.half_length_m[world, slot] = traits.half_width_m[world, slot] = 0.0
-    traits.half_height_m[world, slot] = 0.0
-    traits.actor_id[world, slot] = 0
-    motion.x[world, slot] = motion.y[world, slot] = motion.z[world, slot] = 0.0
-    motion.yaw_rad[world, slot] = motion.yaw_rate_radps[world, slot] = 0.0
-    motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
-    motion.ax_mps2[world, slot] = motion.ay_mps2[world, slot] = 0.0
 
 
 @njit(cache=True)
