@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from sim_adapters.scene.counter_rng import uniform
 
-Item = TypeVar("Item")
+Item = TypeVar("Item", bound=Hashable)
 
 
 class Draws:
@@ -50,8 +50,15 @@ class Draws:
         """Number of failures before the first success."""
         return int(math.log1p(-self.uniform()) / math.log1p(-probability))
 
-    def shuffle(self, items: MutableSequence[Item]) -> None:
-        """Reorder in place (Fisher-Yates)."""
-        for last in range(len(items) - 1, 0, -1):
-            other = self.integer(last + 1)
-            items[last], items[other] = items[other], items[last]
+    def order(self, weights: Mapping[Item, float]) -> list[Item]:
+        """Items of positive weight in random order, heavier ones rather first.
+
+        Each next item is drawn from those left with a chance proportional to its weight
+        (exponential keys, Efraimidis and Spirakis 2006); equal weights give a uniform shuffle.
+        """
+        keys = {
+            item: -math.log1p(-self.uniform()) / weight
+            for item, weight in weights.items()
+            if weight > 0.0
+        }
+        return sorted(keys, key=lambda item: keys[item])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -72,10 +72,33 @@ class Site(NamedTuple):
     streams: Streams
 
 
+def scenario_weights(chosen: Mapping[str, float] | None = None) -> dict[str, float]:
+    """How likely each type is tried first in a slot; types that are not named weigh 1, as in CaRL.
+
+    Raises:
+        ValueError: an unknown type or a negative weight.
+    """
+    weights = dict.fromkeys(PROPOSALS, 1.0) | dict(chosen or {})
+    bad = [name for name in weights if name not in PROPOSALS or not weights[name] >= 0.0]
+    if bad:
+        raise ValueError(
+            f"scenario_weights has {bad}: expected weights of 0 or more for {list(PROPOSALS)}"
+        )
+    return weights
+
+
 def place_triggers(
-    route: Route, maps: MapBank, streams: Streams, draws: Draws
+    route: Route, maps: MapBank, streams: Streams, draws: Draws, weights: Mapping[str, float]
 ) -> tuple[ScenarioTrigger, ...]:
-    """Triggers of one route, at most one a slot, exactly on the route and along it."""
+    """Triggers of one route, at most one a slot, exactly on the route and along it.
+
+    Args:
+        route: Where the triggers go.
+        maps: Of the route.
+        streams: Of `maps`.
+        draws: Random numbers of this route's triggers.
+        weights: Of all types, see `scenario_weights`.
+    """
     stations_m = route.cumulative_m
     crossings = find_crossings(route, maps)
     counts: dict[str, int] = {}
@@ -85,7 +108,7 @@ def place_triggers(
         site = _look_ahead(route, stations_m, station_m, crossings, streams)
         if site is None:
             continue
-        scenario_type, parameters = _fill(site, draws)
+        scenario_type, parameters = _fill(site, draws, weights)
         if scenario_type:
             counts[scenario_type] = counts.get(scenario_type, 0) + 1
             name = f"{scenario_type}_{counts[scenario_type]}"
@@ -126,11 +149,9 @@ def _look_ahead(
     return Site(route, row, float(stations_m[-1] - stations_m[row]), gap_m, ahead, streams)
 
 
-def _fill(site: Site, draws: Draws) -> tuple[str, Parameters]:
+def _fill(site: Site, draws: Draws, weights: Mapping[str, float]) -> tuple[str, Parameters]:
     """The first type, in random order, that the site allows; an empty name if none does."""
-    names = list(PROPOSALS)
-    draws.shuffle(names)
-    for name in names:
+    for name in draws.order(weights):
         parameters = PROPOSALS[name](site, draws)
         if parameters is not None:
             return name, parameters

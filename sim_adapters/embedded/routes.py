@@ -7,7 +7,7 @@ Keys and their defaults are in configs/routes.yaml; `--help` prints them. The ro
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,12 @@ from omegaconf import DictConfig
 
 from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import RouteGenerator
-from sim_adapters.embedded.route_triggers import Streams, find_crossings, place_triggers
+from sim_adapters.embedded.route_triggers import (
+    Streams,
+    find_crossings,
+    place_triggers,
+    scenario_weights,
+)
 from sim_adapters.embedded.route_waypoints import is_same_way, thin_route
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec, write_routes
@@ -59,6 +64,7 @@ def generate_routes(
     *,
     seed: int,
     scenario_triggers: bool = True,
+    weights: Mapping[str, float] | None = None,
 ) -> Iterator[RouteSpec]:
     """Random routes of one town that meet the demands; ids count from 0.
 
@@ -75,7 +81,13 @@ def generate_routes(
             route = generator.draw(seed, number, length_m=length_m)
             waypoints = thin_route(route)
             triggers = (
-                place_triggers(route, maps, streams, Draws(seed, number, _RNG_TRIGGERS))
+                place_triggers(
+                    route,
+                    maps,
+                    streams,
+                    Draws(seed, number, _RNG_TRIGGERS),
+                    scenario_weights(weights),
+                )
                 if scenario_triggers
                 else ()
             )
@@ -130,6 +142,7 @@ def main(config: DictConfig) -> None:
             demands,
             seed=config.seed,
             scenario_triggers=config.scenario_triggers,
+            weights=config.scenario_weights,
         ):
             specs.append(RouteSpec(str(len(specs)), spec.town, spec.waypoints, spec.triggers))
     output = Path(config.output)

@@ -6,13 +6,14 @@ episodes in any batch, after any restart and however many processes share the wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import RouteGenerator
 from sim_adapters.embedded.route_triggers import Streams, place_triggers
+from sim_adapters.embedded.route_triggers import scenario_weights as weigh_scenarios
 from sim_adapters.maps.route_scenarios import load_scenarios
 from sim_adapters.maps.town_files import town_name
 from sim_adapters.scene.counter_rng import random_bits
@@ -37,6 +38,7 @@ class RandomRoutes:
         length_m: Of every route.
         routes_per_town: Size of the pool; CaRL's files hold up to 8,000 a town.
         scenario_triggers: Put CaRL's scenario slots on the routes.
+        scenario_weights: How likely each type is tried first in a slot; 0 switches a type off.
         time_limit_s: Of an episode.
 
     Raises:
@@ -52,6 +54,7 @@ class RandomRoutes:
         length_m: float = 1000.0,
         routes_per_town: int = 1024,
         scenario_triggers: bool = True,
+        scenario_weights: Mapping[str, float] | None = None,
         time_limit_s: float = CARL_TIME_LIMIT_S,
     ) -> None:
         self.maps, self.seed = maps, seed
@@ -61,6 +64,7 @@ class RandomRoutes:
         names = [town_name(town) for town in towns or maps.towns]
         self._generators = [RouteGenerator(maps, name) for name in names]
         self._streams = Streams(maps)
+        self._weights = weigh_scenarios(scenario_weights)
         self._pool: dict[tuple[int, int], Scenario] = {}
         for town in range(len(self._generators)):
             self._pooled(town, 0)  # fails now rather than amid the training if there is none
@@ -86,7 +90,7 @@ class RandomRoutes:
             route=route,
             seed=self.seed,
             triggers=(
-                place_triggers(route, self.maps, self._streams, draws)
+                place_triggers(route, self.maps, self._streams, draws, self._weights)
                 if self.scenario_triggers
                 else ()
             ),

@@ -55,8 +55,8 @@ class ScenarioTrigger:
     y: float
     z: float
     yaw_rad: float
-    # Children of the XML element: `distance` is its value, `frequency.from` another attribute; y and
-    # yaw of places are mirrored as the trigger's are. Missing ones take the leaderboard's defaults.
+    # Children of the XML element: `distance` is its value, `frequency.from` another attribute; y
+    # and yaw of places are mirrored as the trigger's. Missing ones take the leaderboard's defaults.
     parameters: dict[str, str] = field(default_factory=dict)
 
 

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import LANE_CHANGE_SPACING_M, RouteGenerator
-from sim_adapters.embedded.route_triggers import PROPOSALS, Streams, find_crossings, place_triggers
+from sim_adapters.embedded.route_triggers import (
+    PROPOSALS,
+    Streams,
+    find_crossings,
+    place_triggers,
+    scenario_weights,
+)
 from sim_adapters.embedded.route_waypoints import is_same_way, thin_route
 from sim_adapters.embedded.routes import RouteDemands, generate_routes
 from sim_adapters.embedded.scenario_source import RandomRoutes, RouteFile
@@ -119,6 +125,23 @@ def next_turn(scenario: Scenario, x: float, y: float) -> RouteCommand:
     return RouteCommand(int(route.command[row + ahead[0]]))
 
 
+def test_scenario_weights_prefer_and_switch_off_types(town_maps: MapBank) -> None:
+    only = dict.fromkeys(PROPOSALS, 0.0) | {"HardBreakRoute": 1.0}
+    source = RandomRoutes(town_maps, 5, length_m=1000.0, scenario_weights=only)
+    scenarios = [source.next_scenario(world, 0) for world in range(5)]
+    types = {trigger.scenario_type for scenario in scenarios for trigger in scenario.triggers}
+    assert types == {"HardBreakRoute"}
+    with pytest.raises(ValueError, match=r"scenario_weights has \['HardBrakeRoute'\]"):
+        RandomRoutes(town_maps, 5, scenario_weights={"HardBrakeRoute": 1.0})
+
+
+def test_heavier_items_come_first_in_proportion() -> None:
+    draws = Draws(2, 0, 1)
+    firsts = [draws.order({"a": 3.0, "b": 1.0})[0] for _ in range(2000)]
+    # 3 of 4, within four standard deviations of a binomial
+    assert firsts.count("a") / 2000 == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 2000))
+
+
 def test_junction_scenarios_stand_before_their_turn(town_maps: MapBank) -> None:
     source = RandomRoutes(town_maps, 6, towns=["Town02"], length_m=1000.0)
     wanted = {
@@ -160,7 +183,7 @@ def test_crossings_of_a_route_know_their_turns_and_lights() -> None:
     # Four arms: traffic comes straight from every side
     streams = Streams(crossing)
     assert all(streams.has(0, yaw) for yaw in (0.0, math.pi / 2, math.pi, -math.pi / 2))
-    triggers = place_triggers(route, crossing, streams, Draws(0, 0, 1))
+    triggers = place_triggers(route, crossing, streams, Draws(0, 0, 1), scenario_weights())
     assert len(triggers) <= 1  # 198 m hold one whole slot
 
 
@@ -223,11 +246,10 @@ def test_generated_file_meets_its_demands_and_is_driven_in_turn(
 
 
 @given(st.integers(0, 2**31), st.integers(1, 9))
-def test_draws_choose_by_weight_and_shuffle_all(seed: int, count: int) -> None:
+def test_draws_choose_and_order_by_weight(seed: int, count: int) -> None:
     draws = Draws(seed, 0, 1)
-    items = list(range(count))
-    draws.shuffle(items)
-    assert sorted(items) == list(range(count))
+    assert sorted(draws.order(dict.fromkeys(range(count), 2.0))) == list(range(count))
+    assert draws.order({"never": 0.0, "always": 1.0}) == ["always"]
     assert draws.choose(["never", "always"], [0.0, 1.0]) == "always"
     assert 0 <= draws.integer(count) < count
     assert draws.geometric(0.5) >= 0
