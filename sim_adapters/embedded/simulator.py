@@ -33,6 +33,9 @@ from sim_adapters.world.contacts import (
 )
 from sim_adapters.world.dynamics import Drivetrain, drive_ego_range, empty_drivetrain
 from sim_adapters.world.ego_place import locate_ego_range
+from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers, empty_walkers
+from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
+from sim_adapters.world.sidewalks import build_sidewalks
 from sim_adapters.world.signals import (
     SignalPlan,
     empty_signal_plan,
@@ -40,6 +43,14 @@ from sim_adapters.world.signals import (
     update_lights_range,
 )
 from sim_adapters.world.slots import make_slot_layout
+from sim_adapters.world.statics import (
+    StandingThings,
+    StaticSettings,
+    build_standing_places,
+    empty_standing_things,
+    reset_statics_range,
+    step_statics_range,
+)
 from sim_adapters.world.traffic import (
     reset_traffic_range,
     step_traffic_range,
@@ -55,6 +66,8 @@ from sim_adapters.world.traffic_state import (
     empty_traffic,
 )
 
+SCENARIO_PEDESTRIANS, SCENARIO_STATICS = 3, 6  # last slots of their ranges, kept for scenarios
+
 
 class WorldState(NamedTuple):
     """Everything that changes from step to step, for checkpoints."""
@@ -68,6 +81,8 @@ class WorldState(NamedTuple):
     progress: Progress
     overrides: Overrides
     tally: Tally
+    walkers: Walkers
+    standing_things: StandingThings
 
 
 class EmbeddedSimulator:
@@ -77,6 +92,8 @@ class EmbeddedSimulator:
         maps: Towns that scenarios may name.
         num_worlds: B.
         traffic: How much background traffic, and how it drives.
+        pedestrians: How many people walk around the ego.
+        statics: How much stands beside the road.
         max_vehicles: Slots for traffic and scenario vehicles in a world.
         max_pedestrians: Slots for pedestrians.
         max_statics: Slots for parked cars, props and debris.
@@ -94,6 +111,8 @@ class EmbeddedSimulator:
         num_worlds: int,
         *,
         traffic: TrafficSettings | None = None,
+        pedestrians: PedestrianSettings | None = None,
+        statics: StaticSettings | None = None,
         max_vehicles: int = 40,
         max_pedestrians: int = 12,
         max_statics: int = 24,
@@ -104,7 +123,9 @@ class EmbeddedSimulator:
         num_threads: int = 1,
     ) -> None:
         self.maps = maps
-        self.traffic_settings = TrafficSettings() if traffic is None else traffic
+        self.traffic_settings = traffic or TrafficSettings()
+        self.pedestrian_settings = pedestrians or PedestrianSettings()
+        self.static_settings = statics or StaticSettings()
         if self.traffic_settings.num_vehicles > max_vehicles:
             raise ValueError(
                 f"traffic wants {self.traffic_settings.num_vehicles} vehicles, a world has "
@@ -123,6 +144,10 @@ class EmbeddedSimulator:
         self.drivetrain = empty_drivetrain(self.scene.num_agents)
         self.signal_plan = empty_signal_plan(num_worlds, maps)
         self.traffic = empty_traffic(num_worlds, self.layout, maps)
+        self.sidewalks, self.crossings = build_sidewalks(maps)
+        self.walkers = empty_walkers(num_worlds, self.layout.num_slots)
+        self.standing_places = build_standing_places(maps)
+        self.standing_things = empty_standing_things(num_worlds, self.layout.num_slots)
         self.contact_state = empty_contact_state(self.scene)
         self.warm_up_steps = round(warm_up_s / step_s)
         self.random_light_start = random_light_start
@@ -175,6 +200,8 @@ class EmbeddedSimulator:
             traffic.progress,
             traffic.overrides,
             traffic.tally,
+            self.walkers,
+            self.standing_things,
         )
 
     def _place(self, world: int, scenario: Scenario) -> None:
@@ -200,7 +227,9 @@ class EmbeddedSimulator:
         )
         locate_ego_range(first, last, *self._locate_arguments())
         update_lights_range(first, last, *self._light_arguments())
+        reset_statics_range(first, last, *self._static_arguments())
         self._launch(reset_traffic_range, first, last, *self._traffic_arguments())
+        reset_pedestrians_range(first, last, *self._pedestrian_arguments())
         for _ in range(self.warm_up_steps):
             self._advance(first, last, self._straight, self._full_brake)
 
@@ -220,6 +249,15 @@ class EmbeddedSimulator:
         )
         locate_ego_range(first, last, *self._locate_arguments())
         self._launch(step_traffic_range, first, last, *self._traffic_arguments())
+        walking: tuple[Any, ...] = (
+            *self._pedestrian_arguments(),
+            scene.lights,
+            self.crossings,
+            scene.step_s,
+        )
+        step_pedestrians_range(first, last, *walking)
+        standing: tuple[Any, ...] = (*self._static_arguments(), scene.step_s)
+        step_statics_range(first, last, *standing)
         scene.clocks.elapsed_s[first:last] += scene.step_s
         update_lights_range(first, last, *self._light_arguments())
         touch_actors_range(
@@ -236,6 +274,35 @@ class EmbeddedSimulator:
     def _traffic_arguments(self) -> tuple[Any, ...]:
         return traffic_arguments(
             self.scene, self.maps, self.traffic, self.traffic_settings, self.layout
+        )
+
+    def _pedestrian_arguments(self) -> tuple[Any, ...]:
+        scene, maps, layout = self.scene, self.maps, self.layout
+        return (
+            maps.points,
+            maps.lanes,
+            maps.ranges,
+            scene.motion,
+            scene.traits,
+            scene.clocks,
+            self.walkers,
+            self.sidewalks,
+            self.pedestrian_settings,
+            layout.first_pedestrian,
+            max(layout.first_static - SCENARIO_PEDESTRIANS, layout.first_pedestrian),
+        )
+
+    def _static_arguments(self) -> tuple[Any, ...]:
+        scene, layout = self.scene, self.layout
+        return (
+            scene.motion,
+            scene.traits,
+            scene.clocks,
+            self.standing_things,
+            self.standing_places,
+            self.static_settings,
+            layout.first_static,
+            max(layout.num_slots - SCENARIO_STATICS, layout.first_static),
         )
 
     def _locate_arguments(self) -> tuple[Any, ...]:

@@ -1,0 +1,194 @@
+"""Pedestrians around the ego: they appear, walk, cross and vanish (see `pedestrian_steps`)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from sim_adapters.scene.counter_rng import uniform
+from sim_adapters.scene.map_bank import LanePoints, Lanes, MapRanges
+from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights
+from sim_adapters.world.pedestrian_state import (
+    GO_STRAIGHT,
+    SCRIPTED,
+    WAIT,
+    WALK,
+    PedestrianSettings,
+    Walkers,
+    lane_place,
+    set_pedestrian_body,
+)
+from sim_adapters.world.pedestrian_steps import go_straight, wait, walk
+from sim_adapters.world.sidewalks import Crossings, Sidewalks
+from sim_adapters.world.slots import clear_slot
+from sim_adapters.world.vehicle_catalogue import WALKER_SHARE
+
+SLOWEST_MPS, FASTEST_MPS = 1.0, 1.8  # CARLA's walking speed is 1.4 m/s
+SIDE_OFFSET_SHARE = 0.3  # people keep up to this share of the width off the middle
+_RESET_DRAWS, _STEP_DRAWS = 150, 6  # per wanted pedestrian, per step
+_FIRST_STEP_DRAW = 1_000_000
+_DRAW_PLACE, _DRAW_SPEED, _DRAW_BODY, _DRAW_DIRECTION, _DRAW_OFFSET = (
+    2201,
+    2202,
+    2203,
+    2206,
+    2207,
+)
+
+
+@njit(cache=True)
+def _spawn_at(
+    points: LanePoints,
+    lanes: Lanes,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    walkers: Walkers,
+    world: int,
+    slot: int,
+    seed: np.uint64,
+    point: int,
+) -> None:
+    """A new pedestrian at a sidewalk point."""
+    walkers.generation[world, slot] += 1
+    generation = walkers.generation[world, slot]
+    share, body = uniform(seed, generation, slot, _DRAW_BODY), 0
+    while body < WALKER_SHARE.shape[0] - 1 and share >= WALKER_SHARE[body]:
+        share -= WALKER_SHARE[body]
+        body += 1
+    set_pedestrian_body(traits, world, slot, body, generation)
+    lane, s_m = points.lane[point], points.s_m[point]
+    side = 2.0 * uniform(seed, generation, slot, _DRAW_OFFSET) - 1.0
+    pace = uniform(seed, generation, slot, _DRAW_SPEED)
+    direction = 1 if uniform(seed, generation, slot, _DRAW_DIRECTION) < 0.5 else -1
+    walkers.mode[world, slot], walkers.crossing[world, slot] = WALK, -1
+    walkers.lane[world, slot], walkers.s_m[world, slot] = lane, s_m
+    walkers.direction[world, slot] = direction
+    walkers.offset_m[world, slot] = side * SIDE_OFFSET_SHARE * points.width_m[point]
+    walkers.speed_mps[world, slot] = SLOWEST_MPS + pace * (FASTEST_MPS - SLOWEST_MPS)
+    walkers.waited_s[world, slot] = 0.0
+    x, y, z, yaw = lane_place(points, lanes, lane, s_m, walkers.offset_m[world, slot])
+    motion.x[world, slot], motion.y[world, slot], motion.z[world, slot] = x, y, z
+    motion.yaw_rad[world, slot] = yaw if direction > 0 else yaw + math.pi
+    motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
+
+
+@njit(cache=True)
+def _keep_up(
+    points: LanePoints,
+    lanes: Lanes,
+    ranges: MapRanges,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    clocks: Clocks,
+    walkers: Walkers,
+    sidewalks: Sidewalks,
+    settings: PedestrianSettings,
+    world: int,
+    first_slot: int,
+    last_slot: int,
+    first_draw: int,
+    num_draws: int,
+    nearest_m: float,
+) -> None:
+    """Take away who is far from the ego and let new people appear around it."""
+    ego_x, ego_y, ego_z = motion.x[world, 0], motion.y[world, 0], motion.z[world, 0]
+    count, free = 0, -1
+    for slot in range(first_slot, last_slot):
+        if traits.valid[world, slot] and walkers.mode[world, slot] != SCRIPTED:
+            away = math.hypot(motion.x[world, slot] - ego_x, motion.y[world, slot] - ego_y)
+            if away > settings.despawn_m:
+                clear_slot(motion, traits, world, slot)
+            else:
+                count += 1
+        if not traits.valid[world, slot]:
+            free = slot
+    map_index, seed = clocks.map_index[world], clocks.seed[world]
+    first, last = sidewalks.point_first[map_index], sidewalks.point_first[map_index + 1]
+    if first == last:
+        return
+    for draw in range(first_draw, first_draw + num_draws):
+        if count >= settings.num_pedestrians or free < 0:
+            return
+        row = first + int(uniform(seed, draw, 0, _DRAW_PLACE) * (last - first))
+        point = int(sidewalks.point[row])
+        away = math.hypot(points.x[point] - ego_x, points.y[point] - ego_y)
+        if nearest_m < away < settings.radius_m and abs(points.z[point] - ego_z) < 8.0:
+            _spawn_at(points, lanes, motion, traits, walkers, world, free, seed, point)
+            count += 1
+            free = -1
+            for slot in range(first_slot, last_slot):
+                if not traits.valid[world, slot]:
+                    free = slot
+
+
+@njit(cache=True, nogil=True)
+def reset_pedestrians_range(
+    first: int,
+    last: int,
+    points: LanePoints,
+    lanes: Lanes,
+    ranges: MapRanges,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    clocks: Clocks,
+    walkers: Walkers,
+    sidewalks: Sidewalks,
+    settings: PedestrianSettings,
+    first_slot: int,
+    last_slot: int,
+) -> None:
+    """Let people appear around the ego of worlds `first` to `last`; the ego must be in place."""
+    for world in range(first, last):
+        for slot in range(first_slot, last_slot):
+            clear_slot(motion, traits, world, slot)
+            walkers.generation[world, slot] = 0
+            walkers.mode[world, slot] = WALK
+        _keep_up(
+            points, lanes, ranges, motion, traits, clocks, walkers, sidewalks, settings, world,
+            first_slot, last_slot, 0, _RESET_DRAWS * settings.num_pedestrians, 5.0,
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def step_pedestrians_range(
+    first: int,
+    last: int,
+    points: LanePoints,
+    lanes: Lanes,
+    ranges: MapRanges,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    clocks: Clocks,
+    walkers: Walkers,
+    sidewalks: Sidewalks,
+    settings: PedestrianSettings,
+    first_slot: int,
+    last_slot: int,
+    lights: Lights,
+    crossings: Crossings,
+    dt: float,
+) -> None:
+    """One step of everybody in slots `first_slot` to `last_slot` of worlds `first` to `last`."""
+    for world in range(first, last):
+        tick = round(clocks.elapsed_s[world] / dt)
+        seed, first_signal = clocks.seed[world], int(ranges.signal[clocks.map_index[world]])
+        for slot in range(first_slot, last_slot):
+            if not traits.valid[world, slot]:
+                continue
+            mode = walkers.mode[world, slot]
+            if mode == WALK:
+                walk(
+                    points, lanes, motion, walkers, sidewalks, settings, world, slot, seed, tick,
+                    dt,
+                )  # fmt: skip
+            elif mode == WAIT:
+                wait(motion, traits, lights, walkers, crossings, world, slot, first_signal, dt)
+            elif mode == GO_STRAIGHT:
+                go_straight(points, lanes, motion, walkers, world, slot, dt)
+        _keep_up(
+            points, lanes, ranges, motion, traits, clocks, walkers, sidewalks, settings, world,
+            first_slot, last_slot, _FIRST_STEP_DRAW + tick * _STEP_DRAWS, _STEP_DRAWS,
+            settings.out_of_view_m,
+        )  # fmt: skip
