@@ -68,7 +68,7 @@ def main() -> None:
     envs = gymnasium.make_vec(
         "CarlPlanner/Embedded-v0",
         num_envs=64,
-        overrides=["experiment=demo", "+env.final_observations=true"],
+        overrides=["experiment=demo", "env.final_observations=true"],
     )
     learner = PPO(
         "MultiInputPolicy",

@@ -1,0 +1,162 @@
+"""The environment behind gymnasium's interface: resets, rows, storages, resumption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gymnasium
+import numpy as np
+import pytest
+
+from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.gymnasium_envs import make_embedded_vec, register
+
+NUM_ENVS = 4
+SMALL = (
+    "simulator.towns=[Town02]",
+    "simulator.traffic.num_vehicles=6",
+    "simulator.max_vehicles=8",
+    "simulator.warm_up_s=0.2",
+    "scenarios.length_m=200.0",
+    "scenarios.scenario_triggers=false",
+)
+
+
+def make_env(*overrides: str, num_envs: int = NUM_ENVS, seed: int = 3) -> DrivingVectorEnv:
+    return make_embedded_vec(num_envs, [*SMALL, *overrides], seed)
+
+
+def drive(env: DrivingVectorEnv, steps: int, seed: int = 0) -> Iterator[tuple]:
+    actions = np.random.default_rng(seed).uniform(-1.0, 1.0, (steps, env.num_envs, 2))
+    actions[..., 0] *= 0.3
+    actions[..., 1] = np.abs(actions[..., 1])
+    for action in actions.astype(np.float32):
+        yield env.step(action)
+
+
+@pytest.fixture(scope="module")
+def env() -> DrivingVectorEnv:
+    return make_env("env.final_observations=true")
+
+
+def test_spaces_hold_what_is_drawn(env: DrivingVectorEnv) -> None:
+    observation, _ = env.reset(seed=0)
+    assert env.observation_space.contains({k: v.copy() for k, v in observation.items()})
+    for observation, reward, terminated, truncated, _ in drive(env, 20):
+        assert env.observation_space.contains({k: v.copy() for k, v in observation.items()})
+        assert reward.shape == terminated.shape == truncated.shape == (NUM_ENVS,)
+        assert reward.dtype == np.float32
+
+
+def test_same_seed_gives_the_same_rewards(env: DrivingVectorEnv) -> None:
+    def rewards() -> np.ndarray:
+        env.reset(seed=0)
+        return np.stack([step[1] for step in drive(env, 80)])
+
+    np.testing.assert_array_equal(rewards(), rewards())
+
+
+def test_a_finished_world_shows_its_next_episode_at_once(env: DrivingVectorEnv) -> None:
+    env.reset(seed=0)
+    ended = 0
+    for observation, _, terminated, truncated, info in drive(env, 300):
+        finished = terminated | truncated
+        if not finished.any():
+            assert "episode" not in info
+            continue
+        ended += int(finished.sum())
+        np.testing.assert_array_equal(info["_episode"], finished)
+        assert (env.scene.clocks.elapsed_s[finished] < 0.3).all()  # only the warm-up has passed
+        assert (env.memory.counters.standing_s[finished] < 0.3).all()
+        # The last observation differs from the first one of the next route
+        last, first = info["final_obs"]["vector"][finished], observation["vector"][finished]
+        assert (np.abs(last - first).max(axis=1) > 0.01).all()
+    assert ended >= 3
+
+
+def test_bound_rows_are_drawn_in_place(env: DrivingVectorEnv) -> None:
+    steps = 5
+    space = env.single_observation_space
+    rows = {k: np.zeros((steps + 1, NUM_ENVS, *box.shape), box.dtype) for k, box in space.items()}
+    env.bind(rows)
+    first, _ = env.reset(seed=0)
+    assert np.shares_memory(first["vector"], rows["vector"][0])
+    for t, (observation, *_) in enumerate(drive(env, steps), start=1):
+        assert np.shares_memory(observation["vector"], rows["vector"][t])
+        assert observation["vector"].any()
+    with pytest.raises(IndexError, match="rewind"):
+        next(drive(env, 1))
+    env.rewind()
+    np.testing.assert_array_equal(rows["vector"][0], rows["vector"][steps])
+
+
+def test_rows_of_another_shape_are_refused(env: DrivingVectorEnv) -> None:
+    with pytest.raises(ValueError, match="expected float32"):
+        env.bind({"vector": np.zeros((3, NUM_ENVS, 7), np.float32)})
+
+
+def test_a_restored_world_goes_on_bit_by_bit() -> None:
+    env, other = make_env(), make_env()
+    env.reset(seed=0)
+    for _ in drive(env, 30):
+        pass
+    other.reset(seed=5)
+    other.load_state_dict(env.state_dict())
+    np.testing.assert_array_equal(env.observe()["vector"], other.observe()["vector"])
+    for mine, theirs in zip(drive(env, 60, seed=1), drive(other, 60, seed=1), strict=True):
+        np.testing.assert_array_equal(mine[0]["vector"], theirs[0]["vector"])
+        np.testing.assert_array_equal(mine[1], theirs[1])
+
+
+def test_ranks_share_the_worlds_of_one_process() -> None:
+    whole, second = make_env(num_envs=4), make_env("+env.rank=1", num_envs=2)
+    whole.reset(seed=0)
+    second.reset(seed=0)
+    for mine, theirs in zip(
+        (step[1][2:] for step in drive_straight(whole, 20)),
+        (step[1] for step in drive_straight(second, 20)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def drive_straight(env: DrivingVectorEnv, steps: int) -> Iterator[tuple]:
+    for _ in range(steps):
+        yield env.step(np.tile(np.array([0.0, 0.5], np.float32), (env.num_envs, 1)))
+
+
+def test_stored_scenes_are_redrawn_bit_by_bit() -> None:
+    pixels = make_env("observation=carl_bev_64", num_envs=2)
+    scenes = make_env("observation=carl_bev_64", "ppo.rollout_storage=scene", num_envs=2)
+    steps = 6
+    stored = {
+        k: np.zeros((steps + 1, 2, *box.shape), box.dtype) for k, box in scenes.stored_space.items()
+    }
+    scenes.bind(stored)
+    pixels.reset(seed=0)
+    scenes.reset(seed=0)
+    drawn = [step[0]["bev"].copy() for step in drive_straight(pixels, steps)]
+    for _ in drive_straight(scenes, steps):
+        pass
+    flat = {k: v[1:].reshape(-1, *v.shape[2:]) for k, v in stored.items()}
+    space = scenes.single_observation_space
+    again = {k: np.zeros((2 * steps, *box.shape), box.dtype) for k, box in space.items()}
+    scenes.redraw(flat, again)
+    np.testing.assert_array_equal(again["bev"], np.concatenate(drawn))
+    assert again["bev"].any()
+
+
+def test_gymnasium_makes_both_forms() -> None:
+    register()
+    single = gymnasium.make("CarlPlanner/Embedded-v0", overrides=list(SMALL))
+    observation, _ = single.reset(seed=0)
+    assert single.observation_space.contains(observation)
+    observation, reward, terminated, truncated, info = single.step(np.array([0.0, 0.5], np.float32))
+    assert isinstance(reward, float)
+    assert terminated is False
+    assert truncated is False
+    assert "progress" in info["reward_terms"]
+    single.close()
+    batch = gymnasium.make_vec("CarlPlanner/Embedded-v0", num_envs=2, overrides=list(SMALL))
+    assert batch.num_envs == 2
+    batch.close()
