@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,9 +86,18 @@ def save_bank(bank: MapBank, path: Path) -> None:
 
 
 def load_bank(path: Path, town: str) -> MapBank:
-    """Read a one-town bank written by `save_bank`, under the name `town`."""
-    with np.load(path, allow_pickle=False) as archive:
-        return _bank((town,), {name: archive[name] for name in archive.files})
+    """Read a one-town bank written by `save_bank`, under the name `town`.
+
+    Raises:
+        ValueError: the file was damaged after it was written.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return _bank((town,), {name: archive[name] for name in archive.files})
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"cached map {path} is damaged ({error}): delete it, it will be built again"
+        ) from error
 
 
 def join_banks(banks: Sequence[MapBank]) -> MapBank:

@@ -13,6 +13,8 @@ def read_crosswalks(carla_map: carla.Map) -> Crosswalks:
 
     CARLA lists all corners in one row. Town15 also lists outlines of two corners, which are
     never closed and bound no area; they are left out.
+    Limit: two outlines in a row that do not repeat their first corner cannot be told apart and
+    are left out too; reading `OpenDriveDocument.objects` would lift that.
     """
     polygons: list[list[tuple[float, float, float]]] = []
     corners: list[tuple[float, float, float]] = []

@@ -122,6 +122,14 @@ def test_saved_bank_comes_back(tmp_path: Path, crossing: MapBank) -> None:
     assert_equal_banks(loaded, crossing)
 
 
+def test_damaged_cache_names_the_file_to_delete(tmp_path: Path, crossing: MapBank) -> None:
+    path = tmp_path / "bank.npz"
+    save_bank(crossing, path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=r"bank.npz is damaged.*delete it"):
+        load_bank(path, "crossing")
+
+
 def test_joined_banks_hold_each_map_with_global_indices(towns: MapBank) -> None:
     for row in (0, 4, 8):
         alone = load_map_bank([towns.towns[row]])
