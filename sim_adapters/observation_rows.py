@@ -47,7 +47,7 @@ class ObservationRows:
             ValueError: a name, shape or dtype differs from the space.
         """
         for name, box in self.space.items():
-            expected = (self.num_envs, *box.shape)
+            expected = (self.num_envs, *(box.shape or ()))
             array = rows.get(name)
             if array is None or array.shape[1:] != expected or array.dtype != box.dtype:
                 found = "nothing" if array is None else f"{array.dtype} {array.shape}"

@@ -1,0 +1,1 @@
+"""Speed measurements: `python -m evaluation.speed` prints what docs/speed.md quotes."""

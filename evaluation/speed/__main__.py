@@ -1,0 +1,81 @@
+"""`python -m evaluation.speed [component=NAME[,NAME]] [json=PATH]`: measure, print, write JSON.
+
+Figures are per core and the median of several windows; ratios are measured in one run. Machines
+differ: quote a figure only with the table it came in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from evaluation.speed import environment, learner, raster, startup
+from evaluation.speed.stopwatch import Measurement
+
+COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
+    "env_carl_bev": environment.measure_env_carl_bev,
+    "env_vector": environment.measure_env_vector,
+    "agent_steps": environment.measure_agent_steps,
+    "raster_carl_bev": raster.measure_raster,
+    "train_demo": learner.measure_train_demo,
+    "train_carl": learner.measure_train_carl,
+    "ddp_efficiency": learner.measure_ddp_efficiency,
+    "compile_s": startup.measure_compile,
+}
+
+
+def parse_arguments(arguments: Sequence[str]) -> dict[str, str]:
+    """`key=value` words as a dictionary.
+
+    Raises:
+        SystemExit: an unknown key, an unknown component, or a request for help.
+    """
+    usage = f"{__doc__}\ncomponents: {', '.join(COMPONENTS)}"
+    if any(word in ("-h", "--help") for word in arguments):
+        raise SystemExit(usage)
+    pairs = [word.partition("=") for word in arguments]
+    options = {key: value for key, _, value in pairs}
+    unknown = set(options) - {"component", "json"}
+    chosen = [name for name in options.get("component", "").split(",") if name]
+    if unknown or set(chosen) - set(COMPONENTS):
+        raise SystemExit(f"not understood: {' '.join(arguments)}\n{usage}")
+    return options
+
+
+def show(measurements: Sequence[Measurement]) -> None:
+    """Print the table of all figures."""
+    table = Table(title=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
+    for column in ("key", "median", "lowest", "highest", "unit", "floor", "at"):
+        table.add_column(column, justify="left" if column in ("key", "unit", "at") else "right")
+    for m in measurements:
+        floor = "" if m.floor is None else f"{m.floor:,.6g}"
+        colour = "" if m.floor is None else "[green]" if m.value >= m.floor else "[red]"
+        figures = (f"{colour}{m.value:,.4g}", f"{m.low:,.4g}", f"{m.high:,.4g}")
+        table.add_row(m.key, *figures, m.unit, floor, m.note)
+    Console(width=150).print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure the chosen components (all by default)."""
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    chosen = [name for name in options.get("component", "").split(",") if name] or list(COMPONENTS)
+    measurements: list[Measurement] = []
+    for name in chosen:
+        Console(stderr=True).print(f"measuring {name} ...")
+        measurements += COMPONENTS[name]()
+    show(measurements)
+    if "json" in options:
+        text = json.dumps([asdict(m) for m in measurements], indent=2)
+        Path(options["json"]).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
