@@ -6,6 +6,7 @@ their lanes, controllers and objects. OpenDRIVE's frame is right-handed already.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -115,7 +116,7 @@ def parse_document(text: bytes) -> OpenDriveDocument:
             for element in road.iterfind("objects/object")
         ),
         junction_controllers={
-            int(_text(junction, "id")): tuple(
+            _integer(junction, "id"): tuple(
                 _text(controller, "id") for controller in junction.iterfind("controller")
             )
             for junction in root.iterfind("junction")
@@ -134,23 +135,41 @@ def _text(element: ElementTree.Element, name: str) -> str:
 
 
 def _number(element: ElementTree.Element, name: str) -> float:
-    return float(element.get(name) or 0.0)
+    """Value of a numeric attribute, zero where it is missing."""
+    text = element.get(name) or "0"
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"<{element.tag}> has {name}={text!r}, expected a number")
+    return value
+
+
+def _integer(element: ElementTree.Element, name: str) -> int:
+    text = element.get(name, "")
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"<{element.tag}> has {name}={text!r}, expected an integer") from None
 
 
 def _road(road: ElementTree.Element) -> Road:
     length_m = _number(road, "length")
     sections = road.findall("lanes/laneSection")
+    if not sections:
+        raise ValueError(f"road {road.get('id')} has no lane section")
     starts = [_number(section, "s") for section in sections]
     return Road(
-        road_id=int(_text(road, "id")),
-        junction_id=int(_text(road, "junction") or -1),
+        road_id=_integer(road, "id"),
+        junction_id=_integer(road, "junction") if road.get("junction") else -1,
         length_m=length_m,
         sections=tuple(
             LaneSection(
                 start_m=start,
                 end_m=end,
                 lane_types={
-                    int(_text(lane, "id")): _text(lane, "type").lower()
+                    _integer(lane, "id"): _text(lane, "type").lower()
                     for side in ("left", "right")
                     for lane in section.iterfind(f"{side}/lane")
                 },
@@ -162,12 +181,12 @@ def _road(road: ElementTree.Element) -> Road:
 
 def _reference(road: ElementTree.Element, element: ElementTree.Element) -> SignalReference:
     ranges = [
-        (int(_text(validity, "fromLane")), int(_text(validity, "toLane")))
+        (_integer(validity, "fromLane"), _integer(validity, "toLane"))
         for validity in element.iterfind("validity")
     ]
     return SignalReference(
         signal_id=_text(element, "id"),
-        road_id=int(_text(road, "id")),
+        road_id=_integer(road, "id"),
         s_m=_number(element, "s"),
         orientation=_text(element, "orientation") or "none",
         validity=tuple((min(ends), max(ends)) for ends in ranges),
@@ -176,7 +195,7 @@ def _reference(road: ElementTree.Element, element: ElementTree.Element) -> Signa
 
 def _road_object(road: ElementTree.Element, element: ElementTree.Element) -> RoadObject:
     return RoadObject(
-        road_id=int(_text(road, "id")),
+        road_id=_integer(road, "id"),
         name=_text(element, "name"),
         object_type=_text(element, "type").lower(),
         s_m=_number(element, "s"),

@@ -48,7 +48,10 @@ UNUSABLE_STATUS = 3
 def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
     """Parse one town; its name is left empty."""
     document = parse_document(document_text)
-    carla_map = carla.Map("town", document_text.decode("utf-8"))
+    try:
+        carla_map = carla.Map("town", document_text.decode("utf-8"))
+    except IndexError as error:  # std::out_of_range from CARLA's tables of roads
+        raise ValueError(f"a link leads to a road or lane that is missing ({error})") from error
     samples = sample_lanes(carla_map, document)
     if not any(lane.kind == LaneKind.DRIVING for lane in samples):
         raise ValueError("the map has no driving lane")

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from sim_adapters.kernel_cache import CACHE_ROOT_VARIABLE
-from sim_adapters.maps import opendrive
 from sim_adapters.maps.bank_file import load_bank, save_bank
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.opendrive_document import SignalReference, parse_document
@@ -161,6 +160,13 @@ def test_joined_banks_hold_each_map_with_global_indices(towns: MapBank) -> None:
         (b"<OpenDRIVE><road>", "not well-formed XML"),
         (b"\x00\xff garbage", "not well-formed XML"),
         (b"<OpenDRIVE/>", "no <road>"),
+        (b'<OpenDRIVE><road id="7" length="1"/></OpenDRIVE>', "road 7 has no lane section"),
+        (b'<OpenDRIVE><road id="7" length="nan"/></OpenDRIVE>', "length='nan', expected a number"),
+        (
+            b'<OpenDRIVE><road id="7" length="1"><lanes><laneSection s="0"><left>'
+            b'<lane id="x"/></left></laneSection></lanes></road></OpenDRIVE>',
+            "<lane> has id='x', expected an integer",
+        ),
         (b'<!DOCTYPE x [<!ENTITY a "b">]><OpenDRIVE/>', "XML entities"),
     ],
 )
@@ -201,13 +207,24 @@ def test_parser_that_hangs_is_stopped(empty_cache: Path, crossing_file: Path) ->
 
 
 def test_parser_that_crashes_takes_only_its_child(
-    empty_cache: Path, tmp_path: Path, crossing_file: Path, monkeypatch: pytest.MonkeyPatch
+    empty_cache: Path, tmp_path: Path, crossing_file: Path
 ) -> None:
-    (tmp_path / "crashing_worker.py").write_text("import os\nos.abort()\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(opendrive, "_WORKER", "crashing_worker")
-    with pytest.raises(ValueError, match=r"crossing.xodr .* was ended by SIGABRT"):
-        load_map_bank([str(crossing_file)])
+    bad = tmp_path / "bad.xodr"
+    # A link to a lane that does not exist: carla.Map dies of it
+    text = crossing_file.read_text().replace('<successor id="1"/>', '<successor id="7"/>')
+    bad.write_text(text)
+    with pytest.raises(ValueError, match=r"bad.xodr .* was ended by SIGSEGV"):
+        load_map_bank([str(bad)])
+
+
+def test_link_to_a_missing_road_is_refused(
+    empty_cache: Path, tmp_path: Path, crossing_file: Path
+) -> None:
+    bad = tmp_path / "bad.xodr"
+    text = crossing_file.read_text().replace('connectingRoad="102"', 'connectingRoad="999"')
+    bad.write_text(text)
+    with pytest.raises(ValueError, match=r"bad.xodr .* a link leads to a road or lane that is"):
+        load_map_bank([str(bad)])
 
 
 def test_signal_without_validity_holds_by_orientation() -> None:
