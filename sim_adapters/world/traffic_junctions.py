@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from sim_adapters.scene.map_bank import (
     LanePoints,
@@ -37,6 +38,7 @@ from sim_adapters.world.traffic_right_of_way import (
     WISH_REFUSED,
     goes_before,
     must_give_way,
+    stands_inside,
 )
 from sim_adapters.world.traffic_state import (
     CURRENT,
@@ -49,39 +51,42 @@ from sim_adapters.world.traffic_state import (
     Sight,
 )
 
+LONGEST_WAY_M = 30.0  # beyond it a driver may wait inside for the next stretch
 EXIT_GAP_M = 2.5  # kept free between vehicles behind a junction
 
 
 @njit(cache=True)
 def way_end(
     lanes: Lanes,
-    places: Places,
-    world: int,
-    slot: int,
+    path: NDArray[np.int32],
     entry_index: int,
     entry_m: float,
-    room: float,
+    room_m: float,
 ) -> tuple[int, float]:
-    """Last lane of the way from an entry to the first place outside with `room` to stand.
+    """Last lane of the way from an entry to the first place outside with room to stand.
+
+    Junctions joined by shorter links are one way, up to LONGEST_WAY_M: a roundabout is taken in
+    stretches, standing on its ring if need be.
 
     Returns:
-        Path index of the way's last lane and the distance from the centre to its end. The index
-        is 0 if the known path ends before.
+        Path index of the way's last lane and the distance from the centre to its end.
     """
-    path, base = places.path[world, slot], entry_m
-    index = entry_index
+    base, index = entry_m, entry_index
+    last, end_m = entry_index, entry_m
     while index < PATH_LANES and path[index] >= 0:
         while index < PATH_LANES and path[index] >= 0 and lanes.junction[path[index]] >= 0:
             base += float(lanes.length_m[path[index]])
             index += 1
         last, end_m, free = index - 1, base, 0.0
+        if end_m - entry_m > LONGEST_WAY_M:
+            break
         while index < PATH_LANES and path[index] >= 0 and lanes.junction[path[index]] < 0:
             free += float(lanes.length_m[path[index]])
-            if free >= room:
+            if free >= room_m:
                 return last, end_m
             base += float(lanes.length_m[path[index]])
             index += 1
-    return 0, base
+    return last, end_m
 
 
 @njit(cache=True)
@@ -207,8 +212,8 @@ def grant_way(
         return
     entry, entry_m = sight.entry_index[world, slot], sight.entry_m[world, slot]
     half = traits.half_length_m[world, slot]
-    last, end_m = way_end(lanes, places, world, slot, entry, entry_m, 2.0 * half + 1.0)
-    if last == 0 or not exit_has_room(
+    last, end_m = way_end(lanes, places.path[world, slot], entry, entry_m, 2.0 * half + 1.0)
+    if not exit_has_room(
         lanes, traits, places, occupancy, table, world, slot, last, end_m, first_lane
     ):
         return
@@ -217,7 +222,8 @@ def grant_way(
         first_lane, first_vehicle, first_other,
     ):  # fmt: skip
         return
-    if must_give_way(
+    is_inside = stands_inside(lanes, places, world, slot, half)
+    if not is_inside and must_give_way(
         points, lanes, rules, map_table, places, progress, sight, world, slot, last,
         end_m + half, first_vehicle, first_other,
     ):  # fmt: skip
@@ -235,7 +241,9 @@ def grant_way(
 
 @njit(cache=True)
 def next_to_ask(
+    lanes: Lanes,
     rules: LaneRules,
+    traits: ActorTraits,
     places: Places,
     progress: Progress,
     sight: Sight,
@@ -247,7 +255,8 @@ def next_to_ask(
     chosen = -1
     for slot in range(first_vehicle, first_other):
         if sight.wish[world, slot] == WISH_ASKS and (
-            chosen < 0 or goes_before(rules, places, progress, sight, world, slot, chosen)
+            chosen < 0
+            or goes_before(lanes, rules, traits, places, progress, sight, world, slot, chosen)
         ):
             chosen = slot
     return chosen
@@ -280,7 +289,7 @@ def arbitrate_range(
             lanes, traits, places, progress, overrides, reservations, world, first_lane, first, last
         )
         while True:
-            slot = next_to_ask(rules, places, progress, sight, world, first, last)
+            slot = next_to_ask(lanes, rules, traits, places, progress, sight, world, first, last)
             if slot < 0:
                 break
             sight.wish[world, slot] = WISH_REFUSED

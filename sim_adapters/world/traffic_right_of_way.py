@@ -147,8 +147,27 @@ def review_grant(
 
 
 @njit(cache=True)
+def stands_inside(
+    lanes: Lanes, places: Places, world: int, slot: int, half_length_m: float
+) -> bool:
+    """Whether a vehicle is still on the lanes of a junction with its centre or its tail."""
+    path = places.path[world, slot]
+    if lanes.junction[path[CURRENT]] >= 0:
+        return True
+    s, index = places.s_m[world, slot], CURRENT
+    while s < half_length_m and index > 0 and path[index - 1] >= 0:
+        index -= 1
+        if lanes.junction[path[index]] >= 0:
+            return True
+        s += lanes.length_m[path[index]]
+    return False
+
+
+@njit(cache=True)
 def goes_before(
+    lanes: Lanes,
     rules: LaneRules,
+    traits: ActorTraits,
     places: Places,
     progress: Progress,
     sight: Sight,
@@ -156,9 +175,16 @@ def goes_before(
     slot: int,
     other: int,
 ) -> bool:
-    """Whether `slot` is asked before `other`: long waiting, then priority, then arrival."""
-    impatient = progress.standing_s[world, slot] > IMPATIENCE_S
-    other_impatient = progress.standing_s[world, other] > IMPATIENCE_S
+    """Whether `slot` is asked before `other`.
+
+    Whoever is inside a junction comes first, then long waiting, then priority, then arrival.
+    """
+    inside = stands_inside(lanes, places, world, slot, traits.half_length_m[world, slot])
+    other_inside = stands_inside(lanes, places, world, other, traits.half_length_m[world, other])
+    if inside != other_inside:
+        return inside
+    impatient = bool(progress.standing_s[world, slot] > IMPATIENCE_S)
+    other_impatient = bool(progress.standing_s[world, other] > IMPATIENCE_S)
     if impatient != other_impatient:
         return impatient
     mine = rules.priority[places.path[world, slot, sight.entry_index[world, slot]]]
@@ -168,8 +194,8 @@ def goes_before(
     arrived, other_arrived = progress.arrived_s[world, slot], progress.arrived_s[world, other]
     if arrived != other_arrived:
         return arrived < other_arrived
-    near, other_near = sight.entry_m[world, slot], sight.entry_m[world, other]
-    return bool(near < other_near or (near == other_near and slot < other))
+    near, other_near = float(sight.entry_m[world, slot]), float(sight.entry_m[world, other])
+    return near < other_near or (near == other_near and slot < other)
 
 
 @njit(cache=True)

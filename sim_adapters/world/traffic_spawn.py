@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from sim_adapters.scene.counter_rng import uniform
+from sim_adapters.scene.geometry import left_offset_m
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LaneLinks, LanePoints, Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
@@ -39,6 +40,7 @@ PURPOSE_KIND, PURPOSE_MODEL, PURPOSE_DRIVER, PURPOSE_PLACE, PURPOSE_AROUND = (
     3105,
 )
 SPAWN_GAP_M = 10.0  # free lane on both sides of a new vehicle (BackgroundActivity places at 15 m)
+BESIDE_M, BESIDE_GAP_M = 2.7, 1.5  # bodies off the axis (next lane, kerb) need less
 SPAWN_BRAKING_MPS2 = 4.0  # nobody must brake harder for a new vehicle, nor it for others
 SLOW_START_MPS = 4.0  # second try where the road is too full for full speed
 WHEELBASE_SHARE = 0.58  # of the length; 2.85 of 4.9 m for a saloon
@@ -150,6 +152,7 @@ def place_is_free(
     x: float,
     y: float,
     z: float,
+    yaw_rad: float,
     half_length_m: float,
     speed_mps: float,
 ) -> bool:
@@ -157,18 +160,18 @@ def place_is_free(
 
     Straight-line distance: stricter than along the lane, and true for whatever stands there.
     """
+    cos_yaw, sin_yaw = math.cos(yaw_rad), math.sin(yaw_rad)
     for slot in range(traits.valid.shape[1]):
         if not traits.valid[world, slot]:
             continue
         dx, dy = motion.x[world, slot] - x, motion.y[world, slot] - y
         reach = half_length_m + traits.half_length_m[world, slot]
-        # Beside the road things may be near; only traffic and the ego need the long gap
+        beside = abs(left_offset_m(dx, dy, cos_yaw, sin_yaw)) > BESIDE_M
+        reach += BESIDE_GAP_M if beside else SPAWN_GAP_M
         if traits.kind[world, slot] < _PEDESTRIAN:
             vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
             difference = abs(vx * vx + vy * vy - speed_mps * speed_mps)
-            reach += SPAWN_GAP_M + difference / (2.0 * SPAWN_BRAKING_MPS2)
-        else:
-            reach += 1.0
+            reach += difference / (2.0 * SPAWN_BRAKING_MPS2)
         if dx * dx + dy * dy < reach * reach and abs(motion.z[world, slot] - z) < 4.0:
             return False
     return True
@@ -202,10 +205,10 @@ def try_spawn_at(
     limit = min(points.speed_limit_mps[point], _KIND_NUMBERS[VEHICLE_KIND[model], 0])
     # It can stop comfortably before the lane's end, where a junction may begin
     speed = min(0.8 * limit, table.curve_speed_mps[point], math.sqrt(4.0 * (to_end - 2.0)))
-    x, y, z = points.x[point], points.y[point], points.z[point]
-    if not place_is_free(traits, motion, world, x, y, z, half, speed):
+    x, y, z, yaw = points.x[point], points.y[point], points.z[point], points.yaw_rad[point]
+    if not place_is_free(traits, motion, world, x, y, z, yaw, half, speed):
         speed = min(speed, SLOW_START_MPS)
-        if not place_is_free(traits, motion, world, x, y, z, half, speed):
+        if not place_is_free(traits, motion, world, x, y, z, yaw, half, speed):
             return False
     spawn_vehicle(
         points, lanes, links, table, motion, traits, places, drivers, progress, overrides,
