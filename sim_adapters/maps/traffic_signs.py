@@ -119,7 +119,11 @@ def _limit_sign(graph: TownGraph, limit: SpeedLimit) -> _SignRow:
 
 
 def _speed_limits(graph: TownGraph, document: OpenDriveDocument) -> list[SpeedLimit]:
-    """Limits of signals of type 274 and of objects named Speed_NN, in the order of lanes."""
+    """Limits of signals of type 274 and of objects named Speed_NN, in the order of lanes.
+
+    A sign whose orientation names a side without driving lanes has no effect, as in CARLA
+    (three of Town04's 53, 32 of Town15's 110). Two equal signs at one place are one.
+    """
     posted: list[tuple[SignalReference, float]] = [
         (reference, document.signal_values[reference.signal_id])
         for reference in document.references
