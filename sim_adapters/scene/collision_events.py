@@ -31,18 +31,18 @@ _HIT_STATIC = CollisionKind.STATIC
 _NO_CONTACT = -1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def forget_left_places(
     agent: int, car: EgoCar, tracker: ContactTracker, settings: CollisionSettings
 ) -> None:
     """Places of earlier collisions stop counting once the ego is far from them."""
     for row in range(NUM_REMEMBERED_CONTACTS):
-        distance = math.hypot(tracker.x[agent, row] - car.x, tracker.y[agent, row] - car.y)
-        if distance > settings.forget_place_m:
-            tracker.near_place[agent, row] = False
+        if tracker.near_place[agent, row]:
+            distance = math.hypot(tracker.x[agent, row] - car.x, tracker.y[agent, row] - car.y)
+            tracker.near_place[agent, row] = distance <= settings.forget_place_m
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_repeat(
     agent: int,
     actor_id: int,
@@ -65,7 +65,7 @@ def is_repeat(
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def remember_contact(
     agent: int, actor_id: int, x: float, y: float, now_s: float, tracker: ContactTracker
 ) -> None:
@@ -77,7 +77,7 @@ def remember_contact(
     tracker.next_row[agent] = (row + 1) % NUM_REMEMBERED_CONTACTS
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def collision_kind_of(kind: int) -> int:
     """CollisionKind of an ActorKind."""
     if kind == _PEDESTRIAN:
@@ -85,7 +85,7 @@ def collision_kind_of(kind: int) -> int:
     return _HIT_VEHICLE if 0 < kind <= LAST_VEHICLE_KIND else _HIT_STATIC
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def detect_collisions(
     agent: int,
     car: EgoCar,

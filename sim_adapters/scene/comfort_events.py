@@ -14,7 +14,7 @@ from sim_adapters.scene.memory import NUM_COMFORT_METRICS, RING_SAMPLES, HoldCou
 from sim_adapters.scene.state import ActorMotion, EgoState
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def remember_motion(
     agent: int, world: int, slot: int, motion: ActorMotion, rings: MotionRings
 ) -> None:
@@ -39,7 +39,7 @@ def remember_motion(
     rings.num_samples[agent] = n + 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_uncomfortable(
     metric: int,
     agent: int,

@@ -47,7 +47,7 @@ def comfort_weights() -> ComfortWeights:
     return tables
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def last_filtered(
     weights: NDArray[np.float64], history: NDArray[np.float64], agent: int, num_samples: int
 ) -> float:

@@ -25,7 +25,7 @@ class EgoCar(NamedTuple):
     half_width_m: float
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def ego_car(agent: int, motion: ActorMotion, traits: ActorTraits, ego: EgoState) -> EgoCar:
     """The car of one driver."""
     world, slot = int(ego.world[agent]), int(ego.slot[agent])
@@ -38,7 +38,7 @@ def ego_car(agent: int, motion: ActorMotion, traits: ActorTraits, ego: EgoState)
         motion.y[world, slot],
         motion.z[world, slot],
         yaw,
-        math.hypot(vx, vy),
+        math.sqrt(vx * vx + vy * vy),
         math.cos(yaw) * vx + math.sin(yaw) * vy,
         traits.half_length_m[world, slot],
         traits.half_width_m[world, slot],

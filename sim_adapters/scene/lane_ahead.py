@@ -11,7 +11,7 @@ from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def lane_ahead_enters_box(
     points: LanePoints,
     lanes: Lanes,

@@ -29,7 +29,7 @@ from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, EgoState
 _DRIVING, _PARKING = int(LaneKind.DRIVING), int(LaneKind.PARKING)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def distance_to_lane_m(points: LanePoints, lanes: Lanes, point: int, x: float, y: float) -> float:
     """Distance of (x, y) to the centre line around its nearest point."""
     lane = points.lane[point]
@@ -45,7 +45,7 @@ def distance_to_lane_m(points: LanePoints, lanes: Lanes, point: int, x: float, y
     return math.sqrt(nearest_squared)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_wrong_way(
     agent: int,
     yaw: float,
@@ -76,7 +76,7 @@ def is_wrong_way(
     return was_wrong != (turn > math.radians(settings.min_opposite_angle_deg))
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def detect_lane_events(
     agent: int,
     map_index: int,

@@ -12,7 +12,7 @@ from sim_adapters.scene.map_bank import LANE_GRID_CELL_M, LaneGrid, LanePoints, 
 SAME_LEVEL_M = 2.5  # two things further apart in z are on different levels (bridges)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def nearest_lane_point(
     grid: LaneGrid,
     points: LanePoints,

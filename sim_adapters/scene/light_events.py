@@ -38,7 +38,7 @@ _DRIVING = int(LaneKind.DRIVING)
 _RED, _YELLOW = int(LightState.RED), int(LightState.YELLOW)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def crosses_stop_line(
     near_x: float,
     near_y: float,
@@ -66,7 +66,7 @@ def crosses_stop_line(
     )
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_judged_light(
     car: EgoCar, signal: int, state: int, signals: Signals, settings: LightSettings
 ) -> bool:
@@ -78,7 +78,7 @@ def is_judged_light(
     return dx * dx + dy * dy + dz * dz <= settings.range_m * settings.range_m
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def crossed_red_light(
     agent: int,
     map_index: int,
@@ -124,7 +124,7 @@ def crossed_red_light(
     return -1
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, forceinline=True)
 def is_same_lane(lanes: Lanes, a: int, b: int) -> bool:
     """Whether two lane rows are one lane of one road; its sections have a row each."""
     return lanes.road_id[a] == lanes.road_id[b] and lanes.lane_id[a] == lanes.lane_id[b]

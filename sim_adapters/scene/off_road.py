@@ -12,7 +12,7 @@ from sim_adapters.scene.map_layers import LayerBit, MapLayers, layer_pixel
 _FIRM = int(LayerBit.DRIVING | LayerBit.PARKING | LayerBit.SHOULDER)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_firm_ground(layers: MapLayers, map_index: int, x: float, y: float) -> bool:
     """Whether any map pixel around (x, y) is road, parking lane or shoulder.
 
@@ -22,17 +22,17 @@ def is_firm_ground(layers: MapLayers, map_index: int, x: float, y: float) -> boo
     scale = layers.pixels_per_meter[map_index]
     u, v = (x - layers.origin_x[map_index]) * scale, (y - layers.origin_y[map_index]) * scale
     column, row = math.floor(u), math.floor(v)
-    ground = layer_pixel(layers, map_index, column, row)
-    if u > column:
-        ground |= layer_pixel(layers, map_index, column + 1, row)
-    if v > row:
-        ground |= layer_pixel(layers, map_index, column, row + 1)
-    if u > column and v > row:
-        ground |= layer_pixel(layers, map_index, column + 1, row + 1)
-    return ground & _FIRM != 0
+    if layer_pixel(layers, map_index, column, row) & _FIRM != 0:
+        return True
+    beside, above = u > column, v > row  # pixels on which (x, y) lies alone do not blend
+    if beside and layer_pixel(layers, map_index, column + 1, row) & _FIRM != 0:
+        return True
+    if above and layer_pixel(layers, map_index, column, row + 1) & _FIRM != 0:
+        return True
+    return beside and above and layer_pixel(layers, map_index, column + 1, row + 1) & _FIRM != 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def off_road_fraction(
     layers: MapLayers,
     map_index: int,

@@ -44,7 +44,7 @@ _BACK_OF_LINE_M = 4.0  # the lane so far before a stop line is governed by its l
 _SAME_HEIGHT_M = 8.0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_on_driving_lane(layers: MapLayers, map_index: int, x: float, y: float) -> bool:
     """Whether the map pixel nearest to (x, y) belongs to a driving lane."""
     scale = layers.pixels_per_meter[map_index]
@@ -53,7 +53,7 @@ def is_on_driving_lane(layers: MapLayers, map_index: int, x: float, y: float) ->
     return layer_pixel(layers, map_index, column, row) & _DRIVING_PIXEL != 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_hazard(
     kind: int, distance_m: float, bearing_rad: float, yaw_gap_rad: float, settings: HazardSettings
 ) -> bool:
@@ -68,7 +68,7 @@ def is_hazard(
     return same_way and abs(bearing_rad) < math.radians(settings.max_vehicle_bearing_deg)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def detect_actors_ahead(
     agent: int,
     map_index: int,
@@ -107,7 +107,7 @@ def detect_actors_ahead(
             facts.lead_pedestrian_m[agent] = min(facts.lead_pedestrian_m[agent], distance)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def governs_lane(lanes: Lanes, links: LaneLinks, line_lane: int, lane: int) -> bool:
     """Whether `lane` is the stop line's lane or, where that is short, one that leads into it."""
     if is_same_lane(lanes, line_lane, lane):
@@ -120,7 +120,7 @@ def governs_lane(lanes: Lanes, links: LaneLinks, line_lane: int, lane: int) -> b
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_light_near(
     signals: Signals, lines: StopLines, signal: int, x: float, y: float, range_m: float
 ) -> bool:
@@ -135,7 +135,7 @@ def is_light_near(
     return (mid_x - x) ** 2 + (mid_y - y) ** 2 <= range_m * range_m
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def red_light_ahead_m(
     map_index: int,
     car: EgoCar,

@@ -21,7 +21,7 @@ _SAME_PLACE_M = 0.1  # route points nearer than this give no direction
 _LINE_SLACK_M = 0.01
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def last_passed_point(
     routes: Routes, agent: int, index: int, window_points: int, x: float, y: float
 ) -> int:
@@ -35,7 +35,7 @@ def last_passed_point(
     return passed
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def route_direction_rad(routes: Routes, agent: int, index: int) -> float:
     """Heading from a route point to the next one."""
     if index + 1 < routes.num_points[agent]:
@@ -46,7 +46,7 @@ def route_direction_rad(routes: Routes, agent: int, index: int) -> float:
     return routes.yaw_rad[agent, index]
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def route_lateral_m(routes: Routes, agent: int, index: int, x: float, y: float) -> float:
     """Offset of (x, y) from the route line at a point, left is positive."""
     yaw = route_direction_rad(routes, agent, index)
@@ -54,7 +54,7 @@ def route_lateral_m(routes: Routes, agent: int, index: int, x: float, y: float) 
     return math.cos(yaw) * dy - math.sin(yaw) * dx
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_off_route(
     agent: int, x: float, y: float, routes: Routes, tracker: RouteTracker, settings: RouteSettings
 ) -> bool:
@@ -74,7 +74,7 @@ def is_off_route(
     return distance >= settings.max_distance_m or beside > settings.max_beside_percent
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def has_left_route_line(lateral_m: float, old_lateral_m: float, settings: RouteSettings) -> bool:
     """Roach's lateral test: a jump of the route's frame never counts, drifting away does."""
     lateral, old = abs(lateral_m), abs(old_lateral_m)
@@ -83,7 +83,7 @@ def has_left_route_line(lateral_m: float, old_lateral_m: float, settings: RouteS
     return lateral > max(settings.line_m, old) + _LINE_SLACK_M
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def detect_route_events(
     agent: int,
     car: EgoCar,

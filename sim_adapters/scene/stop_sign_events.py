@@ -33,14 +33,14 @@ _DRIVING = int(LaneKind.DRIVING)
 _STOP = int(SignKind.STOP)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def is_within(signs: Signs, sign: int, car: EgoCar, range_m: float) -> bool:
     """Whether a sign's trigger centre is that near and on the same level."""
     dx, dy = signs.x[sign] - car.x, signs.y[sign] - car.y
     return dx * dx + dy * dy <= range_m * range_m and abs(signs.z[sign] - car.z) < SAME_LEVEL_M
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def find_stop_sign(
     map_index: int,
     car: EgoCar,
@@ -87,7 +87,7 @@ def find_stop_sign(
     return -1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def has_stopped_at(
     sign: int,
     car: EgoCar,
@@ -111,7 +111,7 @@ def has_stopped_at(
     )
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def crosses_sign_line(
     sign: int,
     map_index: int,
@@ -144,7 +144,7 @@ def crosses_sign_line(
     )
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def track_stop_sign(
     agent: int,
     map_index: int,
@@ -193,7 +193,7 @@ def track_stop_sign(
     return ran
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def track_shown_stop_sign(
     agent: int,
     map_index: int,
