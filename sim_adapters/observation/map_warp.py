@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import BevView, pixel_scale
-from sim_adapters.scene.map_layers import MapLayers, layer_pixel
+from sim_adapters.scene.map_layers import TILE_PX, MapLayers, layer_pixel
 
 MAX_LAYERS = 4
 _CELL_PX = 8  # the maps' occupancy is kept for cells of 8x8 map pixels
@@ -32,13 +32,14 @@ _ALL_NEAREST = 0x1111  # the bit of the pixel itself in each layer's four
 
 
 class WarpPlanes(NamedTuple):
-    """Packed layers of all maps, tiled like `MapLayers.tiles`."""
+    """Packed layers of all maps, row-major; a picture's window stays in the second-level cache."""
 
     words: NDArray[np.uint16]
-    occupied: NDArray[np.bool_]  # per 8x8 cell: anything in it or the eight around it
-    first_cell: NDArray[np.int64]  # (M,) of each map's cell (0, 0); row-major
-    num_cells_x: NDArray[np.int32]
-    num_cells_y: NDArray[np.int32]
+    first_word: NDArray[np.int64]  # (M,) of each map's pixel (0, 0)
+    width: NDArray[np.int64]  # (M,) pixels, whole tiles
+    height: NDArray[np.int64]
+    occupied: NDArray[np.bool_]  # per 8x8 cell: anything in it or the eight around it; row-major
+    first_cell: NDArray[np.int64]  # (M,)
 
 
 class LayerTargets(NamedTuple):
@@ -52,17 +53,19 @@ def pack_layers(layers: MapLayers, masks: Sequence[int]) -> WarpPlanes:
     """Pack up to four layers; layer i is every pixel that has any bit of `masks[i]`."""
     padded = np.zeros(MAX_LAYERS, np.int64)
     padded[: len(masks)] = masks
-    cells_x, cells_y = layers.num_tiles_x * 2, layers.num_tiles_y * 2
-    counts = cells_x.astype(np.int64) * cells_y
-    first_cell = np.concatenate([[0], np.cumsum(counts)])[:-1].astype(np.int64)
+    width = layers.num_tiles_x.astype(np.int64) * TILE_PX
+    height = layers.num_tiles_y.astype(np.int64) * TILE_PX
+    firsts = np.concatenate([[0], np.cumsum(width * height)])
+    num_cells = int(firsts[-1]) // _CELL_PX**2
     planes = WarpPlanes(
-        np.zeros(layers.tiles.shape, np.uint16),
-        np.zeros(int(counts.sum()), np.bool_),
-        first_cell,
-        cells_x,
-        cells_y,
+        np.zeros(int(firsts[-1]), np.uint16),
+        firsts[:-1],
+        width,
+        height,
+        np.zeros(num_cells, np.bool_),
+        firsts[:-1] // _CELL_PX**2,
     )
-    for map_index in range(len(layers.num_tiles_x)):
+    for map_index in range(len(width)):
         _pack_map(layers, map_index, padded, planes)
     return planes
 
@@ -71,8 +74,8 @@ def pack_layers(layers: MapLayers, masks: Sequence[int]) -> WarpPlanes:
 def _pack_map(
     layers: MapLayers, map_index: int, masks: NDArray[np.int64], planes: WarpPlanes
 ) -> None:
-    width, height = layers.num_tiles_x[map_index] * 16, layers.num_tiles_y[map_index] * 16
-    cells_x, cells_y = planes.num_cells_x[map_index], planes.num_cells_y[map_index]
+    width, height = planes.width[map_index], planes.height[map_index]
+    cells_x, cells_y = width >> 3, height >> 3
     for row in range(height):
         for column in range(width):
             word = 0
@@ -84,16 +87,10 @@ def _pack_map(
                         word |= 1 << (4 * layer + corner)
             if word == 0:
                 continue
-            planes.words[_word_index(layers, map_index, column, row)] = word
+            planes.words[planes.first_word[map_index] + row * width + column] = word
             for cell_y in range(max(0, (row >> 3) - 1), min(cells_y, (row >> 3) + 2)):
                 for cell_x in range(max(0, (column >> 3) - 1), min(cells_x, (column >> 3) + 2)):
                     planes.occupied[planes.first_cell[map_index] + cell_y * cells_x + cell_x] = True
-
-
-@njit(cache=True, inline="always")
-def _word_index(layers: MapLayers, map_index: int, column: int, row: int) -> int:
-    tile = (row >> 4) * np.int64(layers.num_tiles_x[map_index]) + (column >> 4)
-    return layers.first_byte[map_index] + (tile << 8) + ((row & 15) << 4) + (column & 15)
 
 
 def bilinear_table() -> NDArray[np.uint8]:
@@ -152,14 +149,30 @@ def block_size_px(view: BevView, layers: MapLayers) -> int:
     return max(1, _CELL_PX // math.ceil(layers.pixels_per_meter[0] / view.pixels_per_meter))
 
 
+@njit(cache=True)
+def _is_inside(planes: WarpPlanes, map_index: int, window: Window) -> bool:
+    """Whether the whole picture lies on the canvas: then no pixel has to ask."""
+    last = window.row_x.shape[0] - 1
+    width, height = planes.width[map_index], planes.height[map_index]
+    for row in (0, last):
+        for column in (0, last):
+            x = (window.row_x[row] + window.column_x[column]) >> _STEP_BITS
+            y = (window.row_y[row] + window.column_y[column]) >> _STEP_BITS
+            if x < 1 or y < 1 or x >= width - 2 or y >= height - 2:
+                return False
+    return True
+
+
 @njit(cache=True, inline="always")
 def _block_is_empty(
-    planes: WarpPlanes, map_index: int, window: Window, row: int, column: int
+    planes: WarpPlanes, map_index: int, window: Window, row: int, column: int, block: int
 ) -> bool:
     """Whether nothing is near a block's middle: its corners are less than a cell away."""
+    last = window.row_x.shape[0] - 1
+    row, column = min(row + block // 2, last), min(column + block // 2, last)
     x = (window.row_x[row] + window.column_x[column]) >> (_STEP_BITS + 3)
     y = (window.row_y[row] + window.column_y[column]) >> (_STEP_BITS + 3)
-    width, height = planes.num_cells_x[map_index], planes.num_cells_y[map_index]
+    width, height = planes.width[map_index] >> 3, planes.height[map_index] >> 3
     if x < -1 or y < -1 or x > width or y > height:
         return True
     # Just outside the canvas the neighbour's flag at the edge still covers what is drawn there
@@ -170,7 +183,6 @@ def _block_is_empty(
 @njit(cache=True)
 def warp_bilinear(
     frame: NDArray[np.uint8],
-    layers: MapLayers,
     planes: WarpPlanes,
     map_index: int,
     window: Window,
@@ -178,37 +190,41 @@ def warp_bilinear(
     targets: LayerTargets,
     block: int,
 ) -> None:
-    """Draw the layers into a cleared (C, H, W) frame; interpolated between map pixels.
+    """Draw the layers into a cleared (C, H * W) frame, interpolated between map pixels.
 
     Limit: half a pixel is lost where something is drawn on the canvas' first row or column; maps
     have a margin around their roads.
     """
-    size = frame.shape[1]
-    width = np.int64(layers.num_tiles_x[map_index]) * 16
-    height = np.int64(layers.num_tiles_y[map_index]) * 16
-    half = 1 << (_STEP_BITS - _WEIGHT_BITS - 1)
-    shift = _STEP_BITS - _WEIGHT_BITS
+    size = window.row_x.shape[0]
+    width, height = planes.width[map_index], planes.height[map_index]
+    first_word, inside = planes.first_word[map_index], _is_inside(planes, map_index, window)
+    road = targets.channel[0]
+    plain = 0x000F if targets.value[0] == 0 else -1  # the first layer and nothing else, all over
+    half, shift = 1 << (_STEP_BITS - _WEIGHT_BITS - 1), _STEP_BITS - _WEIGHT_BITS
     for block_row in range(0, size, block):
         for block_column in range(0, size, block):
-            middle_row = min(block_row + block // 2, size - 1)
-            middle_column = min(block_column + block // 2, size - 1)
-            if _block_is_empty(planes, map_index, window, middle_row, middle_column):
+            if _block_is_empty(planes, map_index, window, block_row, block_column, block):
                 continue
             for row in range(block_row, min(block_row + block, size)):
+                row_x, row_y = window.row_x[row] + half, window.row_y[row] + half
                 for column in range(block_column, min(block_column + block, size)):
-                    x = (window.row_x[row] + window.column_x[column] + half) >> shift
-                    y = (window.row_y[row] + window.column_y[column] + half) >> shift
+                    x = (row_x + window.column_x[column]) >> shift
+                    y = (row_y + window.column_y[column]) >> shift
                     i, j = x >> _WEIGHT_BITS, y >> _WEIGHT_BITS
-                    if i < 0 or j < 0 or i >= width or j >= height:
+                    if not inside and (i < 0 or j < 0 or i >= width or j >= height):
                         continue
-                    word = np.int64(planes.words[_word_index(layers, map_index, i, j)])
-                    layer = 0
+                    word = np.int64(planes.words[first_word + j * width + i])
+                    at = row * size + column
+                    if word == plain:
+                        frame[road, at] = 255
+                        continue
                     part = (((y & 31) << _WEIGHT_BITS) + (x & 31)) << 4
+                    layer = 0
                     while word != 0:
                         value = table[part + (word & 15)]
                         if value != 0:
                             fixed = targets.value[layer]
-                            frame[targets.channel[layer], row, column] = fixed if fixed else value
+                            frame[targets.channel[layer], at] = fixed if fixed else value
                         word >>= 4
                         layer += 1
 
@@ -216,37 +232,35 @@ def warp_bilinear(
 @njit(cache=True)
 def warp_nearest(
     frame: NDArray[np.uint8],
-    layers: MapLayers,
     planes: WarpPlanes,
     map_index: int,
     window: Window,
     targets: LayerTargets,
     block: int,
 ) -> None:
-    """Draw the layers into a cleared (C, H, W) frame, each pixel from the nearest map pixel."""
-    size = frame.shape[1]
-    width = np.int64(layers.num_tiles_x[map_index]) * 16
-    height = np.int64(layers.num_tiles_y[map_index]) * 16
+    """Draw the layers into a cleared (C, H * W) frame, each pixel from the nearest map pixel."""
+    size = window.row_x.shape[0]
+    width, height = planes.width[map_index], planes.height[map_index]
+    first_word, inside = planes.first_word[map_index], _is_inside(planes, map_index, window)
     half = 1 << (_STEP_BITS - 1)
     for block_row in range(0, size, block):
         for block_column in range(0, size, block):
-            middle_row = min(block_row + block // 2, size - 1)
-            middle_column = min(block_column + block // 2, size - 1)
-            if _block_is_empty(planes, map_index, window, middle_row, middle_column):
+            if _block_is_empty(planes, map_index, window, block_row, block_column, block):
                 continue
             for row in range(block_row, min(block_row + block, size)):
+                row_x, row_y = window.row_x[row] + half, window.row_y[row] + half
                 for column in range(block_column, min(block_column + block, size)):
-                    i = (window.row_x[row] + window.column_x[column] + half) >> _STEP_BITS
-                    j = (window.row_y[row] + window.column_y[column] + half) >> _STEP_BITS
-                    if i < 0 or j < 0 or i >= width or j >= height:
+                    i = (row_x + window.column_x[column]) >> _STEP_BITS
+                    j = (row_y + window.column_y[column]) >> _STEP_BITS
+                    if not inside and (i < 0 or j < 0 or i >= width or j >= height):
                         continue
-                    word = np.int64(planes.words[_word_index(layers, map_index, i, j)])
-                    word &= _ALL_NEAREST
+                    word = np.int64(planes.words[first_word + j * width + i]) & _ALL_NEAREST
+                    at = row * size + column
                     layer = 0
                     while word != 0:
                         if word & 1:
                             fixed = targets.value[layer]
-                            frame[targets.channel[layer], row, column] = fixed if fixed else 255
+                            frame[targets.channel[layer], at] = fixed if fixed else 255
                         word >>= 4
                         layer += 1
 
@@ -271,9 +285,10 @@ def warp_bilinear_range(
         town = rows.map_index[row, 0]
         pose = rows.pose[row]
         place_window(view, layers, town, pose[0], pose[1], pose[3], window)
+        pixels = frames[row].reshape((frames.shape[1], view.size_px * view.size_px))
         for channel in channels:
-            frames[row, channel, :, :] = 0
-        warp_bilinear(frames[row], layers, planes, town, window, table, targets, block)
+            pixels[channel, :] = 0
+        warp_bilinear(pixels, planes, town, window, table, targets, block)
 
 
 @njit(cache=True, nogil=True)
@@ -296,6 +311,7 @@ def warp_nearest_range(
         town = rows.map_index[row, 0]
         pose = rows.pose[row]
         place_window(view, layers, town, pose[0], pose[1], pose[3], window)
+        pixels = frames[row].reshape((frames.shape[1], view.size_px * view.size_px))
         for channel in channels:
-            frames[row, channel, :, :] = 0
-        warp_nearest(frames[row], layers, planes, town, window, targets, block)
+            pixels[channel, :] = 0
+        warp_nearest(pixels, planes, town, window, targets, block)
