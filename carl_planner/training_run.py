@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from carl_planner import checkpoint as checkpoints
 from carl_planner.checkpoint import Checkpoint, CheckpointError
 from carl_planner.collector import Collector, RolloutStatistics
+from carl_planner.cpu_memory import keep_freed_memory
 from carl_planner.distributed import ProcessGroup, choose_device
 from carl_planner.metrics import MetricsWriter
 from carl_planner.observation_storage import make_storage
@@ -78,6 +79,8 @@ class TrainingRun:
         self.folder = folder
         device = choose_device(config.device, group)
         self.group = group.with_device(device)
+        if device.type == "cpu":
+            keep_freed_memory()
         if config.num_threads is not None:
             torch.set_num_threads(config.num_threads)
         torch.manual_seed(config.seed + group.rank)
@@ -127,7 +130,7 @@ class TrainingRun:
             log.info(
                 "%s parameters, %s samples in %s iterations, in %s",
                 f"{num_trainable_parameters(self.policy):,}",
-                f"{self.settings.total_samples:,}",
+                f"{self.settings.num_updates * self.settings.batch_size:,}",
                 f"{self.settings.num_updates:,}",
                 self.folder,
             )
