@@ -79,6 +79,11 @@ _START_IN = {"grid.first_cell": "grid.first_entry", "layers.first_byte": "layers
 Columns = dict[str, NDArray[Any]]
 
 
+def bank_layout() -> str:
+    """Names of all stored columns: a cache written with others is of no use."""
+    return " ".join(f"{table}.{field}" for table in _TABLES for field in _TABLES[table]._fields)
+
+
 def save_bank(bank: MapBank, path: Path) -> None:
     """Write a bank as uncompressed .npz."""
     with path.open("wb") as file:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sim_adapters.kernel_cache import cache_root
-from sim_adapters.maps.bank_file import FORMAT_VERSION, join_banks, load_bank
+from sim_adapters.maps.bank_file import FORMAT_VERSION, bank_layout, join_banks, load_bank
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
 from sim_adapters.scene.map_bank import MapBank
 
@@ -59,7 +59,7 @@ def load_map_bank(
 def _cached_bank(path: Path, pixels_per_meter: float, time_limit_s: float) -> Path:
     """File of the town's bank, built now if it is not in the cache yet."""
     document = read_town_document(path)
-    recipe = f"format {FORMAT_VERSION}, {pixels_per_meter!r} px/m"
+    recipe = f"format {FORMAT_VERSION}, {float(pixels_per_meter)!r} px/m, {bank_layout()}"
     digest = hashlib.sha256(recipe.encode() + b"\0" + document).hexdigest()[:20]
     folder = cache_root() / "maps"
     cached = folder / f"{town_name(path.name)}-{digest}.npz"

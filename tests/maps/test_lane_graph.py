@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from sim_adapters.maps.lane_grid import fill_cells
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import RouteCommand
@@ -177,6 +178,32 @@ def test_grid_finds_the_nearest_lane_point(towns: MapBank) -> None:
             )
             distance = np.hypot(x - px, y - py)[np.abs(z - z[near]) < 2.5].min()
             assert np.hypot(towns.points.x[found] - px, towns.points.y[found] - py) == distance
+
+
+@pytest.mark.kernel
+def test_grid_kernel_matches_plain_python(crossing: MapBank) -> None:
+    x, y = crossing.points.x[::40], crossing.points.y[::40]
+    origin = np.array([x.min() - 8.0, y.min() - 8.0])
+    jitted, plain = np.zeros((2, 70 * 40), np.int32)
+    fill_cells(x, y, origin, 70, 40, jitted, np.empty(0, np.int32))
+    fill_cells.py_func(x, y, origin, 70, 40, plain, np.empty(0, np.int32))
+    assert np.array_equal(jitted, plain)
+    assert jitted.sum() > 20 * len(x)  # a point is near about 25 cells of 4 m
+
+
+def test_headings_follow_the_centre_lines(towns: MapBank) -> None:
+    points = towns.points
+    along = (np.diff(points.lane) == 0) & (towns.lanes.kind[points.lane[:-1]] == LaneKind.DRIVING)
+    chord = np.arctan2(np.diff(points.y), np.diff(points.x))
+    middle = points.yaw_rad[:-1] + 0.5 * _wrap(np.diff(points.yaw_rad))
+    error = np.abs(_wrap(chord - middle))[along]
+    assert np.quantile(error, 0.999) < math.radians(2.0)
+    # Town06's road 400 and Town15's road 1555 have a kink of their own
+    assert np.count_nonzero(error > math.radians(5.0)) <= 2
+
+
+def _wrap(angle: np.ndarray) -> np.ndarray:
+    return np.arctan2(np.sin(angle), np.cos(angle))
 
 
 def test_ring_of_a_roundabout_outranks_its_entries(towns: MapBank) -> None:
