@@ -18,8 +18,8 @@ from carl_planner.checkpoint import Checkpoint, CheckpointError
 COMMAND_KEYS = ("resume",)
 
 
-def register_resolvers(group: object) -> None:
-    """Make `${run_folder:ROOT,NAME,RESUME}` and `${run_stamp:}` known to configs."""
+def register_resolvers() -> None:
+    """Make `run_folder`, `hydra_folder` and `run_stamp` known to configs."""
     stamp = [datetime.now().strftime("%Y-%m-%d_%H-%M-%S")]
     if dist.is_initialized():
         dist.broadcast_object_list(stamp, src=0)
@@ -29,7 +29,12 @@ def register_resolvers(group: object) -> None:
             return str(checkpoint_path(resume).parent)
         return f"{root}/{name or 'train'}/{stamp[0]}"
 
+    def hydra_folder(resume: str | None) -> str:
+        # What hydra composes for a resumed run is not its config: keep the first run's record.
+        return f".hydra_resumed_{stamp[0]}" if resume else ".hydra"
+
     OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+    OmegaConf.register_new_resolver("hydra_folder", hydra_folder, replace=True)
     OmegaConf.register_new_resolver("run_stamp", lambda: stamp[0], replace=True)
 
 

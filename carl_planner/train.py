@@ -15,8 +15,9 @@ from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError, load_checkpoint
 from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
+from carl_planner.learner import Learner
 from carl_planner.run_folder import checkpoint_path, register_resolvers, resumed_config
-from carl_planner.training_run import LATEST, TrainingRun
+from carl_planner.training_run import LATEST, Progress, TrainingRun
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +35,22 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
     if config.resume is not None:
         path = checkpoint_path(config.resume)
         resumed = load_checkpoint(path)
+        if not resumed.is_resumable:
+            raise CheckpointError(f"{path} holds a policy only: resume from {LATEST}")
         config = resumed_config(config, resumed, choices, list(hydra_config.overrides.task))
         choices = resumed.choices
         log.info("resuming from %s at %s samples", path, f"{resumed.progress['samples']:,}")
-    run = TrainingRun(config, choices, folder, group, resumed)
+    learner = Learner(config, choices, group)
+    progress = Progress()
+    if resumed is None:
+        learner.start()
+    else:
+        learner.restore(resumed)
+        progress = Progress(**resumed.progress)
     try:
-        complete = run.run()
+        complete = TrainingRun(learner, folder, progress).run()
     finally:
-        run.env.close()
+        learner.env.close()
     if not complete and group.is_main:
         log.info("stopped; go on with: python -m carl_planner.train resume=%s", folder / LATEST)
     return complete
@@ -50,7 +59,7 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
 def main() -> None:
     """Console script `carl-train`."""
     group = join_process_group()
-    register_resolvers(group)
+    register_resolvers()
 
     @hydra.main(config_path="pkg://configs", config_name="train", version_base="1.3")
     def command(config: DictConfig) -> None:

@@ -15,24 +15,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import hydra.utils
-import numpy as np
 import torch
-from gymnasium import spaces
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from carl_planner import checkpoint as checkpoints
-from carl_planner.checkpoint import Checkpoint, CheckpointError
-from carl_planner.collector import Collector, RolloutStatistics
-from carl_planner.cpu_memory import keep_freed_memory
-from carl_planner.distributed import ProcessGroup, choose_device
+from carl_planner.collector import RolloutStatistics
+from carl_planner.learner import Learner
 from carl_planner.metrics import MetricsWriter
-from carl_planner.observation_storage import make_storage
-from carl_planner.policy import ActorCritic, num_trainable_parameters
-from carl_planner.ppo import NonFiniteLossError, Ppo, PpoSettings
+from carl_planner.policy import num_trainable_parameters
+from carl_planner.ppo import NonFiniteLossError
 from carl_planner.progress_display import ProgressDisplay
-from carl_planner.rollout_buffer import RolloutBuffer
-from carl_planner.rollout_env import as_rollout_env, can_be_saved
 from carl_planner.stop_signal import StopSignal
 
 log = logging.getLogger(__name__)
@@ -56,72 +48,22 @@ class Progress:
 
 
 class TrainingRun:
-    """Builds everything a config names and trains.
+    """Trains a learner.
 
     Args:
-        config: As composed by hydra, see configs/train.yaml.
-        choices: Chosen option of each config group, kept in checkpoints.
+        learner: What is trained, new or restored.
         folder: Of the run.
-        group: Processes of the run.
-        resumed: Checkpoint to go on from.
+        progress: How far the run has come.
     """
 
-    def __init__(
-        self,
-        config: DictConfig,
-        choices: dict[str, str],
-        folder: Path,
-        group: ProcessGroup,
-        resumed: Checkpoint | None,
-    ) -> None:
-        self.config = config
-        self.choices = choices
+    def __init__(self, learner: Learner, folder: Path, progress: Progress) -> None:
+        self.learner = learner
+        self.config = learner.config
+        self.settings = learner.settings
+        self.group = learner.group
         self.folder = folder
-        device = choose_device(config.device, group)
-        self.group = group.with_device(device)
-        if device.type == "cpu":
-            keep_freed_memory()
-        if config.num_threads is not None:
-            torch.set_num_threads(config.num_threads)
-        torch.manual_seed(config.seed + group.rank)
-        np.random.seed(config.seed + group.rank)
-        self.settings: PpoSettings = hydra.utils.instantiate(config.ppo)
-        self.settings.check_ranks(group.world_size)
-        num_envs = self.settings.num_envs // group.world_size
-        env = hydra.utils.instantiate(
-            config.env, num_envs=num_envs, rank=group.rank, seed=config.seed
-        )
-        self.env = as_rollout_env(env)
-        self.observation_space: spaces.Dict = self.env.single_observation_space
-        self.policy: ActorCritic = hydra.utils.instantiate(
-            config.policy,
-            observation_space=self.observation_space,
-            action_space=self.env.single_action_space,
-        ).to(device)
-        self.ppo = Ppo(self.policy, self.settings, self.group)
-        num_steps = self.settings.num_steps
-        self.buffer = RolloutBuffer(
-            make_storage(
-                self.settings.rollout_storage, self.env, num_steps=num_steps, device=device
-            ),
-            num_steps=num_steps,
-            num_envs=num_envs,
-            num_actions=self.env.single_action_space.shape[0],
-            device=device,
-        )
-        self.collector = Collector(
-            self.env,
-            self.policy,
-            self.buffer,
-            bootstrap_on_truncation=self.settings.bootstrap_on_truncation,
-        )
-        self.progress = Progress()
+        self.progress = progress
         self._last_save = perf_counter()
-        if resumed is not None:
-            self._restore(resumed)
-        else:
-            self.collector.reset(config.seed + group.rank * num_envs)
-        self.ppo.synchronize()
 
     def run(self) -> bool:
         """Train; True when the run is complete, False when it was stopped before."""
@@ -129,7 +71,7 @@ class TrainingRun:
             OmegaConf.save(self.config, self.folder / "config.yaml")
             log.info(
                 "%s parameters, %s samples in %s iterations, in %s",
-                f"{num_trainable_parameters(self.policy):,}",
+                f"{num_trainable_parameters(self.learner.policy):,}",
                 f"{self.settings.num_updates * self.settings.batch_size:,}",
                 f"{self.settings.num_updates:,}",
                 self.folder,
@@ -157,7 +99,7 @@ class TrainingRun:
                 if metrics is not None:
                     metrics.close()
         if complete:
-            self._save(self._rank_state(), LATEST, FINAL)
+            self._save(self.learner.rank_state(), LATEST, FINAL)
         return complete
 
     def _loop(
@@ -169,7 +111,7 @@ class TrainingRun:
             if self.group.any(self._is_out_of_time()):
                 log.info("time limit of %s minutes reached", self.config.max_minutes)
                 return True
-            state = self._rank_state()
+            state = self.learner.rank_state()
             if self.group.any(self.group.is_main and self._is_save_due()):
                 self._save(state, LATEST)
             began = perf_counter()
@@ -198,7 +140,7 @@ class TrainingRun:
 
     def _collect(self, stop: StopSignal, display: ProgressDisplay) -> RolloutStatistics | None:
         done, num_envs = self.progress.samples, self.settings.num_envs
-        return self.collector.collect(
+        return self.learner.collector.collect(
             stop.is_requested, lambda t: display.collected(done + (t + 1) * num_envs)
         )
 
@@ -208,11 +150,14 @@ class TrainingRun:
         episodes = _merge_episodes(self.group.gather(statistics.episodes))
         terms = self.group.gather(statistics.reward_terms)
         self._keep_if_best(episodes)
-        self.buffer.finish(gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+        self.learner.buffer.finish(gamma=settings.gamma, gae_lambda=settings.gae_lambda)
         lr = settings.lr * settings.lr_schedule(self._schedule_position(), settings.num_updates)
-        self.ppo.set_learning_rate(lr)
-        losses = self.ppo.update(self.buffer)
-        losses |= {"learning_rate": lr, "explained_variance": self.buffer.explained_variance()}
+        self.learner.ppo.set_learning_rate(lr)
+        losses = self.learner.ppo.update(self.learner.buffer)
+        losses |= {
+            "learning_rate": lr,
+            "explained_variance": self.learner.buffer.explained_variance(),
+        }
         return (
             {f"losses/{name}": value for name, value in losses.items()}
             | {f"reward/{name}": sum(t[name] for t in terms) / len(terms) for name in terms[0]}
@@ -227,7 +172,7 @@ class TrainingRun:
             return update
         share = self.progress.elapsed_s / (60.0 * self.config.max_minutes)
         position = torch.tensor(max(update, share * self.settings.num_updates))
-        return float(self.group.broadcast_(position.to(self.buffer.device)))
+        return float(self.group.broadcast_(position.to(self.learner.buffer.device)))
 
     def _keep_if_best(self, episodes: dict[str, list[float]]) -> None:
         """Save the policy that collected, when its returns are the best so far."""
@@ -242,7 +187,7 @@ class TrainingRun:
         if mean > progress.best_return:
             progress.best_return = mean
             if self.group.is_main:
-                checkpoints.save_checkpoint(self.folder / BEST, self._policy_checkpoint())
+                checkpoints.save_checkpoint(self.folder / BEST, self.learner.policy_checkpoint())
 
     def _is_out_of_time(self) -> bool:
         limit = self.config.max_minutes
@@ -251,60 +196,15 @@ class TrainingRun:
     def _is_save_due(self) -> bool:
         return perf_counter() - self._last_save >= self.config.save_interval_s
 
-    def _policy_checkpoint(self) -> Checkpoint:
-        config = OmegaConf.to_container(self.config, resolve=False)
-        assert isinstance(config, dict)
-        return Checkpoint(
-            policy=self.policy.state_dict(),
-            config={str(key): value for key, value in config.items()},
-            choices=self.choices,
-            observation_spec=checkpoints.describe_space(self.observation_space),
-            action_spec={"shape": list(self.env.single_action_space.shape)},
-        )
-
-    def _rank_state(self) -> dict[str, Any]:
-        """What this rank needs to repeat the next iteration."""
-        state: dict[str, Any] = {
-            "rng": checkpoints.rng_state(),
-            "rows": self.collector.current_rows(),
-        }
-        if can_be_saved(self.env):
-            state["env"] = self.env.state_dict()  # pyright: ignore[reportAttributeAccessIssue]
-        return state
-
     def _save(self, rank_state: dict[str, Any], *names: str) -> None:
         """Write a resumable checkpoint; all ranks take part."""
         ranks = self.group.gather(rank_state)
         self._last_save = perf_counter()
         if not self.group.is_main:
             return
-        saved = self._policy_checkpoint()
-        saved.optimizer = self.ppo.optimizer.state_dict()
-        saved.progress = asdict(self.progress)
-        saved.ranks = ranks
+        saved = self.learner.full_checkpoint(ranks, asdict(self.progress))
         for name in names:
             checkpoints.save_checkpoint(self.folder / name, saved)
-
-    def _restore(self, resumed: Checkpoint) -> None:
-        if not resumed.is_resumable:
-            raise CheckpointError(f"the checkpoint holds a policy only: resume from {LATEST}")
-        if len(resumed.ranks) != self.group.world_size:
-            raise CheckpointError(
-                f"the checkpoint was written by {len(resumed.ranks)} processes, this run has "
-                f"{self.group.world_size}: start as many"
-            )
-        checkpoints.check_observation(resumed, self.observation_space)
-        self.policy.load_state_dict(resumed.policy)
-        self.ppo.optimizer.load_state_dict(resumed.optimizer)
-        self.progress = Progress(**resumed.progress)
-        state = resumed.ranks[self.group.rank]
-        if "env" in state:
-            self.env.load_state_dict(state["env"])  # pyright: ignore[reportAttributeAccessIssue]
-            self.collector.restore_rows(state["rows"])
-        else:
-            log.warning("the environment keeps no state: its episodes start anew")
-            self.collector.reset(self.config.seed + self.progress.samples + self.group.rank)
-        checkpoints.restore_rng_state(state["rng"])
 
     def _note(self, values: dict[str, float]) -> str:
         samples = self.settings.batch_size

@@ -128,13 +128,22 @@ def test_run_stopped_by_a_signal_and_resumed_repeats_the_whole_run(
     stopped = losses(tmp_path)
     assert 3 <= len(stopped) < 30, "the signal must fall into the run"
     assert stopped == losses(whole_run)[: len(stopped)]
+    composed = (tmp_path / ".hydra" / "config.yaml").read_text()
     train(tmp_path, f"resume={tmp_path}")
     assert losses(tmp_path) == losses(whole_run)
+    assert (tmp_path / ".hydra" / "config.yaml").read_text() == composed
 
 
 def test_scene_storage_learns_the_same_as_pixels(whole_run: Path, tmp_path: Path) -> None:
     train(tmp_path, "experiment=point_goal", "ppo.rollout_storage=scene", "max_minutes=5")
     assert losses(tmp_path) == losses(whole_run)
+
+
+def test_only_resumable_checkpoints_resume(whole_run: Path, tmp_path: Path) -> None:
+    result = train(tmp_path, f"resume={whole_run / 'model_best.pt'}", check=False)
+    assert result.returncode != 0
+    assert "holds a policy only: resume from latest.pt" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_resuming_applies_overrides_on_top_of_the_checkpoints_config(

@@ -1,0 +1,143 @@
+"""Everything that learns, built from a config: environment, policy, buffer, collector and PPO."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import hydra.utils
+import numpy as np
+import torch
+from gymnasium import spaces
+from omegaconf import DictConfig, OmegaConf
+
+from carl_planner import checkpoint as checkpoints
+from carl_planner.checkpoint import Checkpoint, CheckpointError
+from carl_planner.collector import Collector
+from carl_planner.cpu_memory import keep_freed_memory
+from carl_planner.distributed import ProcessGroup, choose_device
+from carl_planner.observation_storage import make_storage
+from carl_planner.policy import ActorCritic
+from carl_planner.ppo import Ppo, PpoSettings
+from carl_planner.rollout_buffer import RolloutBuffer
+from carl_planner.rollout_env import as_rollout_env, can_be_saved
+
+log = logging.getLogger(__name__)
+
+
+class Learner:
+    """All parts of a run that live on one rank.
+
+    Args:
+        config: As composed by hydra, see configs/train.yaml.
+        choices: Chosen option of each config group, kept in checkpoints.
+        group: Processes of the run.
+    """
+
+    def __init__(self, config: DictConfig, choices: dict[str, str], group: ProcessGroup) -> None:
+        self.config = config
+        self.choices = choices
+        self.device = choose_device(config.device, group)
+        self.group = group.with_device(self.device)
+        self._prepare_torch()
+        self.settings: PpoSettings = hydra.utils.instantiate(config.ppo)
+        self.settings.check_ranks(group.world_size)
+        self.num_envs = self.settings.num_envs // group.world_size  # of this rank
+        self.env = as_rollout_env(
+            hydra.utils.instantiate(
+                config.env, num_envs=self.num_envs, rank=group.rank, seed=config.seed
+            )
+        )
+        self.observation_space: spaces.Dict = self.env.single_observation_space
+        self.policy: ActorCritic = hydra.utils.instantiate(
+            config.policy,
+            observation_space=self.observation_space,
+            action_space=self.env.single_action_space,
+        ).to(self.device)
+        self.ppo = Ppo(self.policy, self.settings, self.group)
+        self.buffer = self._make_buffer()
+        self.collector = Collector(
+            self.env,
+            self.policy,
+            self.buffer,
+            bootstrap_on_truncation=self.settings.bootstrap_on_truncation,
+        )
+
+    def start(self) -> None:
+        """Begin the first episodes with the same weights on all ranks."""
+        self.collector.reset(self.config.seed + self.group.rank * self.num_envs)
+        self.ppo.synchronize()
+
+    def rank_state(self) -> dict[str, Any]:
+        """What this rank needs to repeat the next iteration."""
+        state: dict[str, Any] = {
+            "rng": checkpoints.rng_state(),
+            "rows": self.collector.current_rows(),
+        }
+        if can_be_saved(self.env):
+            state["env"] = self.env.state_dict()  # pyright: ignore[reportAttributeAccessIssue]
+        return state
+
+    def restore(self, resumed: Checkpoint) -> None:
+        """Go on where a resumable checkpoint was taken.
+
+        Raises:
+            CheckpointError: it belongs to another number of processes or another observation.
+        """
+        if len(resumed.ranks) != self.group.world_size:
+            raise CheckpointError(
+                f"the checkpoint was written by {len(resumed.ranks)} processes, this run has "
+                f"{self.group.world_size}: start as many"
+            )
+        checkpoints.check_observation(resumed, self.observation_space)
+        self.policy.load_state_dict(resumed.policy)
+        self.ppo.optimizer.load_state_dict(resumed.optimizer)
+        state = resumed.ranks[self.group.rank]
+        if "env" in state:
+            self.env.load_state_dict(state["env"])  # pyright: ignore[reportAttributeAccessIssue]
+            self.collector.restore_rows(state["rows"])
+        else:
+            log.warning("the environment keeps no state: its episodes start anew")
+            self.collector.reset(self.config.seed + self.group.rank * self.num_envs)
+        checkpoints.restore_rng_state(state["rng"])
+
+    def policy_checkpoint(self) -> Checkpoint:
+        """The policy and what it takes to build it again; not resumable."""
+        config = OmegaConf.to_container(self.config, resolve=False)
+        assert isinstance(config, dict)
+        return Checkpoint(
+            policy=self.policy.state_dict(),
+            config={str(key): value for key, value in config.items()},
+            choices=self.choices,
+            observation_spec=checkpoints.describe_space(self.observation_space),
+            action_spec={"shape": list(self.env.single_action_space.shape)},
+        )
+
+    def full_checkpoint(self, ranks: list[dict[str, Any]], progress: dict[str, Any]) -> Checkpoint:
+        """A resumable checkpoint with the states of all ranks."""
+        checkpoint = self.policy_checkpoint()
+        checkpoint.optimizer = self.ppo.optimizer.state_dict()
+        checkpoint.progress = progress
+        checkpoint.ranks = ranks
+        return checkpoint
+
+    def _prepare_torch(self) -> None:
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        if self.config.num_threads is not None:
+            torch.set_num_threads(self.config.num_threads)
+        torch.manual_seed(self.config.seed + self.group.rank)
+        np.random.seed(self.config.seed + self.group.rank)
+
+    def _make_buffer(self) -> RolloutBuffer:
+        num_steps = self.settings.num_steps
+        storage = make_storage(
+            self.settings.rollout_storage, self.env, num_steps=num_steps, device=self.device
+        )
+        return RolloutBuffer(
+            storage,
+            num_steps=num_steps,
+            num_envs=self.num_envs,
+            num_actions=self.env.single_action_space.shape[0],
+            device=self.device,
+        )
