@@ -1,11 +1,15 @@
 """The training command on an environment that PPO solves in seconds."""
 
+import contextlib
+import io
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,8 +18,15 @@ from point_goal_env import PointGoalEnv
 
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.metrics import read_metrics
+from carl_planner.train import main
 
 HERE = Path(__file__).parent
+
+
+class CommandResult(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 def train_command(folder: Path, *overrides: str) -> list[str]:
@@ -29,17 +40,31 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
 
 
-def train(folder: Path, *overrides: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        train_command(folder, *overrides),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def train(folder: Path, *overrides: str, check: bool = True) -> CommandResult:
+    """Run the command in this process, which saves importing torch once more."""
+    out, errors = io.StringIO(), io.StringIO()
+    code = 0
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(errors),
+    ):
+        patch.setattr(sys, "argv", ["carl-train", *train_command(folder, *overrides)[3:]])
+        try:
+            main()
+        except SystemExit as error:
+            code = 1
+            errors.write(str(error))
+        finally:  # hydra's handlers write to this command's output
+            for handler in root.handlers:
+                handler.close()
+            root.handlers[:] = handlers
+            root.setLevel(level)
+    result = CommandResult(code, out.getvalue(), errors.getvalue())
     if check:
-        assert result.returncode == 0, result.stdout + result.stderr
+        assert code == 0, result.stdout + result.stderr
     return result
 
 
