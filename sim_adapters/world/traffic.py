@@ -12,6 +12,7 @@ from sim_adapters.scene.state import SceneBatch
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic_body import remove_vehicle
 from sim_adapters.world.traffic_junctions import arbitrate_range
+from sim_adapters.world.traffic_lane_change import change_lanes_range
 from sim_adapters.world.traffic_perception import see_traffic_range
 from sim_adapters.world.traffic_plan import move_traffic_range
 from sim_adapters.world.traffic_population import populate_range
@@ -52,6 +53,12 @@ def step_traffic_range(
         lights, clocks, places, drivers, progress, overrides, occupancy, sight, traffic.map,
         settings, layout,
     )  # fmt: skip
+    if settings.changes_lanes:
+        change_lanes_range(
+            *worlds, maps.ranges, maps.points, maps.lanes, maps.links, motion, traits, clocks,
+            places, drivers, progress, overrides, traffic.tally, occupancy, sight, traffic.map,
+            layout, scene.step_s,
+        )  # fmt: skip
     arbitrate_range(
         *worlds, maps.ranges, maps.points, maps.lanes, maps.rules, traits, clocks, places,
         progress, overrides, occupancy, traffic.reservations, sight, traffic.map, layout,

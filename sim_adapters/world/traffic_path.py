@@ -62,6 +62,11 @@ def vehicle_pose(
     rear_x, rear_y, rear_z = path_position(points, lanes, path, s - half)
     yaw = math.atan2(front_y - rear_y, front_x - rear_x)
     offset = places.offset_m[world, slot]
+    if offset != 0.0:
+        # The blend of a lane change, 1 - t^3 (10 - 15 t + 6 t^2), turns the body by its slope
+        t = places.change_m[world, slot] / places.change_length_m[world, slot]
+        slope = 30.0 * t * t * (1.0 - t) * (1.0 - t) / places.change_length_m[world, slot]
+        yaw -= math.atan(slope * places.offset_start_m[world, slot])
     return (
         0.5 * (front_x + rear_x) - offset * math.sin(yaw),
         0.5 * (front_y + rear_y) + offset * math.cos(yaw),

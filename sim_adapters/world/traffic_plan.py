@@ -15,6 +15,7 @@ from sim_adapters.world.traffic_body import (
     vehicle_lights,
     write_motion,
 )
+from sim_adapters.world.traffic_lane_change import blend_offset
 from sim_adapters.world.traffic_map import TrafficMap
 from sim_adapters.world.traffic_path import extend_path, shift_path
 from sim_adapters.world.traffic_settings import EMERGENCY_BRAKING_MPS2, STOP_MARGIN_M
@@ -29,7 +30,6 @@ from sim_adapters.world.traffic_state import (
     Tally,
 )
 
-CHANGE_DURATION_S = 3.0  # of the lateral move of a lane change
 FORCED_BRAKING_MPS2 = 7.0  # HardBreak scenarios
 _RED = int(LightState.RED)
 
@@ -103,6 +103,7 @@ def advance(
         lanes, rules, lights, places, tally, world, slot, half_length_m, first_signal, moved
     )
     places.s_m[world, slot] += moved
+    blend_offset(places, world, slot, moved)
     path = places.path[world, slot]
     while places.s_m[world, slot] >= lanes.length_m[path[CURRENT]]:
         if path[CURRENT + 1] < 0:
@@ -155,22 +156,6 @@ def count_red_entry(
         return
 
 
-@njit(cache=True)
-def blend_lane_change(places: Places, world: int, slot: int, dt: float) -> None:
-    """Let the lateral offset of a lane change go smoothly to zero."""
-    if places.offset_start_m[world, slot] == 0.0:
-        return
-    places.change_s[world, slot] += dt
-    t = places.change_s[world, slot] / CHANGE_DURATION_S
-    if t >= 1.0:
-        places.offset_m[world, slot] = places.offset_start_m[world, slot] = 0.0
-        places.change_from[world, slot] = -1
-        return
-    # Quintic blend: no jump in lateral speed or acceleration at either end
-    blend = t * t * t * (10.0 - 15.0 * t + 6.0 * t * t)
-    places.offset_m[world, slot] = places.offset_start_m[world, slot] * (1.0 - blend)
-
-
 @njit(cache=True, nogil=True)
 def move_traffic_range(
     first_world: int,
@@ -213,6 +198,5 @@ def move_traffic_range(
                 remove_vehicle(motion, traits, world, slot)
                 tally.removed_at_dead_end[world] += 1
                 continue
-            blend_lane_change(places, world, slot, dt)
             write_motion(points, lanes, motion, places, world, slot, dt)
             traits.lights[world, slot] = vehicle_lights(lanes, rules, places, world, slot)

@@ -15,6 +15,7 @@ from sim_adapters.scene.map_bank import (
     Lanes,
 )
 from sim_adapters.scene.state import (
+    ActorTraits,
     Lights,
     LightState,
 )

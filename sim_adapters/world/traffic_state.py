@@ -37,7 +37,8 @@ class Places(NamedTuple):
     half_wheelbase_m: FloatArray  # both axles follow the path
     offset_m: FloatArray  # lateral, left positive; not 0 only during a lane change
     offset_start_m: FloatArray  # where the lane change began
-    change_s: FloatArray  # time since it began
+    change_m: FloatArray  # driven since it began
+    change_length_m: FloatArray  # over which it takes place
     change_from: IntArray  # lane it leaves, -1 none
 
 
@@ -165,7 +166,8 @@ def empty_traffic(num_worlds: int, layout: SlotLayout, maps: MapBank) -> Traffic
             half_wheelbase_m=floats(),
             offset_m=floats(),
             offset_start_m=floats(),
-            change_s=floats(),
+            change_m=floats(),
+            change_length_m=floats(1.0),
             change_from=ints(-1),
         ),
         drivers=Drivers(floats(), floats(), floats(), floats(), floats(), floats()),
