@@ -13,7 +13,7 @@ from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import LaneFacts
 from sim_adapters.scene.event_settings import LaneSettings
 from sim_adapters.scene.geometry import closest_fraction, wrap_angle
-from sim_adapters.scene.lane_lookup import nearest_lane_point
+from sim_adapters.scene.lane_lookup import nearest_lane_point, nearest_lane_point_within
 from sim_adapters.scene.map_bank import (
     LANE_GRID_REACH_M,
     LaneGrid,
@@ -26,6 +26,7 @@ from sim_adapters.scene.memory import LaneTracker
 from sim_adapters.scene.off_road import off_road_fraction
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, EgoState
 
+_POINT_SPACING_M = 1.0
 _DRIVING, _PARKING = int(LaneKind.DRIVING), int(LaneKind.PARKING)
 
 
@@ -91,7 +92,6 @@ def detect_lane_events(
     """Write one driver's lane facts and remember its lane."""
     x, y, z, yaw = car.x, car.y, car.z, car.yaw_rad
     driving = nearest_lane_point(grid, points, lanes, map_index, x, y, z, _DRIVING)
-    parking = nearest_lane_point(grid, points, lanes, map_index, x, y, z, _PARKING)
     distance, width = LANE_GRID_REACH_M, 0.0  # further than any lane is wide
     facts.in_junction[agent] = False
     if driving >= 0:
@@ -104,6 +104,11 @@ def detect_lane_events(
         tracker.lane[agent] = points.lane[driving]
         tracker.yaw_rad[agent] = points.yaw_rad[driving]
     facts.lane_offset_m[agent], facts.lane_width_m[agent] = distance, width
+    # A parking lane matters only where it is nearer than the driving lane. Its nearest point may
+    # be half a point spacing further than the lane itself.
+    parking = nearest_lane_point_within(
+        grid, points, lanes, map_index, x, y, z, _PARKING, distance + _POINT_SPACING_M
+    )
     if parking >= 0:
         beside = distance_to_lane_m(points, lanes, parking, x, y)
         if beside < distance:

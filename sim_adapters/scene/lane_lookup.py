@@ -28,19 +28,35 @@ def nearest_lane_point(
     Exact within LANE_GRID_REACH_M; -1 means that no such lane is that near. Use
     `lateral_offset_m` for the perpendicular offset to the centre line.
     """
+    return nearest_lane_point_within(grid, points, lanes, map_index, x, y, z, kind, np.inf)
+
+
+@njit(cache=True, forceinline=True)
+def nearest_lane_point_within(
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    map_index: int,
+    x: float,
+    y: float,
+    z: float,
+    kind: int,
+    range_m: float,
+) -> int:
+    """As `nearest_lane_point` among the points nearer than `range_m`; a short range is faster."""
     column = math.floor((x - grid.origin_x[map_index]) / LANE_GRID_CELL_M)
     row = math.floor((y - grid.origin_y[map_index]) / LANE_GRID_CELL_M)
     if column < 0 or row < 0 or column >= grid.num_x[map_index] or row >= grid.num_y[map_index]:
         return -1
     cell = grid.first_cell[map_index] + row * grid.num_x[map_index] + column
-    best, best_squared = -1, np.inf
+    best, best_squared = -1, range_m * range_m
     for entry in range(grid.first_entry[cell], grid.first_entry[cell + 1]):
         point = grid.point[entry]
-        if lanes.kind[points.lane[point]] != kind:
-            continue
-        dx, dy, dz = points.x[point] - x, points.y[point] - y, points.z[point] - z
+        dx, dy = points.x[point] - x, points.y[point] - y
         squared = dx * dx + dy * dy
-        if squared < best_squared and abs(dz) < SAME_LEVEL_M:
+        if squared >= best_squared or abs(points.z[point] - z) >= SAME_LEVEL_M:
+            continue
+        if lanes.kind[points.lane[point]] == kind:  # last, because it is two loads far away
             best, best_squared = point, squared
     return best
 
