@@ -6,6 +6,7 @@ The simulator owns the scene and calls one kernel a part for all worlds; what th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,9 @@ from sim_adapters.world.dynamics import Drivetrain, drive_ego_range, empty_drive
 from sim_adapters.world.ego_place import locate_ego_range
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers, empty_walkers
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
+from sim_adapters.world.scenario_resolution import resolve_triggers
+from sim_adapters.world.scenario_state import ScriptBook, empty_script_book
+from sim_adapters.world.scenarios import step_scenarios_range
 from sim_adapters.world.sidewalks import build_sidewalks
 from sim_adapters.world.signals import (
     SignalPlan,
@@ -66,6 +70,8 @@ from sim_adapters.world.traffic_state import (
     empty_traffic,
 )
 
+_logger = logging.getLogger(__name__)
+
 SCENARIO_PEDESTRIANS, SCENARIO_STATICS = 3, 6  # last slots of their ranges, kept for scenarios
 
 
@@ -83,6 +89,7 @@ class WorldState(NamedTuple):
     tally: Tally
     walkers: Walkers
     standing_things: StandingThings
+    scripts: ScriptBook
 
 
 class EmbeddedSimulator:
@@ -98,6 +105,7 @@ class EmbeddedSimulator:
         max_pedestrians: Slots for pedestrians.
         max_statics: Slots for parked cars, props and debris.
         max_route_points: Longest dense route that a world can hold.
+        max_triggers: Most scenario triggers of one route.
         step_s: Length of a step; CaRL trains at 0.1 s and is judged at 0.05 s.
         warm_up_s: Traffic runs this long, the ego braking, before a reset returns (CaRL: 2 s).
         random_light_start: Start each junction's cycle at a random place; CARLA starts all with
@@ -117,6 +125,7 @@ class EmbeddedSimulator:
         max_pedestrians: int = 12,
         max_statics: int = 24,
         max_route_points: int = 2048,
+        max_triggers: int = 32,
         step_s: float = 0.1,
         warm_up_s: float = 2.0,
         random_light_start: bool = True,
@@ -148,6 +157,8 @@ class EmbeddedSimulator:
         self.walkers = empty_walkers(num_worlds, self.layout.num_slots)
         self.standing_places = build_standing_places(maps)
         self.standing_things = empty_standing_things(num_worlds, self.layout.num_slots)
+        self.scripts = empty_script_book(num_worlds, max_triggers)
+        self._reported: set[tuple[str, str]] = set()  # triggers that cannot be played
         self.contact_state = empty_contact_state(self.scene)
         self.warm_up_steps = round(warm_up_s / step_s)
         self.random_light_start = random_light_start
@@ -202,6 +213,7 @@ class EmbeddedSimulator:
             traffic.tally,
             self.walkers,
             self.standing_things,
+            self.scripts,
         )
 
     def _place(self, world: int, scenario: Scenario) -> None:
@@ -212,6 +224,10 @@ class EmbeddedSimulator:
         start_clocks(self.scene, world, scenario, self.maps.map_index(scenario.town))
         write_route(self.scene, world, scenario)
         place_ego(self.scene, world, scenario)
+        for name, reason in resolve_triggers(scenario, self.maps, self.scripts, world):
+            if (scenario.scenario_id, name) not in self._reported:
+                self._reported.add((scenario.scenario_id, name))
+                _logger.warning("%s: %s is not played: %s", scenario.scenario_id, name, reason)
 
     def _start(self, first: int, last: int) -> None:
         """Start lights and traffic of worlds `first` to `last` and let them warm up."""
@@ -258,6 +274,8 @@ class EmbeddedSimulator:
         step_pedestrians_range(first, last, *walking)
         standing: tuple[Any, ...] = (*self._static_arguments(), scene.step_s)
         step_statics_range(first, last, *standing)
+        scripted: tuple[Any, ...] = self._scenario_arguments()
+        step_scenarios_range(first, last, *scripted)
         scene.clocks.elapsed_s[first:last] += scene.step_s
         update_lights_range(first, last, *self._light_arguments())
         touch_actors_range(
@@ -303,6 +321,18 @@ class EmbeddedSimulator:
             self.static_settings,
             layout.first_static,
             max(layout.num_slots - SCENARIO_STATICS, layout.first_static),
+        )
+
+    def _scenario_arguments(self) -> tuple[Any, ...]:
+        scene, maps, traffic, scripts = self.scene, self.maps, self.traffic, self.scripts
+        return (
+            *(maps.points, maps.lanes, maps.links, maps.ranges, maps.signals, traffic.map),
+            *(scene.motion, scene.traits),
+            *(traffic.places, traffic.drivers, traffic.progress, traffic.overrides),
+            *(scene.clocks, self.drivetrain, self.signal_plan),
+            *(scripts.triggers, scripts.crossers, scripts.blockers, scripts.streams),
+            self.layout,
+            scene.step_s,
         )
 
     def _locate_arguments(self) -> tuple[Any, ...]:

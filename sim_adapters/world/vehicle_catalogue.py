@@ -89,6 +89,9 @@ _PROPS = (
     ("vendingmachine", 0.435, 0.55, 1.055),
     ("container", 0.965, 0.505, 0.855),
     ("bin", 0.275, 0.32, 0.53),
+    ("haybale", 0.625, 0.595, 0.595),
+    ("busstop", 1.94, 0.945, 1.37),
+    ("advertisement", 0.775, 0.145, 1.22),
     ("dirtdebris01", 0.93, 0.755, 0.075),
 )
 PROP_NAMES = tuple(row[0] for row in _PROPS)

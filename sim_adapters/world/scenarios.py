@@ -1,0 +1,183 @@
+"""Scripted scenarios: starts them when the ego reaches their trigger points, and plays them.
+
+The types and what they need are in `scenario_state`; a trigger that cannot start yet because all
+slots are taken tries again in the next step while the ego is near.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from sim_adapters.scene.counter_rng import uniform
+from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
+from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes, MapRanges, Signals
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks
+from sim_adapters.world.dynamics import Drivetrain
+from sim_adapters.world.scenario_crossers import (
+    clear_blocker,
+    enter_phase,
+    place_blocker,
+    place_crosser,
+    step_crosser,
+)
+from sim_adapters.world.scenario_state import (
+    Blockers,
+    Crossers,
+    Phase,
+    ScenarioKind,
+    Streams,
+    Triggers,
+)
+from sim_adapters.world.scenario_streams import (
+    HARD_BREAK_S,
+    brake_those_ahead,
+    spawn_on_path,
+    step_stream,
+)
+from sim_adapters.world.signals import SignalPlan
+from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.traffic_map import TrafficMap
+from sim_adapters.world.traffic_state import Drivers, Overrides, Places, Progress
+
+TRIGGER_RADIUS_M = 6.0
+LOSS_STRETCH_M = 50.0  # how far from the trigger the steering is disturbed
+LOSS_LONGEST_S = 12.0
+LOSS_STEER, LOSS_THROTTLE = 0.08, 0.1  # largest disturbance
+LOSS_HOLD_S = 0.5  # a disturbance lasts this long
+_NONE, _CONTROL_LOSS, _HARD_BREAK, _OBJECT_CROSSING, _VEHICLE_TURNING = (
+    int(ScenarioKind.NONE),
+    int(ScenarioKind.CONTROL_LOSS),
+    int(ScenarioKind.HARD_BREAK),
+    int(ScenarioKind.OBJECT_CROSSING),
+    int(ScenarioKind.VEHICLE_TURNING),
+)
+_WAITING, _READY, _ACTING, _OVER = (
+    int(Phase.WAITING),
+    int(Phase.READY),
+    int(Phase.ACTING),
+    int(Phase.OVER),
+)
+_STATIC, _DEBRIS = int(ActorKind.STATIC), int(ActorKind.DEBRIS)
+_DRAW_STEER, _DRAW_THROTTLE = 2501, 2502
+
+
+@njit(cache=True)
+def is_reached(triggers: Triggers, motion: ActorMotion, world: int, row: int) -> bool:
+    """Whether the ego is at a trigger point."""
+    dx = triggers.x[world, row] - motion.x[world, 0]
+    dy = triggers.y[world, row] - motion.y[world, 0]
+    is_level = abs(triggers.z[world, row] - motion.z[world, 0]) < SAME_LEVEL_M
+    return is_level and dx * dx + dy * dy < TRIGGER_RADIUS_M * TRIGGER_RADIUS_M
+
+
+@njit(cache=True)
+def _disturb(
+    motion: ActorMotion,
+    traits: ActorTraits,
+    clocks: Clocks,
+    drivetrain: Drivetrain,
+    triggers: Triggers,
+    blockers: Blockers,
+    world: int,
+    row: int,
+) -> None:
+    """Noise on the ego's controls until it has left the stretch or time is up."""
+    now_s, seed = clocks.elapsed_s[world], clocks.seed[world]
+    dx = triggers.x[world, row] - motion.x[world, 0]
+    dy = triggers.y[world, row] - motion.y[world, 0]
+    since_s = now_s - triggers.since_s[world, row]
+    if math.hypot(dx, dy) > LOSS_STRETCH_M or since_s > LOSS_LONGEST_S:
+        drivetrain.steer_noise[world] = drivetrain.throttle_noise[world] = 0.0
+        clear_blocker(motion, traits, blockers, world, row)
+        enter_phase(triggers, world, row, _OVER, now_s)
+        return
+    beat = int(since_s / LOSS_HOLD_S)
+    steer = 2.0 * uniform(seed, beat, row, _DRAW_STEER) - 1.0
+    throttle = 2.0 * uniform(seed, beat, row, _DRAW_THROTTLE) - 1.0
+    drivetrain.steer_noise[world] = LOSS_STEER * steer
+    drivetrain.throttle_noise[world] = LOSS_THROTTLE * throttle
+
+
+@njit(cache=True)
+def _start(
+    motion: ActorMotion,
+    traits: ActorTraits,
+    clocks: Clocks,
+    triggers: Triggers,
+    crossers: Crossers,
+    blockers: Blockers,
+    layout: SlotLayout,
+    world: int,
+    row: int,
+) -> None:
+    """Put a script's actors in place."""
+    kind, now_s = triggers.kind[world, row], clocks.elapsed_s[world]
+    if kind == _CONTROL_LOSS:
+        place_blocker(motion, traits, triggers, blockers, layout, world, row, _DEBRIS)
+    elif kind in (_OBJECT_CROSSING, _VEHICLE_TURNING):
+        if not place_crosser(motion, traits, triggers, crossers, layout, world, row):
+            return
+        place_blocker(motion, traits, triggers, blockers, layout, world, row, _STATIC)
+    enter_phase(triggers, world, row, _READY, now_s)
+
+
+@njit(cache=True, nogil=True)
+def step_scenarios_range(
+    first: int,
+    last: int,
+    points: LanePoints,
+    lanes: Lanes,
+    links: LaneLinks,
+    ranges: MapRanges,
+    signals: Signals,
+    table: TrafficMap,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    places: Places,
+    drivers: Drivers,
+    progress: Progress,
+    overrides: Overrides,
+    clocks: Clocks,
+    drivetrain: Drivetrain,
+    plan: SignalPlan,
+    triggers: Triggers,
+    crossers: Crossers,
+    blockers: Blockers,
+    streams: Streams,
+    layout: SlotLayout,
+    dt: float,
+) -> None:
+    """Start and play the scripts of worlds `first` to `last`; one driver a world, in slot 0."""
+    for world in range(first, last):
+        now_s = clocks.elapsed_s[world]
+        for row in range(triggers.kind.shape[1]):
+            kind, phase = triggers.kind[world, row], triggers.phase[world, row]
+            if kind == _NONE or phase == _OVER:
+                continue
+            if phase == _WAITING:
+                if is_reached(triggers, motion, world, row):
+                    _start(motion, traits, clocks, triggers, crossers, blockers, layout, world, row)
+            elif kind == _CONTROL_LOSS:
+                _disturb(motion, traits, clocks, drivetrain, triggers, blockers, world, row)
+            elif kind in (_OBJECT_CROSSING, _VEHICLE_TURNING):
+                step_crosser(motion, traits, triggers, crossers, blockers, world, row, now_s, dt)
+            elif kind == _HARD_BREAK:
+                until_s = triggers.since_s[world, row] + HARD_BREAK_S
+                count = brake_those_ahead(motion, traits, overrides, layout, world, until_s)
+                if phase == _READY and count == 0:
+                    # Nobody to brake: one appears at the ego's speed and brakes from then on
+                    ego_mps = math.hypot(motion.vx_mps[world, 0], motion.vy_mps[world, 0])
+                    spawn_on_path(
+                        points, lanes, links, table, motion, traits, places, drivers, progress,
+                        overrides, clocks, streams, layout, world, row, round(now_s / dt), ego_mps,
+                    )  # fmt: skip
+                triggers.phase[world, row] = _OVER if now_s >= until_s else phase
+                if count > 0 and phase == _READY:
+                    triggers.phase[world, row] = _ACTING
+            else:
+                step_stream(
+                    points, lanes, links, ranges, signals, table, motion, traits, places, drivers,
+                    progress, overrides, clocks, plan, triggers, streams, layout, world, row, dt,
+                )  # fmt: skip
