@@ -46,7 +46,7 @@ def run_episodes(
         planner: Drives all worlds.
         tasks: Routes with their seeds.
         listener: Told of every step and every finished route.
-        recorder: Records one of the drives.
+        recorder: Records some of the drives.
         clock: Wall clock [s].
 
     Returns:
@@ -99,10 +99,8 @@ def _open_records(
     for agent in map(int, agents):
         task = queue.running[agent]
         referee.begin(agent, task.scenario.route.length_m if task else 0.0)
-        if recorder and task:
+        if recorder:
             recorder.begin(agent, task, env.scene, env.maps)
-        elif recorder:
-            recorder.end(agent)
     planner.begin_episodes(agents, env)
 
 

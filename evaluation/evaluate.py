@@ -30,12 +30,16 @@ from evaluation.episode_rollout import run_episodes
 from evaluation.evaluation_env import make_evaluation_env
 from evaluation.planners import ConstantSpeedPlanner, Planner
 from evaluation.progress import EvaluationProgress
+from evaluation.recording import EpisodeRecorder
+from evaluation.report import Report, write_report
 from evaluation.results_file import write_results
-from evaluation.route_queue import make_tasks
+from evaluation.route_queue import EvaluationTask, make_tasks
 from evaluation.rule_based_driver import RuleBasedDriver
 from evaluation.score_table import terminal_table
 from evaluation.scores import benchmark_scores
+from evaluation.video import VideoFrames, write_mp4
 from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.scene.map_bank import MapBank
 
 log = logging.getLogger(__name__)
 PLANNERS = ("policy", "idm", "constant_speed")
@@ -57,15 +61,54 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     try:
         planner = make_planner(config.planner, policies, env)
         tasks = make_tasks(scenarios, seeds)
+        recorder = EpisodeRecorder(recorded_tasks(config, tasks))
         with EvaluationProgress(planner.name, len(tasks)) as progress:
-            results = run_episodes(env, planner, tasks, listener=progress)
+            results = run_episodes(env, planner, tasks, listener=progress, recorder=recorder)
     finally:
         env.close()
     folder = Path(config.output)
     write_results(folder, results, describe(config, benchmark))
+    videos = write_videos(recorder, env.maps, planner.name, folder)
+    report = evaluation_report(config, benchmark, results, videos)
     show(benchmark.name, planner.name, results)
-    log.info("results are in %s", folder)
+    log.info("report: %s", write_report(folder, report))
     return results
+
+
+def recorded_tasks(config: DictConfig, tasks: Sequence[EvaluationTask]) -> list[tuple[str, int]]:
+    """Routes and seeds that get a video: those of a single route, all, or none."""
+    if config.video is False or (config.video == "auto" and config.route is None):
+        return []
+    return [(task.scenario.scenario_id, task.seed) for task in tasks]
+
+
+def write_videos(recorder: EpisodeRecorder, maps: MapBank, planner: str, folder: Path) -> list[str]:
+    """A video of every recorded drive; returns the names of the files in `folder`."""
+    names = []
+    for (route_id, seed), recording in recorder.recordings.items():
+        names.append(f"route_{route_id}_seed_{seed}.mp4")
+        write_mp4(VideoFrames(recording, maps, planner), folder / names[-1])
+    return names
+
+
+def evaluation_report(
+    config: DictConfig,
+    benchmark: Benchmark,
+    results: Sequence[EpisodeResult],
+    videos: Sequence[str],
+) -> Report:
+    """The report of one planner on one benchmark."""
+    return Report(
+        title=f"{benchmark.name}: {config.planner}",
+        planners={config.planner: results},
+        facts={
+            "checkpoint": str(config.checkpoint or "none"),
+            "routes": benchmark.routes,
+            "seeds": f"{config.seed} to {config.seed + config.seeds - 1}",
+        },
+        video=videos[0] if videos else None,
+        video_title="Three times as fast as it happened.",
+    )
 
 
 def make_planner(kind: str, policies: Sequence[LoadedPolicy], env: DrivingVectorEnv) -> Planner:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from evaluation.benchmark import towns_of, trace_scenarios
 from evaluation.route_queue import RouteQueue, make_tasks
 from sim_adapters.action_layout import ActionLayout
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving_env import DEFAULT_PIXELS_PER_METER, DrivingVectorEnv
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.scenario import Scenario
@@ -28,12 +28,13 @@ def make_evaluation_env(
     """
     towns = towns_of(specs)
     observer = instantiate(config.observation)
-    maps = load_map_bank(towns, pixels_per_meter=observer.pixels_per_meter)
+    resolution = observer.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
+    maps = load_map_bank(towns, pixels_per_meter=resolution)
     scenarios = trace_scenarios(specs, maps)
     longest = max(len(scenario.route.x) for scenario in scenarios)
     max_route_points = max(longest, config.simulator.max_route_points)
     make_simulator = instantiate(config.simulator, towns=towns, max_route_points=max_route_points)
-    simulator = make_simulator(num_worlds=num_worlds, pixels_per_meter=observer.pixels_per_meter)
+    simulator = make_simulator(num_worlds=num_worlds, pixels_per_meter=resolution)
     layout = config.env.get("action_layout")
     env = DrivingVectorEnv(
         simulator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +30,7 @@ class Frame:
     actors: FloatArray  # (N, 6), ACTOR_COLUMNS
     kinds: NDArray[np.uint8]  # (N,) ActorKind
     lights: NDArray[np.uint8]  # (N,) LightBit
-    signals: NDArray[np.uint8]  # (L,) LightState of the town's signals
+    signals: NDArray[np.uint8]  # (L,) LightState of the town's signals, OFF beyond them
     steer: float
     throttle: float
     brake: float
@@ -55,61 +56,55 @@ class Recording:
 
 
 class EpisodeRecorder:
-    """Records the drive of one route; hand it to `run_episodes`.
+    """Records drives of chosen routes; hand it to `run_episodes`.
 
     Args:
-        route_id: The route to be recorded.
-        seed: With this seed.
+        wanted: Pairs of route id and seed.
     """
 
-    def __init__(self, route_id: str, seed: int) -> None:
-        self.route_id, self.seed = route_id, seed
-        self.recording: Recording | None = None
+    def __init__(self, wanted: Iterable[tuple[str, int]]) -> None:
+        self.wanted = set(wanted)
+        self.recordings: dict[tuple[str, int], Recording] = {}
+        self._running: dict[int, Recording] = {}  # by driver
         self._scene: SceneBatch | None = None
-        self._num_signals = 0
-        self._agent = -1
 
-    def begin(self, agent: int, task: EvaluationTask, scene: SceneBatch, maps: MapBank) -> None:
-        """Driver `agent` starts a task: record it if it is the wanted one."""
-        if agent == self._agent:
-            self._agent = -1
-        scenario = task.scenario
-        if (scenario.scenario_id, task.seed) != (self.route_id, self.seed):
+    def begin(
+        self, agent: int, task: EvaluationTask | None, scene: SceneBatch, maps: MapBank
+    ) -> None:
+        """Driver `agent` starts a task, or none: record it if it is a wanted one."""
+        self._scene = scene
+        self._running.pop(agent, None)
+        if task is None or (task.scenario.scenario_id, task.seed) not in self.wanted:
             return
-        town = maps.map_index(scenario.town)
-        self._agent, self._scene = agent, scene
-        self._num_signals = int(maps.ranges.signal[town + 1] - maps.ranges.signal[town])
-        self.recording = Recording(
-            self.route_id,
-            scenario.town,
-            self.seed,
-            town,
-            scene.step_s,
-            scenario.route.x,
-            scenario.route.y,
+        scenario = task.scenario
+        recording = Recording(
+            route_id=scenario.scenario_id,
+            town=scenario.town,
+            seed=task.seed,
+            map_index=maps.map_index(scenario.town),
+            step_s=scene.step_s,
+            route_x=scenario.route.x,
+            route_y=scenario.route.y,
         )
-
-    def end(self, agent: int) -> None:
-        """Driver `agent` has no task any more."""
-        if agent == self._agent:
-            self._agent = -1
+        self._running[agent] = self.recordings[scenario.scenario_id, task.seed] = recording
 
     def watch(
         self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
     ) -> None:
-        """Keep this step, if the driver is one to be recorded."""
-        if self._agent < 0:
-            return
-        assert self.recording is not None
-        assert self._scene is not None
-        agent, scene = self._agent, self._scene
+        """Keep this step of the drivers that are recorded."""
+        for agent, recording in self._running.items():
+            recording.frames.append(self._frame(agent, outcome, records))
+
+    def _frame(self, agent: int, outcome: RewardBreakdown, records: EpisodeRecords) -> Frame:
+        scene = self._scene
+        assert scene is not None
         actors, kinds, lights = self._nearby(scene, agent)
-        frame = Frame(
+        return Frame(
             time_s=float(records.num_steps[agent]) * scene.step_s,
             actors=actors,
             kinds=kinds,
             lights=lights,
-            signals=scene.lights.state[scene.ego.world[agent], : self._num_signals].copy(),
+            signals=scene.lights.state[scene.ego.world[agent]].copy(),
             steer=float(scene.ego.steer[agent]),
             throttle=float(scene.ego.throttle[agent]),
             brake=float(scene.ego.brake[agent]),
@@ -119,7 +114,6 @@ class EpisodeRecorder:
             reward=float(outcome.reward[agent]),
             infractions=tuple(records.infractions[agent]),
         )
-        self.recording.frames.append(frame)
 
     @staticmethod
     def _nearby(

@@ -90,7 +90,7 @@ def stop_for_lights(
             z, yaw = stop_lines.z[line], stop_lines.yaw_rad[line]
             gap = place_ahead_m(routes, agent, start, x, y, line_x, line_y, z, yaw)
             needed = v * v / (2.0 * comfortable_braking_mps2(v))
-            if gap < 0.0 or (state == _YELLOW and needed > gap):
+            if gap < 0.0 or gap == np.inf or (state == _YELLOW and needed > gap):
                 continue
             least = min(least, idm_towards(v, gap, 0.0, desired_mps, RULE_HEADWAY_S, LIGHT_GAP_M))
     return least
@@ -124,7 +124,7 @@ def stop_at_signs(
             continue
         z, yaw = signs.z[sign], signs.yaw_rad[sign]
         gap = place_ahead_m(routes, agent, start, x, y, sign_x, sign_y, z, yaw)
-        if gap < 0.0:
+        if gap < 0.0 or gap == np.inf:
             continue
         if gap < SERVED_M and v < SERVED_MPS:
             served_sign = sign

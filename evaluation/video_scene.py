@@ -189,9 +189,9 @@ class SceneView:
     def _draw_lights(self, draw: ImageDraw.ImageDraw, camera: Camera, frame: Frame) -> None:
         lines, signals = self.maps.stop_lines, self.maps.signals
         first_signal = self.maps.ranges.signal[self.recording.map_index]
-        for offset, state in enumerate(frame.signals):
-            colour = LIGHT_COLOURS.get(LightState(int(state)))
-            signal = first_signal + offset
+        last_signal = self.maps.ranges.signal[self.recording.map_index + 1]
+        for signal in range(first_signal, last_signal):
+            colour = LIGHT_COLOURS.get(LightState(int(frame.signals[signal - first_signal])))
             if colour is None:
                 continue
             for line in range(signals.first_stop_line[signal], signals.first_stop_line[signal + 1]):
