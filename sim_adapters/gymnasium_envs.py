@@ -1,6 +1,6 @@
-"""Gymnasium ids for people who bring their own learner.
+"""Gymnasium environments for people who bring their own learner.
 
-    >>> import gymnasium
+    >>> import gymnasium, sim_adapters  # the import makes the id known
     >>> envs = gymnasium.make_vec("CarlPlanner/Embedded-v0", num_envs=8)  # doctest: +SKIP
     >>> env = gymnasium.make("CarlPlanner/Embedded-v0")  # doctest: +SKIP
 
@@ -15,12 +15,13 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.envs.registration import register as register_id
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
 from numpy.typing import NDArray
+from omegaconf import DictConfig
 
 from sim_adapters.driving_env import DrivingVectorEnv, Observation
-
-EMBEDDED_ID = "CarlPlanner/Embedded-v0"
 
 
 def make_embedded_vec(
@@ -33,14 +34,19 @@ def make_embedded_vec(
         overrides: Hydra overrides, as on the command line of `carl-train`.
         seed: Seed of the routes and everything that happens on them.
     """
-    from hydra import compose, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.utils import instantiate
-
-    GlobalHydra.instance().clear()
-    with initialize_config_module("configs", version_base="1.3"):
-        config = compose("train", overrides=list(overrides))
+    config = compose_training_config(overrides)
     return instantiate(config.env, num_envs=num_envs, seed=seed)
+
+
+def compose_training_config(overrides: Sequence[str]) -> DictConfig:
+    """The packaged configuration with overrides; a caller's own running hydra stays as it is."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("configs", version_base="1.3"):
+            return compose("train", overrides=list(overrides))
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
@@ -91,14 +97,3 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def _first(self, observation: Observation) -> Observation:
         return {name: array[0].copy() for name, array in observation.items()}
-
-
-def register() -> None:
-    """Make the ids known to gymnasium; called through its plugin entry point."""
-    if EMBEDDED_ID not in gymnasium.registry:
-        register_id(
-            EMBEDDED_ID,
-            entry_point="sim_adapters.gymnasium_envs:DrivingEnv",
-            vector_entry_point="sim_adapters.gymnasium_envs:make_embedded_vec",
-            disable_env_checker=True,
-        )

@@ -16,6 +16,8 @@ import numpy as np
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
+import sim_adapters  # noqa: F401  (makes the id known to gymnasium)
+
 
 class Sb3VecEnv(VecEnv):
     """A gymnasium vector environment with SAME_STEP autoreset as an SB3 `VecEnv`."""

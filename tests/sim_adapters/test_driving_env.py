@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim_adapters.driving_env import DrivingVectorEnv
-from sim_adapters.gymnasium_envs import make_embedded_vec, register
+from sim_adapters.gymnasium_envs import make_embedded_vec
 
 NUM_ENVS = 4
 SMALL = (
@@ -147,7 +147,6 @@ def test_stored_scenes_are_redrawn_bit_by_bit() -> None:
 
 
 def test_gymnasium_makes_both_forms() -> None:
-    register()
     single = gymnasium.make("CarlPlanner/Embedded-v0", overrides=list(SMALL))
     observation, _ = single.reset(seed=0)
     assert single.observation_space.contains(observation)
