@@ -82,6 +82,10 @@ class BetaDistribution:
 
     def kl_divergence(self, other: BetaDistribution) -> Tensor:
         """KL(self || other), shape (N,)."""
+        return self.kl_divergence_by_action(other).sum(-1)
+
+    def kl_divergence_by_action(self, other: BetaDistribution) -> Tensor:
+        """KL(self || other) of each action's Beta, shape (N, actions)."""
         own_total = self.alpha + self.beta
         other_total = other.alpha + other.beta
         return (
@@ -90,7 +94,7 @@ class BetaDistribution:
             + (self.alpha - other.alpha) * torch.digamma(self.alpha)
             + (self.beta - other.beta) * torch.digamma(self.beta)
             + (other_total - own_total) * torch.digamma(own_total)
-        ).sum(-1)
+        )
 
     def _log_normaliser(self) -> Tensor:
         return (

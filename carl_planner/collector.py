@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from carl_planner.exploration import Exploration
 from carl_planner.policy import ActorCritic
 from carl_planner.rollout_buffer import RolloutBuffer
 from carl_planner.rollout_env import RolloutEnv, Rows
@@ -43,6 +44,7 @@ class Collector:
         policy: Samples the actions.
         buffer: Receives the rollout.
         bootstrap_on_truncation: Ask the critic what a cut-off episode would still have earned.
+        exploration: Writes suggestions before the ends of episodes.
     """
 
     def __init__(
@@ -52,11 +54,13 @@ class Collector:
         buffer: RolloutBuffer,
         *,
         bootstrap_on_truncation: bool,
+        exploration: Exploration | None = None,
     ) -> None:
         self.env = env
         self.policy = policy
         self.buffer = buffer
         self.bootstrap_on_truncation = bootstrap_on_truncation
+        self.exploration = exploration
         self._returned: Rows = {}
         self._at_start = True
         env.bind(buffer.storage.rows)
@@ -90,12 +94,15 @@ class Collector:
         if not self._at_start:
             self.env.rewind()
         self._at_start = False
+        buffer.suggestion[:] = 0
         returned = self._returned
         for t in range(buffer.num_steps):
             started = perf_counter()
             sampled = self.policy.act(storage.current(t, returned))
             action = sampled.action.cpu().numpy()
             buffer.action[t] = action
+            buffer.alpha[t] = sampled.distribution.alpha.cpu().numpy()
+            buffer.beta[t] = sampled.distribution.beta.cpu().numpy()
             buffer.log_prob[t] = sampled.log_prob.cpu().numpy()
             buffer.value[t] = sampled.value.cpu().numpy()
             acted = perf_counter()
@@ -109,6 +116,8 @@ class Collector:
             if self.bootstrap_on_truncation and truncated.any():
                 self._value_truncated(t, truncated & ~terminated, info)
             statistics.add_episodes(info)
+            if self.exploration is not None:
+                self.exploration.write(buffer.suggestion, t, info)
             for name, term in info.get("reward_terms", {}).items():
                 term_sums[name] = term_sums[name] + term if name in term_sums else term.copy()
             on_step(t)

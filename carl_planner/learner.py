@@ -61,6 +61,7 @@ class Learner:
             self.policy,
             self.buffer,
             bootstrap_on_truncation=self.settings.bootstrap_on_truncation,
+            exploration=self.settings.exploration,
         )
 
     def start(self) -> None:

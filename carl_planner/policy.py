@@ -30,6 +30,7 @@ class SampledActions(NamedTuple):
     action: Tensor  # (N, actions), in [-1, 1]
     log_prob: Tensor  # (N,)
     value: Tensor  # (N,)
+    distribution: BetaDistribution  # that they were drawn from
 
 
 class ExplorationSuggestions(nn.Module):
@@ -95,7 +96,7 @@ class ActorCritic(nn.Module):
         """Draw actions from torch's global generator."""
         distribution, value = self(observation)
         action = distribution.sample()
-        return SampledActions(action, distribution.log_prob(action), value)
+        return SampledActions(action, distribution.log_prob(action), value, distribution)
 
     def distribution(self, observation: Observation) -> BetaDistribution:
         """Distribution over actions alone; `.mean()` is how CaRL drives in evaluation."""

@@ -16,7 +16,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.distributed import ProcessGroup
+from carl_planner.exploration import Exploration, exploration_loss_sum
 from carl_planner.flat_gradients import FlatGradients
 from carl_planner.observation_storage import TensorDict
 from carl_planner.policy import ActorCritic
@@ -45,6 +47,9 @@ class PpoSettings:
     entropy_coef: float
     value_coef: float
     max_grad_norm: float
+    target_kl: float | None  # stop an update's epochs when KL(old || new) exceeds it
+    kl_stops_per_halving: int  # so many such stops halve the learning rate
+    exploration: Exploration | None  # Roach's additional loss
     rollout_storage: str  # "pixels" or "scene"
 
     def __post_init__(self) -> None:
@@ -86,6 +91,8 @@ class LossSums(NamedTuple):
     entropy: Tensor
     approx_kl: Tensor
     clip_fraction: Tensor
+    kl: Tensor  # exact KL(old || new), zero without a `target_kl`
+    exploration: Tensor  # zero without `exploration`
 
 
 class NonFiniteLossError(RuntimeError):
@@ -148,7 +155,9 @@ class Ppo:
         totals = torch.zeros(len(LossSums._fields), device=rollout.device)
         grad_norm = 0.0
         num_steps = 0
+        kl_stop = False
         for _ in range(self.settings.epochs):
+            before_epoch = totals.clone()
             minibatches = torch.randperm(rollout.num_samples).view(-1, local_size)
             moments = self.advantage_moments(rollout.flat("advantage"), minibatches)
             for indices, (mean, std) in zip(minibatches, moments, strict=True):
@@ -157,10 +166,16 @@ class Ppo:
                 grad_norm += norm
                 num_steps += 1
                 on_minibatch(local_size)
+            if self.settings.target_kl is not None:
+                epoch = LossSums(*self.group.sum_(totals - before_epoch))
+                epoch_size = len(minibatches) * self.settings.minibatch_size
+                kl_stop = float(epoch.kl) / epoch_size > self.settings.target_kl
+                if kl_stop:
+                    break
         self.group.sum_(totals)
         means = (totals / (num_steps * self.settings.minibatch_size)).tolist()
         losses = dict(zip(LossSums._fields, means, strict=True))
-        return losses | {"grad_norm": grad_norm / num_steps}
+        return losses | {"grad_norm": grad_norm / num_steps, "kl_stop": float(kl_stop)}
 
     def advantage_moments(self, advantage: Tensor, minibatches: Tensor) -> list[list[float]]:
         """Mean and Bessel-corrected standard deviation of each whole global minibatch.
@@ -198,10 +213,12 @@ class Ppo:
             observation, batch = rollout.fetch(part)
             batch["advantage"] = (batch["advantage"] - advantage_mean) / advantage_std
             sums = self.loss_sums(observation, batch)
+            exploration = self.settings.exploration
             total_loss = (
                 sums.policy
                 - self.settings.entropy_coef * sums.entropy
                 + self.settings.value_coef * sums.value
+                + (exploration.coef if exploration else 0.0) * sums.exploration
             )
             (total_loss / self.settings.minibatch_size).backward()
             totals += torch.stack(sums).detach()
@@ -238,4 +255,18 @@ class Ppo:
             entropy=distribution.entropy().sum(),
             approx_kl=approx_kl.sum(),
             clip_fraction=clip_fraction.sum(),
+            kl=self._kl_sum(distribution, batch),
+            exploration=self._exploration_loss_sum(distribution, batch),
         )
+
+    @torch.no_grad()
+    def _kl_sum(self, distribution: BetaDistribution, batch: TensorDict) -> Tensor:
+        if self.settings.target_kl is None:  # costs too much to be only looked at
+            return batch["advantage"].new_zeros(())
+        old = BetaDistribution(batch["alpha"], batch["beta"])
+        return old.kl_divergence(distribution).sum()
+
+    def _exploration_loss_sum(self, distribution: BetaDistribution, batch: TensorDict) -> Tensor:
+        if self.settings.exploration is None:
+            return batch["advantage"].new_zeros(())
+        return exploration_loss_sum(distribution, batch["suggestion"], self.policy.action_dist)

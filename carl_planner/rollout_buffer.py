@@ -36,6 +36,9 @@ class RolloutBuffer:
         self.device = device
         shape = (num_steps, num_envs)
         self.action = np.zeros((*shape, num_actions), np.float32)
+        self.alpha = np.ones((*shape, num_actions), np.float32)  # of the policy that acted
+        self.beta = np.ones((*shape, num_actions), np.float32)
+        self.suggestion = np.zeros((*shape, num_actions), np.int64)  # codes of exploration.py
         self.log_prob = np.zeros(shape, np.float32)
         self.value = np.zeros((num_steps + 1, num_envs), np.float32)
         self.reward = np.zeros(shape, np.float32)
@@ -63,7 +66,10 @@ class RolloutBuffer:
         )
         value = self.value[:-1]
         arrays = {
-            "action": self.action.reshape(self.num_samples, -1),
+            **{
+                name: getattr(self, name).reshape(self.num_samples, -1)
+                for name in ("action", "alpha", "beta", "suggestion")
+            },
             "log_prob": self.log_prob.reshape(-1),
             "value": value.reshape(-1),
             "advantage": self.advantage.reshape(-1),
@@ -72,7 +78,7 @@ class RolloutBuffer:
         self._flat = {name: torch.from_numpy(a).to(self.device) for name, a in arrays.items()}
 
     def flat(self, name: str) -> Tensor:
-        """One of action, log_prob, value, advantage, return, with T and E flattened."""
+        """One of the entries that `fetch` gives, with T and E flattened."""
         return self._flat[name]
 
     def fetch(self, indices: Tensor) -> tuple[TensorDict, TensorDict]:

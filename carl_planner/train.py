@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError, load_checkpoint
+from carl_planner.command_errors import input_errors_reported
 from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
 from carl_planner.learner import Learner
 from carl_planner.run_folder import checkpoint_path, register_resolvers, resumed_config
@@ -63,10 +64,8 @@ def main() -> None:
 
     @hydra.main(config_path="pkg://configs", config_name="train", version_base="1.3")
     def command(config: DictConfig) -> None:
-        try:
+        with input_errors_reported():
             train(config, group)
-        except CheckpointError as error:
-            raise SystemExit(f"error: {error}") from error
 
     try:
         command()

@@ -43,6 +43,7 @@ class Progress:
     update: int = 0  # finished iterations
     samples: int = 0
     elapsed_s: float = 0.0
+    kl_stops: int = 0  # updates that ended early, see `PpoSettings.target_kl`
     best_return: float = -math.inf
     recent_returns: list[float] = field(default_factory=list)  # mean return of each iteration
 
@@ -152,8 +153,10 @@ class TrainingRun:
         self._keep_if_best(episodes)
         self.learner.buffer.finish(gamma=settings.gamma, gae_lambda=settings.gae_lambda)
         lr = settings.lr * settings.lr_schedule(self._schedule_position(), settings.num_updates)
+        lr *= 0.5 ** (self.progress.kl_stops // settings.kl_stops_per_halving)
         self.learner.ppo.set_learning_rate(lr)
         losses = self.learner.ppo.update(self.learner.buffer)
+        self.progress.kl_stops += int(losses["kl_stop"])
         losses |= {
             "learning_rate": lr,
             "explained_variance": self.learner.buffer.explained_variance(),

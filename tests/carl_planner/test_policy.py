@@ -186,7 +186,7 @@ def test_other_networks_act_and_learn(name: str, shapes: dict[str, tuple[int, ..
     shapes = shapes | {"value_measurements": (10,)}
     policy = configured_policy(name, **shapes)
     observation = random_observation(shapes, 4)
-    action, log_prob, value = policy.act(observation)
+    action, log_prob, value, _ = policy.act(observation)
     assert action.shape == (4, 2)
     assert action.abs().max() <= 1.0
     assert log_prob.shape == value.shape == (4,)

@@ -48,6 +48,9 @@ SETTINGS = PpoSettings(
     entropy_coef=0.01,
     value_coef=0.5,
     max_grad_norm=0.5,
+    target_kl=None,
+    kl_stops_per_halving=8,
+    exploration=None,
     rollout_storage="pixels",
 )
 
@@ -180,6 +183,26 @@ def test_nan_names_what_is_broken_and_leaves_the_weights() -> None:
         Ppo(policy, SETTINGS, ProcessGroup()).update(rollout)
     assert "vector" in error.value.batch
     torch.testing.assert_close(weights(policy), before)
+
+
+def test_epochs_end_once_the_policy_has_moved_too_far() -> None:
+    rollout = make_rollout()
+    policy = make_policy()
+    with torch.no_grad():
+        old = policy.distribution(rollout.storage.fetch(torch.arange(16)))
+    rollout.alpha[:] = old.alpha.numpy().reshape(4, 4, 2)
+    rollout.beta[:] = old.beta.numpy().reshape(4, 4, 2)
+    rollout.finish(gamma=0.99, gae_lambda=0.95)
+    steps: list[int] = []
+    settings = replace(SETTINGS, epochs=5, target_kl=0.0)
+    losses = Ppo(policy, settings, ProcessGroup()).update(rollout, steps.append)
+    # The first minibatch sees the old policy itself, the second one that a step has moved.
+    assert len(steps) == 2
+    assert losses["kl_stop"] == 1.0
+    assert losses["kl"] > 0.0
+    steps.clear()
+    Ppo(policy, replace(settings, target_kl=1e9), ProcessGroup()).update(rollout, steps.append)
+    assert len(steps) == 10
 
 
 def test_sizes_that_do_not_divide_are_refused() -> None:
