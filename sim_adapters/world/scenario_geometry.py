@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from sim_adapters.scene.map_bank import LaneKind, MapBank
-from sim_adapters.scene.map_layers import LayerBit, layer_pixel
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.map_layers import LayerBit, MapLayers, layer_pixel
 from sim_adapters.scene.scenario import Route, RouteCommand
 from sim_adapters.world.scenario_state import STREAM_LANES
 
 MAX_ROAD_M = 25.0
+LANE_APART_M = 2.5  # lanes that begin nearer than this to ours leave the same arm
+_ROAD = int(LayerBit.DRIVING | LayerBit.PARKING)
 _JUNCTION_REACH_M = 150
 _STREAM_ANGLE_RAD = math.radians(45.0)
 
@@ -21,32 +24,39 @@ class NoRoomError(ValueError):
     """The map has no room for a scenario at its trigger."""
 
 
-def road_edge_m(maps: MapBank, index: int, x: float, y: float, yaw: float, side: float) -> float:
+@njit(cache=True)
+def road_edge_m(
+    layers: MapLayers, index: int, x: float, y: float, yaw: float, side: float
+) -> float:
     """From a place on the road to its edge, to the left (side +1) or right (-1) of `yaw`."""
-    layers = maps.layers
-    ppm = float(layers.pixels_per_meter[index])
-    road = int(LayerBit.DRIVING | LayerBit.PARKING)
+    ppm = layers.pixels_per_meter[index]
     edge = 0.0
-    for step in range(1, round(2 * MAX_ROAD_M)):
+    for step in range(1, int(2 * MAX_ROAD_M)):
         left = side * 0.5 * step
-        column = round((x - left * math.sin(yaw) - float(layers.origin_x[index])) * ppm)
-        row = round((y + left * math.cos(yaw) - float(layers.origin_y[index])) * ppm)
-        if not layer_pixel(layers, index, column, row) & road:
+        column = round((x - left * math.sin(yaw) - layers.origin_x[index]) * ppm)
+        row = round((y + left * math.cos(yaw) - layers.origin_y[index]) * ppm)
+        if not layer_pixel(layers, index, column, row) & _ROAD:
             return max(edge, 1.5)
         edge = 0.5 * step
     return edge
 
 
-def junction_ahead(route: Route, row: int) -> tuple[int, int]:
-    """First and last route row inside the next junction from `row` on."""
-    inside = np.flatnonzero(route.in_junction[row : row + _JUNCTION_REACH_M])
-    if inside.size == 0:
+def junctions_ahead(route: Route, row: int) -> list[tuple[int, int]]:
+    """First and last route row inside each junction that begins within reach of `row`."""
+    found = []
+    first = row
+    while first < min(row + _JUNCTION_REACH_M, route.x.size):
+        if not route.in_junction[first]:
+            first += 1
+            continue
+        last = first
+        while last + 1 < route.x.size and route.in_junction[last + 1]:
+            last += 1
+        found.append((first, last))
+        first = last + 1
+    if not found:
         raise NoRoomError(f"no junction within {_JUNCTION_REACH_M} m of route")
-    first = row + int(inside[0])
-    last = first
-    while last + 1 < route.x.size and route.in_junction[last + 1]:
-        last += 1
-    return first, last
+    return found
 
 
 def along_lane_m(maps: MapBank, lane: int, x: float, y: float) -> float:
@@ -56,17 +66,28 @@ def along_lane_m(maps: MapBank, lane: int, x: float, y: float) -> float:
     return float(maps.points.s_m[rows][np.argmin(squared)])
 
 
-def crossing_lane(maps: MapBank, junction: int, yaw_rad: float, own_lane: int) -> int:
-    """Lane that goes straight through a junction in about this direction, -1 none."""
-    lanes = np.flatnonzero(
-        (maps.lanes.junction == junction) & (maps.lanes.kind == LaneKind.DRIVING)
+def crossing_lane(maps: MapBank, yaw_rad: float, own_lanes: list[int]) -> int:
+    """Junction lane that meets ours and is entered in about this direction, -1 none.
+
+    One that goes straight on is preferred. Where no arm points that way (T-junctions), it is
+    whichever lane of another arm meets ours, so that the scenario still takes place.
+    """
+    links, points, first = maps.links, maps.points, maps.lanes.first_point
+    lanes = np.unique(
+        np.concatenate([csr_row(links.conflict_first, links.conflict, lane) for lane in own_lanes])
     )
-    lanes = lanes[(maps.rules.turn[lanes] == RouteCommand.STRAIGHT) & (lanes != own_lane)]
-    yaw = maps.points.yaw_rad[maps.lanes.first_point[lanes]]
-    off = np.abs(np.angle(np.exp(1j * (yaw - yaw_rad))))
-    if lanes.size == 0 or off.min() > _STREAM_ANGLE_RAD:
+    start = first[lanes]
+    apart_m = np.full(lanes.size, np.inf)
+    for lane in own_lanes:
+        dx, dy = points.x[start] - points.x[first[lane]], points.y[start] - points.y[first[lane]]
+        apart_m = np.minimum(apart_m, np.hypot(dx, dy))
+    lanes = lanes[apart_m > LANE_APART_M]
+    if lanes.size == 0:
         return -1
-    return int(lanes[np.argmin(off)])
+    off_rad = np.abs(np.angle(np.exp(1j * (points.yaw_rad[first[lanes]] - yaw_rad))))
+    turns = maps.rules.turn[lanes] != RouteCommand.STRAIGHT
+    is_elsewhere = off_rad > _STREAM_ANGLE_RAD
+    return int(lanes[np.argmin(off_rad + 10.0 * turns + 100.0 * is_elsewhere)])
 
 
 def path_through(
@@ -77,18 +98,17 @@ def path_through(
     before: list[int] = []
     before_m, lane = 0.0, crossing
     while before_m < before_wanted_m and len(before) < STREAM_LANES // 2:
-        behind = _row(links.predecessor_first, links.predecessor, lane)
-        behind = behind[maps.lanes.junction[behind] < 0]
+        behind = csr_row(links.predecessor_first, links.predecessor, lane)
         if behind.size == 0:
             break
-        lane = int(behind[0])
+        lane = int(behind[np.argmax(maps.lanes.junction[behind] < 0)])  # outside if there is one
         before.insert(0, lane)
         before_m += float(lengths[lane])
     if not before:
         raise NoRoomError("nothing leads into the junction there")
     path, after_m, lane = [*before, crossing], 0.0, crossing
     while after_m < after_wanted_m and len(path) < STREAM_LANES:
-        ahead = _row(links.successor_first, links.successor, lane)
+        ahead = csr_row(links.successor_first, links.successor, lane)
         if ahead.size == 0 or (lane != crossing and maps.lanes.junction[ahead[0]] >= 0):
             break
         lane = int(ahead[0])
@@ -97,5 +117,6 @@ def path_through(
     return path, before_m
 
 
-def _row(first: NDArray[np.int32], values: NDArray[np.int32], row: int) -> NDArray[np.int32]:
+def csr_row(first: NDArray[np.int32], values: NDArray[np.int32], row: int) -> NDArray[np.int32]:
+    """Row of a CSR list."""
     return values[first[row] : first[row + 1]]

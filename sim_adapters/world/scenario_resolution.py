@@ -21,7 +21,7 @@ from sim_adapters.world.scenario_geometry import (
     NoRoomError,
     along_lane_m,
     crossing_lane,
-    junction_ahead,
+    junctions_ahead,
     path_through,
     road_edge_m,
 )
@@ -210,7 +210,7 @@ def _object_crossing(site: Site) -> None:
 
 def _vehicle_turning(site: Site) -> None:
     """A cyclist crosses the road right after the junction."""
-    _, last = junction_ahead(site.scenario.route, site.row)
+    _, last = junctions_ahead(site.scenario.route, site.row)[0]
     place = min(last + round(CYCLIST_AFTER_JUNCTION_M), site.scenario.route.x.size - 1)
     speed = _number(site.trigger, "bicycle_speed", CYCLIST_SPEED_MPS)
     _write_crosser(site, place, -1.0, 0.0, ActorKind.BICYCLE, speed)
@@ -249,7 +249,7 @@ def _write_crosser(
     route, crossers, at = site.scenario.route, site.book.crossers, site.at
     x, y, yaw = (float(part[place]) for part in (route.x, route.y, route.yaw_rad))
     index = site.maps.map_index(site.scenario.town)
-    near, far = (road_edge_m(site.maps, index, x, y, yaw, s) for s in (side, -side))
+    near, far = (road_edge_m(site.maps.layers, index, x, y, yaw, s) for s in (side, -side))
     across = yaw - side * (0.5 * math.pi + angle_rad)  # the way it goes
     start, end = near + KERB_CLEARANCE_M, far + KERB_CLEARANCE_M
     crossers.kind[at] = kind
@@ -263,19 +263,28 @@ def _write_crosser(
     return near
 
 
+def _find_meeting(site: Site, turns_rad: list[float]) -> tuple[int, int, int]:
+    """Junction of the route (first and last row) and the lane through it that meets ours.
+
+    The next junction with a light is preferred, then the next of any kind.
+    """
+    maps, route = site.maps, site.scenario.route
+    signal = maps.rules.signal[route.lane]
+    junctions = junctions_ahead(route, site.row)
+    junctions.sort(key=lambda rows: bool(np.all(signal[rows[0] : rows[1] + 1] < 0)))
+    for first, last in junctions:
+        own_lanes = np.unique(route.lane[first : last + 1]).tolist()
+        for turn_rad in turns_rad:
+            crossing = crossing_lane(maps, float(route.yaw_rad[first]) + turn_rad, own_lanes)
+            if crossing >= 0:
+                return first, last, crossing
+    raise NoRoomError("no lane of another arm meets the route's in any junction ahead")
+
+
 def _write_stream(site: Site, turns_rad: list[float], speed_mps: float) -> None:
-    """Vehicles cross the next junction with one of the headings `turns_rad` relative to ours."""
+    """Vehicles cross a junction ahead with one of the headings `turns_rad` relative to ours."""
     maps, route, streams, at = site.maps, site.scenario.route, site.book.streams, site.at
-    first, last = junction_ahead(route, site.row)
-    own_lane = int(route.lane[first])
-    junction = int(maps.lanes.junction[own_lane])
-    for turn_rad in turns_rad:
-        yaw = float(route.yaw_rad[first]) + turn_rad
-        crossing = crossing_lane(maps, junction, yaw, own_lane)
-        if crossing >= 0:
-            break
-    else:
-        raise NoRoomError("no lane crosses the junction from that side")
+    first, last, crossing = _find_meeting(site, turns_rad)
     path, before_m = path_through(maps, crossing, SOURCE_M, STREAM_EXIT_M)
     streams.path[at] = -1
     streams.path[at][: len(path)] = path
@@ -292,7 +301,8 @@ def _write_stream(site: Site, turns_rad: list[float], speed_mps: float) -> None:
     streams.meeting_m[at] = min(meeting_m, total_m) - streams.source_m[at]
     streams.speed_mps[at] = speed_mps
     first_signal = maps.ranges.signal[maps.map_index(site.scenario.town)]
-    own_signal, their_signal = (int(maps.rules.signal[lane]) for lane in (own_lane, crossing))
+    own_signal = int(maps.rules.signal[route.lane[own]].max())
+    their_signal = int(maps.rules.signal[crossing])
     streams.own_light[at] = own_signal - first_signal if own_signal >= 0 else -1
     streams.stream_light[at] = their_signal - first_signal if their_signal >= 0 else -1
     known = max(own_signal, their_signal)
