@@ -20,7 +20,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
-from carl_planner.checkpoint import CheckpointError, load_checkpoint
+from carl_planner.checkpoint import load_checkpoint
+from carl_planner.command_errors import input_errors_reported
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
 from evaluation.benchmark import Benchmark
@@ -99,7 +100,7 @@ def train(config: DictConfig, folder: Path) -> Path:
     """Train in a process of its own, unless it is done; returns the final checkpoint.
 
     Raises:
-        RuntimeError: the training failed or was stopped.
+        ChildProcessError: the training failed or was stopped.
     """
     final, latest = folder / FINAL_MODEL, folder / LATEST_MODEL
     if final.is_file():
@@ -120,7 +121,7 @@ def train(config: DictConfig, folder: Path) -> Path:
     log.info("training: %s", " ".join(command[1:]))
     status = subprocess.run(command, check=False).returncode
     if status != 0 or not final.is_file():
-        raise RuntimeError(
+        raise ChildProcessError(
             f"training ended with status {status} and without {final}: its log is in {folder}; "
             "start the demo again to go on"
         )
@@ -209,10 +210,8 @@ def demo_report(
 @hydra.main(config_path="pkg://configs", config_name="demo", version_base="1.3")
 def command(config: DictConfig) -> None:
     """The hydra command."""
-    try:
+    with input_errors_reported():
         run_demo(config)
-    except (CheckpointError, FileNotFoundError, RuntimeError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
-from carl_planner.checkpoint import CheckpointError
+from carl_planner.command_errors import input_errors_reported
 from carl_planner.policy_files import LoadedPolicy
 from evaluation.benchmark import Benchmark
 from evaluation.checkpoint_planner import (
@@ -156,11 +156,8 @@ def show(title: str, planner: str, results: Sequence[EpisodeResult]) -> None:
 @hydra.main(config_path="pkg://configs", config_name="evaluate", version_base="1.3")
 def command(config: DictConfig) -> None:
     """The hydra command."""
-    try:
+    with input_errors_reported():
         evaluate(config)
-    except (CheckpointError, FileNotFoundError, ValueError) as error:
-        log.debug("traceback", exc_info=True)
-        raise SystemExit(f"error: {error}") from error
 
 
 def main() -> None:

@@ -123,6 +123,14 @@ def _survives(route: Route, spec: RouteSpec, router: Router) -> bool:
 
 @hydra.main(config_path="pkg://configs", config_name="routes", version_base="1.3")
 def main(config: DictConfig) -> None:
+    """The hydra command."""
+    try:
+        write_route_file(config)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def write_route_file(config: DictConfig) -> None:
     """Write the file that the configuration describes."""
     towns = [config.town] if isinstance(config.town, str) else list(config.town)
     demands = RouteDemands(
