@@ -191,7 +191,7 @@ def goes_before(
     mine = rules.priority[places.path[world, slot, sight.entry_index[world, slot]]]
     theirs = rules.priority[places.path[world, other, sight.entry_index[world, other]]]
     if mine != theirs and not impatient:
-        return mine > theirs
+        return bool(mine > theirs)
     arrived, other_arrived = progress.arrived_s[world, slot], progress.arrived_s[world, other]
     if arrived != other_arrived:
         return arrived < other_arrived
