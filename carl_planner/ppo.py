@@ -96,16 +96,21 @@ class LossSums(NamedTuple):
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss or its gradient is not a finite number; `batch` is what caused it."""
+    """A loss or its gradient is not a finite number.
 
-    def __init__(self, batch: TensorDict) -> None:
+    Args:
+        batch: The minibatch that caused it.
+        where: What to add to the message, such as the file that holds the batch.
+    """
+
+    def __init__(self, batch: TensorDict, where: str = "") -> None:
         broken = [k for k, v in batch.items() if v.is_floating_point() and not v.isfinite().all()]
         cause = (
-            f"not finite in the minibatch: {', '.join(broken)}"
+            f"{', '.join(broken)} of its minibatch is not"
             if broken
-            else ("all inputs of the minibatch are finite, so the network diverged: lower ppo.lr")
+            else "its whole minibatch is, so the network diverged: lower ppo.lr"
         )
-        super().__init__(f"the loss or its gradient is not finite; {cause}")
+        super().__init__(f"the loss or its gradient is not finite; {cause}{where}")
         self.batch = batch
 
     def save(self, path: Path) -> None:

@@ -92,10 +92,7 @@ class TrainingRun:
             except NonFiniteLossError as error:
                 path = self.folder / f"nan_batch{self._rank_suffix()}.pt"
                 error.save(path)
-                raise RuntimeError(
-                    f"{error}. The batch is in {path}; the last good state in "
-                    f"{self.folder / LATEST}"
-                ) from error
+                raise NonFiniteLossError(error.batch, f"; the batch is in {path}") from error
             finally:
                 if metrics is not None:
                     metrics.close()
