@@ -49,6 +49,7 @@ CROSSING_DISTANCE_M = 12.0
 PEDESTRIAN_SPEED_MPS, PEDESTRIAN_REACTION_S = 2.0, 2.16
 CYCLIST_SPEED_MPS, CYCLIST_REACTION_S = 4.0, 2.0
 CYCLIST_AFTER_JUNCTION_M = 8.0
+OWN_LANE_M = 3.0  # a crosser this near to the route's line has only the ego's lane to cross
 KERB_CLEARANCE_M = 0.6  # from the road's edge to whoever wants to cross
 STREAM_SPEED_MPS = 20.0 / 3.6
 STREAM_GAPS_M = (25.0, 50.0)
@@ -187,9 +188,10 @@ def _object_crossing(site: Site) -> None:
     side = 1.0 if site.trigger.parameters.get("direction", "right") == "left" else -1.0
     angle = math.radians(_number(site.trigger, "crossing_angle", 0.0))
     speed = _number(site.trigger, "speed", PEDESTRIAN_SPEED_MPS)
-    edge = _write_crosser(site, place, side, angle, ActorKind.PEDESTRIAN, speed)
+    edge = _write_crosser(
+        site, place, side, angle, ActorKind.PEDESTRIAN, speed, PEDESTRIAN_REACTION_S
+    )
     site.book.crossers.body[site.at] = 0
-    site.book.crossers.reaction_s[site.at] = PEDESTRIAN_REACTION_S
     model = site.trigger.parameters.get("blocker_model", "static.prop.vendingmachine").split(".")[
         -1
     ]
@@ -213,9 +215,8 @@ def _vehicle_turning(site: Site) -> None:
     _, last = junctions_ahead(site.scenario.route, site.row)[0]
     place = min(last + round(CYCLIST_AFTER_JUNCTION_M), site.scenario.route.x.size - 1)
     speed = _number(site.trigger, "bicycle_speed", CYCLIST_SPEED_MPS)
-    _write_crosser(site, place, -1.0, 0.0, ActorKind.BICYCLE, speed)
+    _write_crosser(site, place, -1.0, 0.0, ActorKind.BICYCLE, speed, CYCLIST_REACTION_S)
     site.book.crossers.body[site.at] = _CYCLIST
-    site.book.crossers.reaction_s[site.at] = CYCLIST_REACTION_S
     site.book.blockers.prop[site.at] = -1
 
 
@@ -243,7 +244,13 @@ def _red_light_runner(site: Site) -> None:
 
 
 def _write_crosser(
-    site: Site, place: int, side: float, angle_rad: float, kind: ActorKind, speed_mps: float
+    site: Site,
+    place: int,
+    side: float,
+    angle_rad: float,
+    kind: ActorKind,
+    speed_mps: float,
+    reaction_s: float,
 ) -> float:
     """Somebody crosses the whole road at a route point; returns the near edge's distance [m]."""
     route, crossers, at = site.scenario.route, site.book.crossers, site.at
@@ -259,6 +266,8 @@ def _write_crosser(
     crossers.end_y[at] = y + end * math.sin(across)
     crossers.z[at] = route.z[place]
     crossers.speed_mps[at] = speed_mps
+    # Who has other lanes to cross first starts earlier, so that the two still meet
+    crossers.reaction_s[at] = reaction_s + max(start - OWN_LANE_M, 0.0) / speed_mps
     site.book.triggers.meeting_x[at], site.book.triggers.meeting_y[at] = x, y
     return near
 
