@@ -7,6 +7,7 @@ simulator from another.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -28,6 +29,7 @@ from sim_adapters.scene.event_detection import (
     make_memory,
     reset_memory,
 )
+from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.simulator import Simulator
@@ -95,7 +97,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.final_observations = final_observations
         self.first_world = first_world
         self.scene, self.maps = simulator.scene, simulator.maps
-        self.memory = make_memory(self.scene, detector)
+        self._history = make_history(self.scene, observer.history_steps)
+        self.memory = replace(make_memory(self.scene, detector), history=self._history)
         self.num_envs = self.scene.num_agents
         self.single_observation_space = observer.space
         self.observation_space = batch_space(observer.space, self.num_envs)
@@ -138,6 +141,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.events = detect_driving_events(
             self.scene, self.memory, self.maps, self.detector, self._event_arrays
         )
+        record_history(self.scene, self._history)
         self.outcome = outcome = self.driving_reward(self.events)
         reward = outcome.reward.numpy().astype(np.float32)
         terminated, truncated = outcome.terminated.numpy(), outcome.truncated.numpy()
@@ -211,6 +215,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         ]
         self.simulator.reset(worlds, scenarios)
         reset_memory(worlds, self.scene, self.memory, self.maps)
+        restart_history(worlds, self.scene, self._history)
 
 
 def make_driving_env(

@@ -46,37 +46,40 @@ class BevRows(NamedTuple):
 
 
 def rows_of(arrays: Arrays) -> BevRows:
-    """The named arrays of a buffer as kernels take them."""
-    return BevRows(*(arrays[name] for name in BevRows._fields))
+    """The named arrays of a buffer as kernels take them; without history there is no past."""
+    num_rows, max_actors = arrays["actor_kinds"].shape[:2]
+    past = arrays.get("past_actors")
+    if past is None:
+        past = np.zeros((num_rows, 0, max_actors, 3), np.float32)
+    return BevRows(*(arrays[name] for name in BevRows._fields[:-1]), past_actors=past)
 
 
 def stored_space(sizes: RowSizes) -> spaces.Dict:
     """Space of one driver's compact row."""
-    actors, past = sizes.max_actors, sizes.num_past
-    shapes = {
-        "pose": ((4,), np.float64),
-        "map_index": ((1,), np.int32),
-        "actors": ((actors, 6), np.float32),
-        "actor_kinds": ((actors, 2), np.uint8),
-        "route": ((sizes.num_route_points, 2), np.float32),
-        "route_flags": ((sizes.num_route_points,), np.uint8),
-        "light_lines": ((sizes.max_light_lines, 4), np.float32),
-        "light_values": ((sizes.max_light_lines, 1 + past), np.uint8),
-        "stop_sign": ((4,), np.float32),
-        "past_actors": ((past, actors, 3), np.float32),
-    }
+    actors, points, lines = sizes.max_actors, sizes.num_route_points, sizes.max_light_lines
     boxes: dict[str, spaces.Space] = {
-        name: spaces.Box(0, 255, shape, np.uint8)
-        if dtype is np.uint8
-        else spaces.Box(
-            -np.inf if dtype is not np.int32 else 0,
-            np.inf if dtype is not np.int32 else 2**31 - 1,
-            shape,
-            dtype,
-        )
-        for name, (shape, dtype) in shapes.items()
+        "pose": spaces.Box(-np.inf, np.inf, (4,), np.float64),
+        "map_index": spaces.Box(0, np.iinfo(np.int32).max, (1,), np.int32),
+        "actors": _floats(actors, 6),
+        "actor_kinds": _bytes(actors, 2),
+        "route": _floats(points, 2),
+        "route_flags": _bytes(points),
+        "light_lines": _floats(lines, 4),
+        "light_values": _bytes(lines, 1 + sizes.num_past),
+        "stop_sign": _floats(4),
     }
+    if sizes.num_past:
+        # Places of actors that did not exist yet are nan, so no bounds hold them
+        boxes["past_actors"] = _floats(sizes.num_past, actors, 3)
     return spaces.Dict(boxes | measurement_spaces())
+
+
+def _floats(*shape: int) -> spaces.Box:
+    return spaces.Box(-np.inf, np.inf, shape, np.float32)
+
+
+def _bytes(*shape: int) -> spaces.Box:
+    return spaces.Box(0, 255, shape, np.uint8)
 
 
 def measurement_spaces() -> dict[str, spaces.Space]:

@@ -27,6 +27,7 @@ class Observer(Protocol):
     space: spaces.Dict  # one driver: "bev" or "vector", "measurements", "value_measurements"
     stored_space: spaces.Dict  # one driver's compact row
     required_pixels_per_meter: float | None  # resolution of the map layers; None takes any
+    history_steps: tuple[int, ...]  # steps ago that `memory.history` must hold, oldest first
 
     def gather(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
         """Write the rows of all E drivers into `out` (arrays (E, ...) named as `stored_space`)."""

@@ -169,6 +169,7 @@ class VectorObserver:
     """
 
     required_pixels_per_meter: float | None = None  # any bank will do
+    history_steps: tuple[int, ...] = ()
 
     def __init__(
         self,

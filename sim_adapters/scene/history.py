@@ -84,11 +84,15 @@ def record_history(scene: SceneBatch, history: SceneHistory) -> None:
         record_history_range(0, scene.num_worlds, scene.motion, scene.traits, scene.lights, history)
 
 
-def reset_history(worlds: NDArray[np.integer], history: SceneHistory) -> None:
-    """Forget the past of `worlds`; their new first step is the next one recorded."""
-    if history.ages.size:
-        history.next_row[worlds] = 0
-        history.num_samples[worlds] = 0
+def restart_history(worlds: NDArray[np.integer], scene: SceneBatch, history: SceneHistory) -> None:
+    """Forget the past of `worlds` and write their present, the first of a new episode."""
+    if not history.ages.size:
+        return
+    history.next_row[worlds] = 0
+    history.num_samples[worlds] = 0
+    for world in worlds:
+        first = int(world)
+        record_history_range(first, first + 1, scene.motion, scene.traits, scene.lights, history)
 
 
 @njit(cache=True, inline="always")

@@ -10,7 +10,7 @@ import pytest
 
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.observation.spec import BevView, pixel_column, pixel_row, speed_code, yellow_code
-from sim_adapters.scene.history import make_history, record_history, reset_history
+from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.memory import EpisodeMemory
 from sim_adapters.scene.named_arrays import iterate_arrays
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch
@@ -265,9 +265,8 @@ def test_worlds_together_draw_what_each_draws_alone():
         alone, alone_memory = straight_scene(1, 64)
         copies = [(alone, together), (alone_memory, memory)]
         for one, many in copies:
-            for (_, array), (_, source) in zip(
-                iterate_arrays(one), iterate_arrays(many), strict=True
-            ):
+            pairs = zip(iterate_arrays(one), iterate_arrays(many), strict=True)
+            for (_, array), (_, source) in pairs:
                 array[...] = source[world : world + 1] if source.shape != array.shape else source
         alone.ego.world[:] = 0
         frame, _ = observe(observer, alone, alone_memory, BANK)
@@ -275,8 +274,8 @@ def test_worlds_together_draw_what_each_draws_alone():
 
 
 def test_a_stored_row_is_small_enough_for_carl_s_batch():
-    space = make_observer("carl_bev").stored_space
-    row_bytes = sum(int(np.prod(box.shape)) * box.dtype.itemsize for box in space.values())
+    rows = allocate(make_observer("carl_bev").stored_space, 1)
+    row_bytes = sum(array.nbytes for array in rows.values())
     assert row_bytes < 8192  # 65,536 rows below 0.54 GB; as pixels they are 43 GB
 
 
@@ -342,9 +341,8 @@ def test_a_reset_forgets_the_past():
     assert memory.history is not None
     set_actor(scene, 0, 1, ActorKind.CAR, 10.0, LANE_Y)
     record_history(scene, memory.history)
-    reset_history(np.array([0]), memory.history)
     set_actor(scene, 0, 1, ActorKind.CAR, -5.0, LANE_Y)
-    record_history(scene, memory.history)
+    restart_history(np.array([0]), scene, memory.history)
     planes = roach_planes(scene, memory, observer)
     np.testing.assert_array_equal(planes["vehicles_15_steps_ago"], planes["vehicles_now"])
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from evaluation.speed.opencv_raster import OpenCvRaster
 from sim_adapters.observation.bev_rows import rows_of
 from sim_adapters.observation.raster import (
     draw_line,
@@ -18,7 +19,6 @@ from sim_adapters.observation.raster import (
 )
 from tests.observation.bev_helpers import busy_scene, make_observer, observe, town_of_noise
 from tests.observation.observation_scenes import straight_road_bank
-from tests.observation.opencv_reference import OpenCvRaster
 
 SIZE = 64
 BRUSH = make_brush(SIZE)
@@ -35,7 +35,8 @@ def draw_both_boxes(rng: np.random.Generator, low: float, high: float) -> tuple:
     forward = np.array([-math.cos(yaw), math.sin(yaw)]) * length  # (row, column)
     right = np.array([math.sin(yaw), math.cos(yaw)]) * width
     ours, reference = pair()
-    fill_box(ours, BRUSH, row, column, *forward, *right, 1)
+    (forward_row, forward_column), (right_row, right_column) = forward, right
+    fill_box(ours, BRUSH, row, column, forward_row, forward_column, right_row, right_column, 1)
     corners = [
         (row, column) + f * forward + r * right for f, r in ((1, -1), (1, 1), (-1, 1), (-1, -1))
     ]

@@ -26,6 +26,7 @@ _SQUARES = (
 
 
 def speed_code(speed_mps: float) -> int:
+    """CaRL's gray value of a speed."""
     return 127 + int(128 * np.clip(speed_mps + 2.67, 0.0, 36.0) / 36.0)
 
 
@@ -89,7 +90,7 @@ class OpenCvRaster:
         )
         if self.flag == cv2.INTER_NEAREST:
             nearest = np.stack([x >> 10, y >> 10], axis=-1).astype(np.int16)
-            return cv2.remap(source, nearest, None, cv2.INTER_NEAREST)
+            return cv2.remap(source, nearest, np.empty(0, np.uint16), cv2.INTER_NEAREST)
         x, y = x >> 5, y >> 5
         whole = np.stack([x >> 5, y >> 5], axis=-1).astype(np.int16)
         part = ((y & 31) * 32 + (x & 31)).astype(np.uint16)
@@ -106,6 +107,7 @@ class OpenCvRaster:
     def box(
         self, plane: np.ndarray, x: float, y: float, yaw: float, half: tuple, value: int
     ) -> None:
+        """Fill an ego-frame box with half extents `half` [m]."""
         cos, sin = math.cos(yaw), math.sin(yaw)
         signs = np.array([(1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (-1.0, 1.0)])
         corners = signs * half @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
