@@ -13,6 +13,7 @@ from sim_adapters.action_layout import ActionLayout
 from sim_adapters.driving_env import DEFAULT_PIXELS_PER_METER, DrivingVectorEnv
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
+from sim_adapters.maps.town_files import town_name
 from sim_adapters.scene.scenario import Scenario
 
 
@@ -26,7 +27,7 @@ def make_evaluation_env(
         specs: Routes to be driven.
         num_worlds: Worlds driven at once.
     """
-    towns = towns_of(specs)
+    towns = with_town_files(towns_of(specs), config.simulator.towns)
     observer = instantiate(config.observation)
     resolution = observer.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
     maps = load_map_bank(towns, pixels_per_meter=resolution)
@@ -45,3 +46,9 @@ def make_evaluation_env(
         instantiate(layout) if layout is not None else ActionLayout(),
     )
     return env, scenarios
+
+
+def with_town_files(towns: Sequence[str], configured: Sequence[str]) -> list[str]:
+    """`towns` of a route file, with the files that `simulator.towns` gives for some of them."""
+    files = {town_name(town): town for town in configured}
+    return [files.get(town, town) for town in towns]

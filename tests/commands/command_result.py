@@ -1,0 +1,35 @@
+"""What a command left behind, and the overrides that make its runs small."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CROSSING = Path(__file__).parents[1] / "data" / "crossing.xodr"
+TINY_WORLD = (
+    f"simulator.towns=[{CROSSING}]",
+    "simulator.traffic.num_vehicles=2",
+    "simulator.max_vehicles=4",
+    "simulator.max_pedestrians=0",
+    "simulator.max_statics=0",
+    "simulator.warm_up_s=0.1",
+)
+TINY_RUN = (
+    *("experiment=demo", *TINY_WORLD, "scenarios.length_m=80", "num_threads=1"),
+    *("ppo.num_envs=4", "ppo.num_steps=16", "ppo.minibatch_size=32", "ppo.total_samples=128"),
+)
+
+
+@dataclass
+class CommandResult:
+    """Exit status and output of a command."""
+
+    status: int
+    out: str
+    err: str
+
+    def error(self) -> str:
+        """The message of a command that refused its input: all that it wrote to stderr."""
+        assert self.status == 1, self.out + self.err
+        assert "Traceback" not in self.out + self.err, self.err
+        assert self.err.startswith("error: "), self.err
+        assert len(self.err.splitlines()) <= 4, self.err
+        return self.err

@@ -1,0 +1,120 @@
+"""Bad input ends a command with one message: what was found, what was expected, what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_result import CROSSING, TINY_RUN, TINY_WORLD, CommandResult
+
+TRAIN, EVALUATE = "carl_planner.train", "evaluation.evaluate"
+Runner = Callable[..., CommandResult]
+
+
+def route_file(folder: Path, *, town: str = "crossing", x_m: float = -100.0) -> Path:
+    """A route of leaderboard 2 that starts at (x_m, 1.75), CARLA's y, and ends in the west arm."""
+    path = folder / "routes.xml"
+    path.write_text(
+        f'<routes><route id="0" town="{town}"><waypoints>'
+        f'<position x="{x_m}" y="1.75" z="0.0"/><position x="-20.0" y="1.75" z="0.0"/>'
+        "</waypoints><scenarios/></route></routes>"
+    )
+    return path
+
+
+def evaluate_file(run_command: Runner, path: Path, *overrides: str) -> CommandResult:
+    return run_command(
+        *(EVALUATE, "planner=constant_speed", f"routes={path}"),
+        *(*TINY_WORLD, "video=false", f"output={path.parent}/results", *overrides),
+    )
+
+
+def test_route_in_a_town_of_the_users_own_file_is_driven(
+    run_command: Runner, tmp_path: Path
+) -> None:
+    result = evaluate_file(run_command, route_file(tmp_path))
+    assert result.status == 0, result.err
+    assert (tmp_path / "results" / "results.json").is_file()
+
+
+def test_missing_town_file_is_named(run_command: Runner, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.xodr"
+    error = run_command(TRAIN, "experiment=demo", f"simulator.towns=[{missing}]").error()
+    assert f"{missing} does not exist" in error
+    assert "check the path" in error
+
+
+def test_unknown_town_says_where_it_was_looked_for(run_command: Runner) -> None:
+    error = run_command(TRAIN, "experiment=demo", "simulator.towns=[Town99]").error()
+    assert "'Town99'" in error
+    assert "pip install" in error
+
+
+def test_broken_town_file_is_named(run_command: Runner, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.xodr"
+    broken.write_text(CROSSING.read_text()[:5000])
+    error = run_command(TRAIN, "experiment=demo", f"simulator.towns=[{broken}]").error()
+    assert str(broken) in error
+
+
+def test_unreadable_route_file_is_named(run_command: Runner, tmp_path: Path) -> None:
+    path = tmp_path / "routes.xml"
+    path.write_text("<routes><route id='0' town=")
+    assert str(path) in evaluate_file(run_command, path).error()
+
+
+def test_missing_route_file_is_named(run_command: Runner, tmp_path: Path) -> None:
+    error = evaluate_file(run_command, tmp_path / "absent.xml").error()
+    assert "absent.xml" in error
+
+
+def test_route_off_the_map_is_named(run_command: Runner, tmp_path: Path) -> None:
+    error = evaluate_file(run_command, route_file(tmp_path, x_m=-900.0)).error()
+    assert "-900" in error
+
+
+def test_route_in_an_unknown_town_names_the_town(run_command: Runner, tmp_path: Path) -> None:
+    error = evaluate_file(run_command, route_file(tmp_path, town="Town99")).error()
+    assert "Town99" in error
+
+
+def test_more_vehicles_than_slots_are_refused(run_command: Runner) -> None:
+    error = run_command(TRAIN, *TINY_RUN, "simulator.traffic.num_vehicles=5").error()
+    assert "5 vehicles" in error
+    assert "max_vehicles" in error
+
+
+def test_route_longer_than_the_slots_is_refused(run_command: Runner) -> None:
+    error = run_command(TRAIN, *TINY_RUN, "simulator.max_route_points=40").error()
+    assert "max_route_points" in error
+
+
+def test_misspelt_key_names_itself(run_command: Runner) -> None:
+    result = run_command(TRAIN, "experiment=demo", "ppo.learning_rate=1")
+    assert result.status == 1
+    assert "Could not override 'ppo.learning_rate'" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_misspelt_group_lists_the_choices(run_command: Runner) -> None:
+    result = run_command(TRAIN, "experiment=demo", "reward=karl")
+    assert result.status == 1
+    assert "'reward/karl'" in result.err
+    assert "carl_oncoming_terminal" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    "override", ["+reward.terminal_penality=2.0", "+observation.colour=blue", "+ppo.learn_rate=1.0"]
+)
+def test_keyword_that_a_component_lacks_names_both(run_command: Runner, override: str) -> None:
+    error = run_command(TRAIN, *TINY_RUN, override).error()
+    assert override.split(".")[1].split("=")[0] in error
+
+
+def test_missing_checkpoint_is_named(run_command: Runner) -> None:
+    assert "gone.pt" in run_command(TRAIN, "resume=gone.pt").error()
+    assert "gone.pt" in run_command(EVALUATE, "checkpoint=gone.pt").error()
+
+
+def test_planner_without_checkpoint_is_told_what_it_needs(run_command: Runner) -> None:
+    assert "checkpoint=PATH" in run_command(EVALUATE).error()
