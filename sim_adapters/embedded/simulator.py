@@ -163,8 +163,6 @@ class EmbeddedSimulator:
         self.warm_up_steps = round(warm_up_s / step_s)
         self.random_light_start = random_light_start
         self.num_threads = num_threads
-        self._full_brake = np.full(self.scene.num_agents, -1.0)
-        self._straight = np.zeros(self.scene.num_agents)
 
     def reset(self, worlds: NDArray[np.int64], scenarios: Sequence[Scenario]) -> None:
         """Start `scenarios[i]` in `worlds[i]`; other worlds are not touched.
@@ -247,7 +245,7 @@ class EmbeddedSimulator:
         self._launch(reset_traffic_range, first, last, *self._traffic_arguments())
         reset_pedestrians_range(first, last, *self._pedestrian_arguments())
         for _ in range(self.warm_up_steps):
-            self._advance(first, last, self._straight, self._full_brake)
+            self._move_others(first, last)
 
     def _advance(
         self,
@@ -264,6 +262,18 @@ class EmbeddedSimulator:
             first, last, motion, ego, self.drivetrain, steer, acceleration, scene.step_s
         )
         locate_ego_range(first, last, *self._locate_arguments())
+        standing: tuple[Any, ...] = (*self._static_arguments(), scene.step_s)
+        step_statics_range(first, last, *standing)
+        scripted: tuple[Any, ...] = self._scenario_arguments()
+        step_scenarios_range(first, last, *scripted)
+        self._move_others(first, last)
+        touch_actors_range(
+            first, last, motion, traits, ego, scene.contacts, self.drivetrain, self.contact_state
+        )
+
+    def _move_others(self, first: int, last: int) -> None:
+        """Traffic, pedestrians, time and lights; with a standing ego this is all that changes."""
+        scene = self.scene
         self._launch(step_traffic_range, first, last, *self._traffic_arguments())
         walking: tuple[Any, ...] = (
             *self._pedestrian_arguments(),
@@ -272,15 +282,8 @@ class EmbeddedSimulator:
             scene.step_s,
         )
         step_pedestrians_range(first, last, *walking)
-        standing: tuple[Any, ...] = (*self._static_arguments(), scene.step_s)
-        step_statics_range(first, last, *standing)
-        scripted: tuple[Any, ...] = self._scenario_arguments()
-        step_scenarios_range(first, last, *scripted)
         scene.clocks.elapsed_s[first:last] += scene.step_s
         update_lights_range(first, last, *self._light_arguments())
-        touch_actors_range(
-            first, last, motion, traits, ego, scene.contacts, self.drivetrain, self.contact_state
-        )
 
     def _launch(self, kernel: Callable[..., None], first: int, last: int, *arguments: Any) -> None:
         """Call a range kernel that is worth sharing between threads, if it is for all worlds."""

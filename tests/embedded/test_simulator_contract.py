@@ -8,6 +8,7 @@ import pytest
 from sim_adapters.embedded.simulator import EmbeddedSimulator, contiguous_runs
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays
+from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
 from sim_adapters.world.traffic_settings import TrafficSettings
 from tests.embedded.lane_routes import scenario_along_lanes
 
@@ -35,6 +36,23 @@ def _drive(
     for k in range(first_step, first_step + num_steps):
         steer = np.full(num_agents, 0.2 * np.sin(0.3 * k))
         simulator.step(steer, np.full(num_agents, 0.7 if k % 20 < 15 else -0.4))
+
+
+def _with_early_triggers(scenario: Scenario) -> Scenario:
+    """The same with three scripts that start within the first metres."""
+    route = scenario.route
+    triggers = tuple(
+        ScenarioTrigger(
+            scenario_type,
+            scenario_type,
+            float(route.x[4]),
+            float(route.y[4]),
+            float(route.z[4]),
+            float(route.yaw_rad[4]),
+        )
+        for scenario_type in ("ControlLoss", "DynamicObjectCrossing", "HardBreakRoute")
+    )
+    return dataclasses.replace(scenario, triggers=triggers)
 
 
 def _rows(simulator: EmbeddedSimulator, world: int) -> dict[str, np.ndarray]:
@@ -82,7 +100,7 @@ def test_another_seed_gives_another_trajectory(town_maps: MapBank) -> None:
 
 def test_worlds_together_equal_worlds_alone(town_maps: MapBank) -> None:
     scenarios = [
-        scenario_along_lanes(town_maps, town, seed=seed, choice=seed)
+        _with_early_triggers(scenario_along_lanes(town_maps, town, seed=seed, choice=seed))
         for town, seed in (("Town01", 1), ("Town02", 2), ("Town01", 3))
     ]
     together = _simulator(town_maps, 3)
@@ -96,10 +114,13 @@ def test_worlds_together_equal_worlds_alone(town_maps: MapBank) -> None:
 
 
 def test_restored_state_goes_on_bit_for_bit(town_maps: MapBank) -> None:
-    scenarios = [scenario_along_lanes(town_maps, seed=s, choice=s) for s in (1, 2)]
+    scenarios = [
+        _with_early_triggers(scenario_along_lanes(town_maps, seed=s, choice=s)) for s in (1, 2)
+    ]
     simulator = _simulator(town_maps, 2)
     simulator.reset(np.arange(2), scenarios)
     _drive(simulator)
+    assert (simulator.scripts.triggers.phase[:, :3] > 0).all()
     saved = simulator.state_dict()
     _drive(simulator, first_step=NUM_STEPS)
     other = _simulator(town_maps, 2)
