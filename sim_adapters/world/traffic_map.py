@@ -122,9 +122,13 @@ def find_overlaps(
     forks = np.array(
         [bool(entries[i] & entries[j]) for i, j in zip(this, other, strict=True)], np.bool_
     )
-    # Lanes in succession touch end to end: that is one way, not a conflict
+    # Lanes in succession touch end to end, tiny links between them: one way, not a conflict
     follow = np.array(
-        [_follows(links, int(i), int(j)) for i, j in zip(this, other, strict=True)], np.bool_
+        [
+            _leads_to(lanes, links, i, j) or _leads_to(lanes, links, j, i)
+            for i, j in zip(this.tolist(), other.tolist(), strict=True)
+        ],
+        np.bool_,
     )
     keep = ~follow
     first = np.concatenate([[0], np.cumsum(keep)])[first].astype(np.int32)
@@ -137,11 +141,16 @@ def _predecessor_lists(links: LaneLinks) -> list[list[int]]:
     return [values[i:j] for i, j in itertools.pairwise(bounds)]
 
 
-def _follows(links: LaneLinks, lane: int, other: int) -> bool:
-    """Whether one lane is a direct successor of the other."""
-    after = links.successor[links.successor_first[lane] : links.successor_first[lane + 1]]
-    before = links.predecessor[links.predecessor_first[lane] : links.predecessor_first[lane + 1]]
-    return bool((after == other).any() or (before == other).any())
+def _leads_to(lanes: Lanes, links: LaneLinks, lane: int, other: int, hops: int = 4) -> bool:
+    """Whether `other` comes right after `lane`, or after few links shorter than CLEARANCE_M."""
+    for row in range(links.successor_first[lane], links.successor_first[lane + 1]):
+        after = int(links.successor[row])
+        if after == other:
+            return True
+        is_link = lanes.length_m[after] < CLEARANCE_M and hops > 0
+        if is_link and _leads_to(lanes, links, after, other, hops - 1):
+            return True
+    return False
 
 
 def spawn_points(maps: MapBank, leads_on: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
