@@ -43,6 +43,7 @@ class Learner:
         self.settings: PpoSettings = hydra.utils.instantiate(config.ppo)
         self.settings.check_ranks(group.world_size)
         self.num_envs = self.settings.num_envs // group.world_size  # of this rank
+        log.info("making %s environments; maps and kernels are prepared once", self.num_envs)
         self.env = as_rollout_env(
             hydra.utils.instantiate(
                 config.env, num_envs=self.num_envs, rank=group.rank, seed=config.seed
@@ -91,9 +92,10 @@ class Learner:
                 f"{self.group.world_size}: start as many"
             )
         checkpoints.check_observation(resumed, self.observation_space)
+        state = resumed.ranks[self.group.rank]
+        self._check_rows(state["rows"])
         self.policy.load_state_dict(resumed.policy)
         self.ppo.optimizer.load_state_dict(resumed.optimizer)
-        state = resumed.ranks[self.group.rank]
         if "env" in state:
             self.env.load_state_dict(state["env"])  # pyright: ignore[reportAttributeAccessIssue]
             self.collector.restore_rows(state["rows"])
@@ -121,6 +123,21 @@ class Learner:
         checkpoint.progress = progress
         checkpoint.ranks = ranks
         return checkpoint
+
+    def _check_rows(self, rows: dict[str, np.ndarray]) -> None:
+        """Refuse to go on with another number or another storage of environments."""
+        expected = self.buffer.storage.rows
+        if rows.keys() != expected.keys():
+            raise CheckpointError(
+                f"the checkpoint's rollouts hold {sorted(rows)}, this run's {sorted(expected)}: "
+                "leave ppo.rollout_storage as it was"
+            )
+        num_envs = len(next(iter(rows.values())))
+        if num_envs != self.num_envs:
+            raise CheckpointError(
+                f"the checkpoint holds {num_envs} environments a process, this run has "
+                f"{self.num_envs}: leave ppo.num_envs as it was"
+            )
 
     def _prepare_torch(self) -> None:
         if self.device.type == "cpu":

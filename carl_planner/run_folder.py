@@ -73,5 +73,7 @@ def resumed_config(
             if OmegaConf.select(composed, node_key) is None and override.startswith("~"):
                 OmegaConf.update(config, node_key, None)
             else:
-                OmegaConf.update(config, node_key, OmegaConf.select(composed, node_key))
+                # A group chosen anew replaces the old one, whose keywords it may not know.
+                chosen = OmegaConf.select(composed, node_key)
+                OmegaConf.update(config, node_key, chosen, merge=False)
     return config

@@ -64,6 +64,8 @@ def main() -> None:
 
     @hydra.main(config_path="pkg://configs", config_name="train", version_base="1.3")
     def command(config: DictConfig) -> None:
+        if not group.is_main:
+            logging.disable(logging.WARNING)  # rank 0 speaks for all
         with input_errors_reported():
             train(config, group)
 

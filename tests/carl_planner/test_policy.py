@@ -13,9 +13,9 @@ from gymnasium import spaces
 from hydra.errors import InstantiationException
 from torch import Tensor
 
-from carl_planner.checkpoint import CheckpointError, space_of
+from carl_planner.checkpoint import Checkpoint, CheckpointError, save_checkpoint, space_of
 from carl_planner.policy import ActorCritic, num_trainable_parameters
-from carl_planner.policy_files import load_policy
+from carl_planner.policy_files import export_carl_state_dict, load_policy
 
 # (in, out, kernel, size of the output) of each convolution on a 256 x 256 raster.
 CONVOLUTIONS = (
@@ -203,6 +203,22 @@ def test_critic_alone_sees_the_privileged_values() -> None:
         policy.distribution(observation).alpha, policy.distribution(other).alpha
     )
     assert not torch.allclose(policy.value(observation), policy.value(other))
+
+
+def test_exported_state_dict_is_a_released_one(tmp_path: Path) -> None:
+    spec = {
+        "bev": {"shape": [10, 256, 256], "dtype": "uint8"},
+        "measurements": {"shape": [8], "dtype": "float32"},
+        "value_measurements": {"shape": [10], "dtype": "float32"},
+    }
+    shapes = {name: tuple(entry["shape"]) for name, entry in spec.items()}
+    state = configured_policy("carl", **shapes).state_dict()
+    save_checkpoint(tmp_path / "latest.pt", Checkpoint(state, {}, {}, spec, {"shape": [2]}))
+    export_carl_state_dict(tmp_path / "latest.pt", tmp_path / "model_final.pth")
+    loaded = load_policy(tmp_path / "model_final.pth")
+    assert loaded.observation_spec == spec
+    for name, tensor in loaded.policy.state_dict().items():
+        assert torch.equal(tensor, state[name])
 
 
 def test_state_dict_of_another_network_is_refused(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from omegaconf import OmegaConf
-from point_goal_env import PointGoalEnv
+from point_goal_env import TIME_LIMIT, PointGoalEnv
 
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.metrics import read_metrics
+from carl_planner.policy_files import load_policy
 from carl_planner.train import main
 
 HERE = Path(__file__).parent
@@ -170,6 +172,29 @@ def test_only_resumable_checkpoints_resume(whole_run: Path, tmp_path: Path) -> N
     assert result.returncode != 0
     assert "holds a policy only: resume from latest.pt" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_resuming_with_other_environments_is_refused(whole_run: Path) -> None:
+    fewer = train(whole_run, f"resume={whole_run}", "ppo.num_envs=8", check=False)
+    assert "holds 16 environments a process, this run has 8" in fewer.stderr
+    scene = train(whole_run, f"resume={whole_run}", "ppo.rollout_storage=scene", check=False)
+    assert "leave ppo.rollout_storage as it was" in scene.stderr
+
+
+def test_saved_policy_drives_to_the_goal(whole_run: Path) -> None:
+    loaded = load_policy(whole_run / "model_final.pt")
+    assert loaded.config is not None
+    assert loaded.choices["env"] == "point_goal"
+    env = PointGoalEnv(64, seed=123)
+    observation, _ = env.reset()
+    num_reached = 0
+    for _ in range(TIME_LIMIT):
+        tensors = {name: torch.from_numpy(array) for name, array in observation.items()}
+        with torch.no_grad():
+            action = loaded.policy.distribution(tensors).mean()
+        observation, _, terminated, _, _ = env.step(action.numpy())
+        num_reached += int(terminated.sum())
+    assert num_reached > 64  # most points reach the goal well before the time limit, and go again
 
 
 def test_resuming_applies_overrides_on_top_of_the_checkpoints_config(
