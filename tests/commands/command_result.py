@@ -1,9 +1,11 @@
 """What a command left behind, and the overrides that make its runs small."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-CROSSING = Path(__file__).parents[1] / "data" / "crossing.xodr"
+HERE = Path(__file__).parent
+CROSSING = HERE.parent / "data" / "crossing.xodr"
 TINY_WORLD = (
     f"simulator.towns=[{CROSSING}]",
     "simulator.traffic.num_vehicles=2",
@@ -33,3 +35,14 @@ class CommandResult:
         assert self.err.startswith("error: "), self.err
         assert len(self.err.splitlines()) <= 4, self.err
         return self.err
+
+
+def environment() -> dict[str, str]:
+    """Of commands: no kernel is compiled, a few steps of small worlds are fast enough in Python."""
+    paths = (HERE.parents[1], HERE / "user_folder", HERE.parent / "carl_planner")
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONWARNINGS": "ignore::RuntimeWarning",
+        "NUMBA_DISABLE_JIT": "1",
+        "OMP_NUM_THREADS": "1",
+    }
