@@ -21,7 +21,6 @@ CROSSWALK: Colour = (92, 104, 118)
 MARKING: Colour = (128, 141, 155)
 CENTRE_MARKING: Colour = (196, 164, 84)
 ROUTE: Translucent = (45, 212, 191, 105)
-ROUTE_PASSED: Translucent = (45, 212, 191, 38)
 TRAIL: Colour = (255, 138, 76)
 
 EGO: Colour = (255, 122, 61)

@@ -8,9 +8,10 @@ from evaluation import video_style as style
 from evaluation.infractions import Infraction, InfractionKind
 from evaluation.recording import Frame, Recording
 from evaluation.video import MP4_STRIDE, SIZE_PX, VideoFrames, write_gif, write_mp4
+from evaluation.video_brush import Camera, ribbon_of, rounded_box
 from evaluation.video_map import zebra
 from evaluation.video_panel import heat
-from evaluation.video_scene import Camera, ribbon_of, rounded_box, smooth
+from evaluation.video_scene import smooth
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.state import ActorKind
