@@ -2,8 +2,8 @@
 
 Rules after CARLA's walker AI (`WalkerManager`, `Navigation`): before stepping onto the road people
 wait, at most 60 s, while the light for vehicles is green or yellow and while a vehicle is near;
-then they walk straight across. Unlike CARLA's they also look at what drives towards them, and they
-follow sidewalk lanes instead of a navigation mesh. Once on the road they go on; traffic yields.
+then they walk straight across. Unlike CARLA's they also look at what drives towards them, stop
+before a vehicle in their way, and follow sidewalk lanes instead of a navigation mesh.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from sim_adapters.scene.counter_rng import uniform
+from sim_adapters.scene.geometry import point_in_box
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LanePoints, Lanes
 from sim_adapters.scene.state import (
@@ -37,6 +38,8 @@ MAX_WAIT_S = 60.0
 NEAR_VEHICLE_M = 6.0  # a moving vehicle this near to the crossing is waited for
 STANDING_MPS = 0.5  # slower vehicles only matter where they stand
 CLEARING_MARGIN_S = 1.0
+LOOK_AHEAD_M, LOOK_AHEAD_S = 0.8, 0.3  # nobody walks into a vehicle before it
+BODY_MARGIN_M = 0.3
 LIGHT_MARGIN = 0.8  # share of the way that must be done when the light turns green
 _DRAW_WAY, _DRAW_CROSS = 2204, 2205
 _GREEN, _YELLOW = int(LightState.GREEN), int(LightState.YELLOW)
@@ -145,10 +148,34 @@ def wait(
 
 
 @njit(cache=True)
+def is_vehicle_in_the_way(
+    motion: ActorMotion, traits: ActorTraits, world: int, slot: int, dx: float, dy: float
+) -> bool:
+    """Whether a vehicle is, or is about to be, a step before somebody who walks along (dx, dy)."""
+    length = max(math.hypot(dx, dy), 1e-9)
+    x = motion.x[world, slot] + LOOK_AHEAD_M * dx / length
+    y = motion.y[world, slot] + LOOK_AHEAD_M * dy / length
+    for other in range(traits.valid.shape[1]):
+        if not traits.valid[world, other] or traits.kind[world, other] > LAST_VEHICLE_KIND:
+            continue
+        if abs(motion.z[world, other] - motion.z[world, slot]) >= SAME_LEVEL_M:
+            continue
+        soon_x = motion.x[world, other] + LOOK_AHEAD_S * motion.vx_mps[world, other]
+        soon_y = motion.y[world, other] + LOOK_AHEAD_S * motion.vy_mps[world, other]
+        half_length = traits.half_length_m[world, other] + BODY_MARGIN_M
+        half_width = traits.half_width_m[world, other] + BODY_MARGIN_M
+        yaw = motion.yaw_rad[world, other]
+        if point_in_box(x, y, soon_x, soon_y, yaw, half_length, half_width):
+            return True
+    return False
+
+
+@njit(cache=True)
 def go_straight(
     points: LanePoints,
     lanes: Lanes,
     motion: ActorMotion,
+    traits: ActorTraits,
     walkers: Walkers,
     world: int,
     slot: int,
@@ -164,6 +191,10 @@ def go_straight(
     )
     dx, dy = x - motion.x[world, slot], y - motion.y[world, slot]
     left_m, step_m = math.hypot(dx, dy), walkers.speed_mps[world, slot] * dt
+    is_crossing = walkers.crossing[world, slot] >= 0
+    if is_crossing and is_vehicle_in_the_way(motion, traits, world, slot, dx, dy):
+        motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
+        return
     if left_m <= step_m:
         move_to(motion, world, slot, x, y, z, dt)
         walkers.mode[world, slot], walkers.crossing[world, slot] = WALK, -1

@@ -186,7 +186,7 @@ def step_pedestrians_range(
             elif mode == WAIT:
                 wait(motion, traits, lights, walkers, crossings, world, slot, first_signal, dt)
             elif mode == GO_STRAIGHT:
-                go_straight(points, lanes, motion, walkers, world, slot, dt)
+                go_straight(points, lanes, motion, traits, walkers, world, slot, dt)
         _keep_up(
             points, lanes, ranges, motion, traits, clocks, walkers, sidewalks, settings, world,
             first_slot, last_slot, _FIRST_STEP_DRAW + tick * _STEP_DRAWS, _STEP_DRAWS,

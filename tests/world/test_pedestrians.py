@@ -19,7 +19,7 @@ from sim_adapters.world.pedestrian_state import (
     empty_walkers,
     lane_place,
 )
-from sim_adapters.world.pedestrian_steps import is_road_clear
+from sim_adapters.world.pedestrian_steps import is_road_clear, is_vehicle_in_the_way
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
 from sim_adapters.world.sidewalks import Crossings, Sidewalks, build_sidewalks
 
@@ -205,6 +205,24 @@ def test_car_on_the_bridge_above_does_not_matter() -> None:
     scene = _one_car(-10.0, 4.0, 10.0)
     scene.motion.z[0, 1] = 6.0
     assert is_road_clear(scene.motion, scene.traits, 0, 0.0, 0.0, 0.0, 0.0, 8.0, 1.4)
+
+
+# Somebody walks north from (0, 0); the car is 4 m long and 2 m wide
+@pytest.mark.parametrize(
+    ("x", "y", "vx", "is_in_the_way"),
+    [
+        (0.0, 1.5, 0.0, True),  # stands across the way
+        (0.0, 3.0, 0.0, False),  # stands 2 m further on
+        (-3.5, 0.5, 5.0, True),  # will be there in 0.3 s
+        (-3.5, 0.5, -5.0, False),  # leaves
+        (0.0, -2.0, 0.0, False),  # stands behind
+    ],
+)
+def test_nobody_walks_into_a_vehicle(x: float, y: float, vx: float, is_in_the_way: bool) -> None:
+    scene = _one_car(x, y, vx)
+    scene.traits.half_width_m[0, 1] = 1.0
+    motion, traits = scene.motion, scene.traits
+    assert is_vehicle_in_the_way(motion, traits, 0, 0, 0.0, 5.0) == is_in_the_way
 
 
 def test_people_follow_the_ego(maps: MapBank) -> None:
