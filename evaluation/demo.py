@@ -1,7 +1,7 @@
 """The demo: `python -m evaluation.demo output=outputs/demo [seed=0] [train_minutes=9]`.
 
-Trains a planner for a few minutes, drives held-out routes with it, with its untrained self, with
-the rule-based driver and at constant speed, and writes report, curves, video and summary.json.
+Trains a planner for a few minutes, drives held-out routes with it, with its untrained self and with
+three yardsticks without learning, and writes report, curves, video and summary.json.
 What is already there is kept: a finished training is not repeated, a stopped one goes on.
 """
 
@@ -33,7 +33,7 @@ from evaluation.checkpoint_planner import (
 from evaluation.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.episode_rollout import run_episodes
 from evaluation.evaluation_env import make_evaluation_env
-from evaluation.planners import ConstantSpeedPlanner
+from evaluation.planners import BlindFollower, ConstantSpeedPlanner
 from evaluation.progress import EvaluationProgress
 from evaluation.recording import EpisodeRecorder, Recording
 from evaluation.report import PLANNER_TITLES, Report, write_report
@@ -69,6 +69,7 @@ def run_demo(config: DictConfig) -> dict[str, Any]:
             "trained": policy_planner([loaded], env, "trained"),
             "idm": RuleBasedDriver(),
             "constant_speed": ConstantSpeedPlanner(),
+            "blind_follower": BlindFollower(),
         }
         results = {}
         for name, planner in planners.items():

@@ -28,7 +28,7 @@ from evaluation.checkpoint_planner import (
 from evaluation.episode_result import EpisodeResult
 from evaluation.episode_rollout import run_episodes
 from evaluation.evaluation_env import make_evaluation_env
-from evaluation.planners import ConstantSpeedPlanner, Planner
+from evaluation.planners import BlindFollower, ConstantSpeedPlanner, Planner
 from evaluation.progress import EvaluationProgress
 from evaluation.recording import EpisodeRecorder
 from evaluation.report import Report, write_report
@@ -42,7 +42,12 @@ from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.scene.map_bank import MapBank
 
 log = logging.getLogger(__name__)
-PLANNERS = ("policy", "idm", "constant_speed")
+RULE_PLANNERS = {
+    "idm": RuleBasedDriver,
+    "constant_speed": ConstantSpeedPlanner,
+    "blind_follower": BlindFollower,
+}
+PLANNERS = ("policy", *RULE_PLANNERS)
 
 
 def evaluate(config: DictConfig) -> list[EpisodeResult]:
@@ -115,7 +120,7 @@ def make_planner(kind: str, policies: Sequence[LoadedPolicy], env: DrivingVector
     """The planner that the option `planner` names."""
     if kind == "policy":
         return policy_planner(policies, env)
-    return RuleBasedDriver() if kind == "idm" else ConstantSpeedPlanner()
+    return RULE_PLANNERS[kind]()
 
 
 def check_options(config: DictConfig) -> None:
@@ -128,7 +133,7 @@ def check_options(config: DictConfig) -> None:
         raise ValueError(f"planner={config.planner} is unknown: choose one of {PLANNERS}")
     if config.planner == "policy" and config.checkpoint is None:
         raise ValueError(
-            "planner=policy needs checkpoint=PATH; planner=idm and planner=constant_speed do not"
+            f"planner=policy needs checkpoint=PATH; the others do not: {', '.join(RULE_PLANNERS)}"
         )
     if config.seeds < 1:
         raise ValueError(f"seeds={config.seeds}: at least one is needed")

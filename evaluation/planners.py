@@ -58,10 +58,9 @@ class PolicyPlanner:
 
 
 class ConstantSpeedPlanner:
-    """Follows the route at one speed, blind to traffic, lights and signs: the lower yardstick.
+    """Goes straight on at one speed, the constant-velocity yardstick of motion forecasting.
 
-    It steers like the rule-based driver and brakes for nothing, not even bends, so what it scores
-    is what a route gives away to a car that merely stays on it.
+    It sees nothing: neither the route's turns nor traffic, lights or signs.
     """
 
     name = "constant_speed"
@@ -76,22 +75,34 @@ class ConstantSpeedPlanner:
     def act(
         self, observation: Mapping[str, np.ndarray], env: DrivingVectorEnv
     ) -> NDArray[np.float32]:
-        """Pure pursuit, and a proportional speed controller."""
-        scene, num_agents = env.scene, env.num_envs
-        steer, curve_speed, pedal = (np.zeros(num_agents) for _ in range(3))
+        """A proportional speed controller and `steer`."""
+        speed, pedal = ego_speed_mps(env), np.zeros(env.num_envs)
+        wanted = self.gain_per_s * (self.speed_mps - speed)
+        pedals_range(0, env.num_envs, speed, wanted, pedal)
+        return env.action_layout.encode(self.steer(env), pedal)
+
+    def steer(self, env: DrivingVectorEnv) -> NDArray[np.float64]:
+        """Straight on, (E,)."""
+        return np.zeros(env.num_envs)
+
+
+class BlindFollower(ConstantSpeedPlanner):
+    """Steers along the route at one speed, blind to traffic, lights and signs.
+
+    The leaderboard does not end a route at a collision, so such a car completes nearly all of them:
+    its score, not its completion, shows what driving without looking is worth.
+    """
+
+    name = "blind_follower"
+
+    def steer(self, env: DrivingVectorEnv) -> NDArray[np.float64]:
+        """Pure pursuit, (E,)."""
+        steer, bend_mps = np.zeros(env.num_envs), np.zeros(env.num_envs)
+        scene, passed = env.scene, env.memory.route.index
         follow_routes_range(
-            0,
-            num_agents,
-            scene.ego,
-            scene.motion,
-            scene.routes,
-            env.memory.route.index,
-            steer,
-            curve_speed,
+            0, env.num_envs, scene.ego, scene.motion, scene.routes, passed, steer, bend_mps
         )
-        speed = ego_speed_mps(env)
-        pedals_range(0, num_agents, speed, self.gain_per_s * (self.speed_mps - speed), pedal)
-        return env.action_layout.encode(steer, pedal)
+        return steer
 
 
 def ego_speed_mps(env: DrivingVectorEnv) -> NDArray[np.float64]:

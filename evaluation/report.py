@@ -22,7 +22,8 @@ PLANNER_TITLES = {
     "trained": "trained policy",
     "policy": "policy",
     "idm": "rule-based driver (IDM)",
-    "constant_speed": "constant speed",
+    "constant_speed": "constant speed, straight on",
+    "blind_follower": "constant speed along the route, blind",
 }
 
 

@@ -40,13 +40,14 @@ class VideoFrames:
         scale = SUPERSAMPLING * PIXELS_PER_METER
         self._scene = SceneView(recording, maps, (width - panel, height), scale)
         subtitle = f"{recording.town}  ·  route {recording.route_id}"
-        self._panel = PanelView(title, subtitle, (panel, height), panel / 300)
+        size, frames = (panel, height), recording.frames
+        self._panel = PanelView(title, subtitle, frames, size, panel / 300)
         self._canvas = Image.new("RGB", (width, height))
 
     def draw(self, index: int) -> Image.Image:
         """One finished frame of `SIZE_PX`."""
         self._canvas.paste(self._scene.draw(index), (0, 0))
-        panel = self._panel.draw(self.recording.frames[index])
+        panel = self._panel.draw(index)
         self._canvas.paste(panel, (self._canvas.width - panel.width, 0))
         return self._canvas.reduce(SUPERSAMPLING)
 

@@ -96,26 +96,21 @@ class MapPicture:
         return shapes
 
     def _markings(self, lane: int) -> list[Shape]:
-        first, last = self._maps.lanes.first_point[lane : lane + 2]
-        rows = np.arange(first, last)
-        half = self._maps.points.width_m[rows] / 2
         beside_oncoming = self._maps.lanes.left[lane] < 0 and self._maps.lanes.opposite[lane] >= 0
         left_colour = style.CENTRE_MARKING if beside_oncoming else style.MARKING
-        left = self._boundary(rows, half, left_colour)
-        return left + self._boundary(rows, -half, style.MARKING)
+        return self._boundary(lane, 0.5, left_colour) + self._boundary(lane, -0.5, style.MARKING)
 
-    def _boundary(
-        self, rows: NDArray[np.int64], offset_m: FloatArray, colour: style.Colour
-    ) -> list[Shape]:
-        """The marking along one side of a lane, as the baked layers know it."""
-        line = self._side(rows, offset_m)
+    def _boundary(self, lane: int, widths: float, colour: style.Colour) -> list[Shape]:
+        """The marking so many lane widths left of the centre, as the baked layers know it."""
+        first, last = self._maps.lanes.first_point[lane : lane + 2]
+        rows = np.arange(first, last)
+        line = self._side(rows, widths * self._maps.points.width_m[rows])
         bits = self._layer_bits(line)
-        marked = (bits & LayerBit.MARKING) != 0
-        if marked.mean() < 0.3:
+        if ((bits & LayerBit.MARKING) != 0).mean() < 0.3:
             return []
-        broken = ((bits & LayerBit.MARKING_BROKEN) != 0).mean() > 0.3
-        if not broken:
-            return [Shape(line, colour, 0.14)]
+        if ((bits & LayerBit.MARKING_BROKEN) != 0).mean() < 0.3:
+            few = self._rows(lane)  # drawn through every metre, whole pixels make a line waver
+            return [Shape(self._side(few, widths * self._maps.points.width_m[few]), colour, 0.14)]
         s = self._maps.points.s_m[rows]
         dash = np.floor(s / DASH_PERIOD_M)
         visible = s % DASH_PERIOD_M <= DASH_M

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PIL import Image, ImageDraw
 
 from evaluation import video_style as style
@@ -23,6 +25,7 @@ SHORT_NAMES = {
     InfractionKind.SCENARIO_TIMEOUT: "scenario timeout",
 }
 SHOWN_INFRACTIONS = 4
+REWARD_STEPS = 10
 FRESH_S = 3.0  # an infraction is highlighted for this long
 SUMMANDS = ("progress", "terminal")  # reward terms that are no factors in [0, 1]
 
@@ -33,17 +36,25 @@ class PanelView:
     Args:
         title: Who drives.
         subtitle: Which route.
+        frames: Of the whole drive.
         size_px: Width and height.
         scale: Pixels per design unit; the design is 300 units wide.
     """
 
-    def __init__(self, title: str, subtitle: str, size_px: tuple[int, int], scale: float) -> None:
-        self.title, self.subtitle = title, subtitle
+    def __init__(
+        self,
+        title: str,
+        subtitle: str,
+        frames: Sequence[Frame],
+        size_px: tuple[int, int],
+        scale: float,
+    ) -> None:
+        self.title, self.subtitle, self.frames = title, subtitle, frames
         self.size_px, self.scale = size_px, scale
-        self.margin = 20
 
-    def draw(self, frame: Frame) -> Image.Image:
+    def draw(self, index: int) -> Image.Image:
         """The panel at one step."""
+        frame = self.frames[index]
         image = Image.new("RGB", self.size_px, style.PANEL)
         draw = ImageDraw.Draw(image)
         self._text(draw, 20, 16, self.title, 17, style.TEXT, bold=True)
@@ -54,7 +65,7 @@ class PanelView:
         for infraction in frame.infractions:
             score *= penalty_factor(infraction)
         self._bar(draw, 180, "infraction score", score, heat(score), "")
-        top = self._reward(draw, 228, frame)
+        top = self._reward(draw, 228, index)
         top = self._pedals(draw, top + 8, frame)
         self._infractions(draw, top + 10, frame)
         self._text(draw, 20, 518, "embedded world, not CARLA", 9, style.MUTED)
@@ -74,19 +85,21 @@ class PanelView:
         left = 256 - self._width(limit, 14, bold=True) / 2
         self._text(draw, left, 86, limit, 14, style.GROUND, bold=True)
 
-    def _reward(self, draw: ImageDraw.ImageDraw, top: float, frame: Frame) -> float:
-        """Reward of the step and every factor; returns where the next section begins."""
+    def _reward(self, draw: ImageDraw.ImageDraw, top: float, index: int) -> float:
+        """Reward of the last second and every factor; returns where the next section begins.
+
+        Route progress counts passed route points, so it is summed over a second to be read.
+        """
+        frame = self.frames[index]
+        second = self.frames[max(0, index + 1 - REWARD_STEPS) : index + 1]
         self._rule(draw, top - 6)
-        self._text(draw, 20, top, "reward", 11, style.TEXT, bold=True)
-        text = f"{frame.reward:+.3f}"
-        self._text(draw, 280 - self._width(text, 11), top, text, 11, style.TEXT)
+        self._text(draw, 20, top, "reward in the last second", 11, style.TEXT, bold=True)
+        self._right(draw, top, f"{sum(step.reward for step in second) + 0.0:+.2f}", 11)
         top += 20
         for name, value in frame.terms.items():
-            label = name.replace("_", " ")
-            self._text(draw, 20, top, label, 10, style.MUTED)
+            self._text(draw, 20, top, name.replace("_", " "), 10, style.MUTED)
             if name in SUMMANDS:
-                text = f"{value:+.3f}"
-                self._text(draw, 280 - self._width(text, 10), top, text, 10, style.TEXT)
+                self._right(draw, top, f"{sum(step.terms[name] for step in second) + 0.0:+.2f}", 10)
             else:
                 self._track(draw, 150, top + 4, 130, 6, value, heat(value))
             top += 17
@@ -129,6 +142,10 @@ class PanelView:
         if factor < 1.0:
             text = f"x {factor:.2f}"
             self._text(draw, 280 - self._width(text, 10), top, text, 10, colour)
+
+    def _right(self, draw: ImageDraw.ImageDraw, top: float, text: str, size: int) -> None:
+        """Text that ends at the right margin."""
+        self._text(draw, 280 - self._width(text, size), top, text, size, style.TEXT)
 
     # Primitives in design units -------------------------------------------------------------
 
