@@ -18,24 +18,22 @@ from carl_planner.checkpoint import Checkpoint, CheckpointError
 COMMAND_KEYS = ("resume",)
 
 
-def register_resolvers() -> None:
-    """Make `run_folder`, `hydra_folder` and `run_stamp` known to configs."""
+def choose_run_stamp() -> str:
+    """The time that names a new run's folder, rank 0's on all ranks."""
     stamp = [datetime.now().strftime("%Y-%m-%d_%H-%M-%S")]
     if dist.is_initialized():
         dist.broadcast_object_list(stamp, src=0)
+    return stamp[0]
 
-    def run_folder(root: str, name: str | None, resume: str | None) -> str:
-        if resume:
-            return str(checkpoint_path(resume).parent)
-        return f"{root}/{name or 'train'}/{stamp[0]}"
 
-    def hydra_folder(resume: str | None) -> str:
-        # What hydra composes for a resumed run is not its config: keep the first run's record.
-        return f".hydra_resumed_{stamp[0]}" if resume else ".hydra"
+def register_resolvers() -> None:
+    """Make `run_stamp`, `run_folder` and `hydra_folder` known to configs.
 
-    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
-    OmegaConf.register_new_resolver("hydra_folder", hydra_folder, replace=True)
-    OmegaConf.register_new_resolver("run_stamp", lambda: stamp[0], replace=True)
+    The stamp is chosen once a config and travels with it to the jobs of a launcher.
+    """
+    OmegaConf.register_new_resolver("run_stamp", choose_run_stamp, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    OmegaConf.register_new_resolver("hydra_folder", _hydra_folder, replace=True)
 
 
 def checkpoint_path(resume: str) -> Path:
@@ -77,3 +75,18 @@ def resumed_config(
                 chosen = OmegaConf.select(composed, node_key)
                 OmegaConf.update(config, node_key, chosen, merge=False)
     return config
+
+
+def _run_folder(root: str, name: str | None, stamp: str, resume: str | None) -> str:
+    if resume:
+        return str(checkpoint_path(resume).parent)
+    return f"{root}/{name or 'train'}/{stamp}"
+
+
+def _hydra_folder(stamp: str, resume: str | None) -> str:
+    # What hydra composes for a resumed run is not its config: keep the first run's record.
+    return f".hydra_resumed_{stamp}" if resume else ".hydra"
+
+
+# Here, because a launcher's job imports this module but does not go through `main`.
+register_resolvers()

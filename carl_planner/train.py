@@ -17,7 +17,7 @@ from carl_planner.checkpoint import CheckpointError, load_checkpoint
 from carl_planner.command_errors import input_errors_reported
 from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
 from carl_planner.learner import Learner
-from carl_planner.run_folder import checkpoint_path, register_resolvers, resumed_config
+from carl_planner.run_folder import checkpoint_path, resumed_config
 from carl_planner.training_run import LATEST, Progress, TrainingRun
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,6 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
 def main() -> None:
     """Console script `carl-train`."""
     group = join_process_group()
-    register_resolvers()
 
     @hydra.main(config_path="pkg://configs", config_name="train", version_base="1.3")
     def command(config: DictConfig) -> None:

@@ -235,3 +235,15 @@ def test_ranks_share_one_folder_and_one_schedule(tmp_path: Path) -> None:
     assert first.shape == (8, 5)
     assert not np.allclose(first, second)
     assert len(read_metrics(folder)) == 4
+
+
+@pytest.mark.slow
+def test_launcher_jobs_share_the_sweeps_folder(tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "carl_planner.train", "--config-dir", str(HERE / "toy_configs")),
+        *("-m", "hydra/launcher=submitit_local", "experiment=point_goal", "seed=0,1"),
+        *("ppo.total_samples=1024", f"output_root={tmp_path}"),
+    ]
+    subprocess.run(command, env=environment(), cwd=tmp_path, check=True, timeout=240)
+    (sweep,) = (tmp_path / "multirun").iterdir()
+    assert [(sweep / job / "model_final.pt").is_file() for job in ("0", "1")] == [True, True]
