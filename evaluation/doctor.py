@@ -46,8 +46,10 @@ def check_python() -> Finding:
 
 def check_torch() -> Finding:
     """The torch build, and whether it sees a GPU."""
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: one of its libraries does not load
+        return Finding("torch", "problem", str(error), "pip install --force-reinstall torch")
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name(0)
         return Finding("torch", "ok", f"{torch.__version__}, {torch.cuda.device_count()} x {name}")
@@ -59,7 +61,7 @@ def check_carla() -> Finding:
     """The carla client library, which reads the town maps."""
     try:
         import carla  # noqa: F401
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         return Finding("carla", "problem", str(error), "pip install carla==0.9.16")
     return Finding("carla", "ok", importlib.metadata.version("carla"))
 
