@@ -118,3 +118,23 @@ def test_missing_checkpoint_is_named(run_command: Runner) -> None:
 
 def test_planner_without_checkpoint_is_told_what_it_needs(run_command: Runner) -> None:
     assert "checkpoint=PATH" in run_command(EVALUATE).error()
+
+
+def test_nan_in_a_loss_ends_with_one_message(run_command: Runner, tmp_path: Path) -> None:
+    toy_configs = str(Path(__file__).parents[1] / "carl_planner" / "toy_configs")
+    error = run_command(
+        *(TRAIN, "--config-dir", toy_configs, "experiment=point_goal", "env.nan_at_step=20"),
+        f"hydra.run.dir={tmp_path}",
+    ).error()
+    assert "not finite" in error
+    assert (tmp_path / "nan_batch.pt").is_file()
+
+
+def test_run_folder_that_cannot_be_written_is_named(run_command: Runner, tmp_path: Path) -> None:
+    toy_configs = str(Path(__file__).parents[1] / "carl_planner" / "toy_configs")
+    (tmp_path / "latest.pt").mkdir()  # stands in the checkpoint's place: it cannot be replaced
+    error = run_command(
+        *(TRAIN, "--config-dir", toy_configs, "experiment=point_goal", "ppo.total_samples=512"),
+        f"hydra.run.dir={tmp_path}",
+    ).error()
+    assert "latest.pt" in error
