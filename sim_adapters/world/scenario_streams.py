@@ -120,7 +120,9 @@ def spawn_on_path(
 
 
 @njit(cache=True)
-def _send(places: Places, overrides: Overrides, streams: Streams, world: int, row: int, slot: int):
+def _send(
+    places: Places, overrides: Overrides, streams: Streams, world: int, row: int, slot: int
+) -> None:
     """Give a new car the script's path and speed; it heeds nobody but who is ahead of it."""
     path = places.path[world, slot]
     path[CURRENT + 1 :] = -1
@@ -163,6 +165,40 @@ def _clear_the_way(
 
 
 @njit(cache=True)
+def _direct_junction(
+    ranges: MapRanges,
+    signals: Signals,
+    plan: SignalPlan,
+    triggers: Triggers,
+    streams: Streams,
+    world: int,
+    row: int,
+    map_index: int,
+    now_s: float,
+    distance_m: float,
+) -> None:
+    """Bring the script's phase up to date and set the junction's lights."""
+    since_s = now_s - triggers.since_s[world, row]
+    phase, is_runner = triggers.phase[world, row], triggers.kind[world, row] == _RUNNER
+    own_state = _GREEN
+    if (phase == _MEETING and distance_m > LEFT_BEHIND_M) or since_s > PATIENCE_S:
+        enter_phase(triggers, world, row, _OVER, now_s)
+        return
+    if phase != _MEETING and distance_m < NEAR_M:
+        enter_phase(triggers, world, row, _MEETING, now_s)
+    elif phase == _READY and not is_runner:
+        if since_s < OWN_RED_S and distance_m > CAN_STOP_M:
+            own_state = _RED
+        else:
+            enter_phase(triggers, world, row, _ACTING, now_s)
+    stream_state = _RED if is_runner else _GREEN
+    force_lights(
+        plan, signals, ranges, streams, world, row, map_index, own_state, stream_state,
+        now_s + 1.0,
+    )  # fmt: skip
+
+
+@njit(cache=True)
 def step_stream(
     points: LanePoints,
     lanes: Lanes,
@@ -186,28 +222,15 @@ def step_stream(
     dt: float,
 ) -> None:
     """Play one step of a stream, or of the one vehicle that runs its red light."""
-    now_s, map_index = clocks.elapsed_s[world], clocks.map_index[world]
+    now_s, speed = clocks.elapsed_s[world], streams.speed_mps[world, row]
     distance = ego_distance_m(triggers, motion, world, row)
-    since_s = now_s - triggers.since_s[world, row]
-    phase, is_runner = triggers.phase[world, row], triggers.kind[world, row] == _RUNNER
-    if (phase == _MEETING and distance > LEFT_BEHIND_M) or since_s > PATIENCE_S:
-        enter_phase(triggers, world, row, _OVER, now_s)
-        return
-    if phase != _MEETING and distance < NEAR_M:
-        enter_phase(triggers, world, row, _MEETING, now_s)
-    own_state = _GREEN
-    if not is_runner and phase == _READY:
-        if since_s < OWN_RED_S and distance > CAN_STOP_M:
-            own_state = _RED
-        else:
-            enter_phase(triggers, world, row, _ACTING, now_s)
-    stream_state = _RED if is_runner else _GREEN
-    force_lights(
-        plan, signals, ranges, streams, world, row, map_index, own_state, stream_state,
-        now_s + 1.0,
+    _direct_junction(
+        ranges, signals, plan, triggers, streams, world, row, clocks.map_index[world], now_s,
+        distance,
     )  # fmt: skip
-    speed = streams.speed_mps[world, row]
-    if is_runner:
+    if triggers.phase[world, row] == _OVER or now_s < streams.next_s[world, row]:
+        return
+    if triggers.kind[world, row] == _RUNNER:
         if triggers.slot[world, row] >= 0:
             return
         _clear_the_way(motion, traits, places, overrides, lanes, streams, layout, world, row)
@@ -215,8 +238,6 @@ def step_stream(
         arrival_s = distance / ego_speed if ego_speed > MOVING_MPS else np.inf
         if arrival_s > streams.meeting_m[world, row] / speed:
             return
-    elif now_s < streams.next_s[world, row]:
-        return
     tick = round(now_s / dt)
     slot = spawn_on_path(
         points, lanes, links, table, motion, traits, places, drivers, progress, overrides, clocks,
