@@ -22,7 +22,7 @@ _LEFT, _RIGHT = int(LightBit.LEFT_BLINKER), int(LightBit.RIGHT_BLINKER)
 _TURNS_LEFT, _TURNS_RIGHT = int(RouteCommand.LEFT), int(RouteCommand.RIGHT)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def write_motion(
     points: LanePoints,
     lanes: Lanes,
@@ -48,7 +48,7 @@ def write_motion(
     motion.vx_mps[world, slot], motion.vy_mps[world, slot] = vx, vy
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def vehicle_lights(lanes: Lanes, rules: LaneRules, places: Places, world: int, slot: int) -> int:
     """Brake and blinker bits: braking or standing, changing lanes, turning ahead."""
     flags = 0
@@ -72,7 +72,7 @@ def vehicle_lights(lanes: Lanes, rules: LaneRules, places: Places, world: int, s
     return flags
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def remove_vehicle(motion: ActorMotion, traits: ActorTraits, world: int, slot: int) -> None:
     """Empty a slot; a slot that is not valid holds zeros."""
     traits.valid[world, slot] = False

@@ -55,7 +55,7 @@ LONGEST_WAY_M = 30.0  # beyond it a driver may wait inside for the next stretch
 EXIT_GAP_M = 2.5  # kept free between vehicles behind a junction
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def way_end(
     lanes: Lanes,
     path: NDArray[np.int32],
@@ -89,7 +89,7 @@ def way_end(
     return last, end_m
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def exit_has_room(
     lanes: Lanes,
     traits: ActorTraits,
@@ -126,7 +126,7 @@ def exit_has_room(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def way_is_clear(
     lanes: Lanes,
     map_table: TrafficMap,
@@ -176,7 +176,7 @@ def way_is_clear(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def may_follow(places: Places, progress: Progress, sight: Sight, world: int, slot: int,
                first_vehicle: int, first_other: int) -> bool:  # fmt: skip
     """Whether nobody without a grant stands between a driver and its junction."""
@@ -189,7 +189,7 @@ def may_follow(places: Places, progress: Progress, sight: Sight, world: int, slo
     return reserved_to > CURRENT
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def grant_way(
     points: LanePoints,
     lanes: Lanes,
@@ -239,7 +239,7 @@ def grant_way(
     sight.wish[world, slot] = WISH_NONE
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def next_to_ask(
     lanes: Lanes,
     rules: LaneRules,

@@ -46,7 +46,7 @@ _MAX_BASE_M = 60.0  # how far behind a follower may be to count
 _HEADWAY_S, _MIN_GAP_M = 1.2, 2.0  # taken for the ego as a follower
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def blend_offset(places: Places, world: int, slot: int, moved_m: float) -> None:
     """Let the lateral offset of a change go smoothly to zero with the distance driven."""
     if places.offset_start_m[world, slot] == 0.0:
@@ -62,7 +62,7 @@ def blend_offset(places: Places, world: int, slot: int, moved_m: float) -> None:
     places.offset_m[world, slot] = places.offset_start_m[world, slot] * (1.0 - blend)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def nearest_behind(
     occupancy: Occupancy, world: int, row: int, slot: int, base_m: float
 ) -> tuple[int, float]:
@@ -82,7 +82,7 @@ def nearest_behind(
     return best, best_m
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def find_follower(
     lanes: Lanes,
     links: LaneLinks,
@@ -115,7 +115,7 @@ def find_follower(
     return best, best_m
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def follower_loss_mps2(
     drivers: Drivers,
     occupancy: Occupancy,
@@ -144,7 +144,7 @@ def follower_loss_mps2(
     return np.inf if after < -NEW_FOLLOWER_BRAKING_MPS2 else max(before - after, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def change_gain_mps2(
     lanes: Lanes,
     links: LaneLinks,
@@ -191,7 +191,7 @@ def change_gain_mps2(
     return then - now - POLITENESS * loss
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def may_change(
     lanes: Lanes,
     traits: ActorTraits,
@@ -227,7 +227,7 @@ def may_change(
     )
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def begin_change(
     points: LanePoints,
     lanes: Lanes,
@@ -298,7 +298,7 @@ def change_lanes_range(
                 lanes, traits, places, progress, overrides, sight, world, slot, now_s
             ):
                 continue
-            lane = places.path[world, slot, CURRENT]
+            lane = int(places.path[world, slot, CURRENT])
             half, width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
             best, best_gain, best_s = -1, GAIN_MPS2, 0.0
             for side in range(2):

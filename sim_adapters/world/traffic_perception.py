@@ -40,7 +40,7 @@ from sim_adapters.world.traffic_state import (
 )
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def desired_speed_mps(
     points: LanePoints,
     lanes: Lanes,
@@ -69,7 +69,7 @@ def desired_speed_mps(
     return float(desired)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def find_entry(
     lanes: Lanes,
     path: NDArray[np.int32],
@@ -93,7 +93,7 @@ def find_entry(
     return 0, np.inf
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def find_leader(
     lanes: Lanes,
     table: TrafficMap,
@@ -133,7 +133,7 @@ def find_leader(
     return -1, PATH_LANES, np.inf
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def look_ahead(
     points: LanePoints,
     lanes: Lanes,

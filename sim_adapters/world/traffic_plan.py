@@ -34,7 +34,7 @@ FORCED_BRAKING_MPS2 = 7.0  # HardBreak scenarios
 _RED = int(LightState.RED)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def plan_acceleration(
     drivers: Drivers,
     overrides: Overrides,
@@ -71,7 +71,7 @@ def plan_acceleration(
     return max(acceleration, -EMERGENCY_BRAKING_MPS2, -speed / dt)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def advance(
     lanes: Lanes,
     links: LaneLinks,
@@ -119,7 +119,7 @@ def advance(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def count_red_entry(
     lanes: Lanes,
     rules: LaneRules,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
 from sim_adapters.scene.map_bank import LaneGrid, LaneLinks, LanePoints, Lanes
@@ -17,12 +18,12 @@ from sim_adapters.world.traffic_state import Drivers, Overrides, Places, Progres
 
 EGO_SLOT = 0
 RESET_NEAREST_M = 8.0  # to the ego, for vehicles that are there from the start
-_RESET_ATTEMPTS = 30  # draws per wanted vehicle at a reset
-_STEP_ATTEMPTS = 2  # draws of a new vehicle per step
+_RESET_DRAWS = 30  # draws per wanted vehicle at a reset
+_STEP_DRAWS = 2  # draws of a new vehicle per step
 _FIRST_STEP_DRAW = 100_000  # draws of steps come after all of a reset
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
     """The first empty slot of [first, last), or -1."""
     for slot in range(first, last):
@@ -31,33 +32,21 @@ def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
     return -1
 
 
-@njit(cache=True)
-def keep_up_around_ego(
-    world: int,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
+@njit(cache=True, forceinline=True)
+def remove_unwanted(
     motion: ActorMotion,
     traits: ActorTraits,
-    clocks: Clocks,
-    places: Places,
-    drivers: Drivers,
     progress: Progress,
     overrides: Overrides,
     tally: Tally,
-    table: TrafficMap,
     settings: TrafficSettings,
     layout: SlotLayout,
-    attempts: int,
-    first_attempt: int,
-    nearest_m: float,
-) -> None:
-    """Remove who is far from the ego or stuck, and let new vehicles appear around it."""
-    first, last = layout.first_vehicle, layout.first_pedestrian
+    world: int,
+) -> int:
+    """Remove who is far from the ego, or stuck and unseen; how many are left near the ego."""
     x, y = motion.x[world, EGO_SLOT], motion.y[world, EGO_SLOT]
     count = 0
-    for slot in range(first, last):
+    for slot in range(layout.first_vehicle, layout.first_pedestrian):
         if not traits.valid[world, slot]:
             continue
         away = math.hypot(motion.x[world, slot] - x, motion.y[world, slot] - y)
@@ -68,52 +57,30 @@ def keep_up_around_ego(
             remove_vehicle(motion, traits, world, slot)
         elif away < settings.radius_m:
             count += 1
-    map_index, seed = clocks.map_index[world], clocks.seed[world]
-    for attempt in range(first_attempt, first_attempt + attempts):
-        free = free_slot(traits, world, first, last)
-        if count >= settings.num_vehicles or free < 0:
-            return
-        point = draw_point_around(
-            grid, points, lanes, map_index, x, y, motion.z[world, EGO_SLOT],
-            nearest_m, settings.radius_m, seed, attempt,
-        )  # fmt: skip
-        if point >= 0 and try_spawn_at(
-            points, lanes, links, table, motion, traits, places, drivers, progress, overrides,
-            settings, world, free, point, seed,
-        ):  # fmt: skip
-            count += 1
+    return count
 
 
-@njit(cache=True)
-def fill_town(
-    world: int,
+@njit(cache=True, forceinline=True)
+def draw_place(
+    grid: LaneGrid,
     points: LanePoints,
     lanes: Lanes,
-    links: LaneLinks,
     motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
-    places: Places,
-    drivers: Drivers,
-    progress: Progress,
-    overrides: Overrides,
     table: TrafficMap,
     settings: TrafficSettings,
-    layout: SlotLayout,
-) -> None:
-    """Spread the wanted number of vehicles over the whole town."""
-    map_index, seed = clocks.map_index[world], clocks.seed[world]
-    slot = layout.first_vehicle
-    last = min(layout.first_pedestrian, slot + settings.num_vehicles)
-    for attempt in range(_RESET_ATTEMPTS * settings.num_vehicles):
-        if slot >= last:
-            return
-        point = draw_town_point(table, map_index, seed, attempt)
-        if point >= 0 and try_spawn_at(
-            points, lanes, links, table, motion, traits, places, drivers, progress, overrides,
-            settings, world, slot, point, seed,
-        ):  # fmt: skip
-            slot += 1
+    world: int,
+    map_index: int,
+    nearest_m: float,
+    seed: np.uint64,
+    draw: int,
+) -> int:
+    """A random lane point for a new vehicle, around the ego or in the town; -1 if none is met."""
+    if not settings.around_ego:
+        return draw_town_point(table, map_index, seed, draw)
+    return draw_point_around(
+        grid, points, lanes, map_index, motion.x[world, EGO_SLOT], motion.y[world, EGO_SLOT],
+        motion.z[world, EGO_SLOT], nearest_m, settings.radius_m, seed, draw,
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -138,19 +105,32 @@ def populate_range(
     dt: float,
     is_reset: bool,
 ) -> None:
-    """Let vehicles appear and vanish; at a reset all at once, in empty worlds."""
+    """Let vehicles appear and vanish; at a reset all at once, in empty worlds.
+
+    After the reset a whole town's traffic stays as it is.
+    """
+    first, last = layout.first_vehicle, layout.first_pedestrian
+    draws = _RESET_DRAWS * settings.num_vehicles if is_reset else _STEP_DRAWS
+    nearest_m = RESET_NEAREST_M if is_reset else settings.out_of_view_m
     for world in range(first_world, last_world):
+        map_index, seed = clocks.map_index[world], clocks.seed[world]
+        count = 0
         if settings.around_ego:
-            tick = round(clocks.elapsed_s[world] / dt)
-            attempts = _RESET_ATTEMPTS * settings.num_vehicles if is_reset else _STEP_ATTEMPTS
-            draw = 0 if is_reset else (tick + _FIRST_STEP_DRAW) * _STEP_ATTEMPTS
-            nearest = RESET_NEAREST_M if is_reset else settings.out_of_view_m
-            keep_up_around_ego(
-                world, grid, points, lanes, links, motion, traits, clocks, places, drivers,
-                progress, overrides, tally, table, settings, layout, attempts, draw, nearest,
+            count = remove_unwanted(
+                motion, traits, progress, overrides, tally, settings, layout, world
+            )
+        tick = round(clocks.elapsed_s[world] / dt)
+        first_draw = 0 if is_reset else (tick + _FIRST_STEP_DRAW) * _STEP_DRAWS
+        for draw in range(first_draw, first_draw + draws):
+            slot = free_slot(traits, world, first, last)
+            if count >= settings.num_vehicles or slot < 0:
+                break
+            point = draw_place(
+                grid, points, lanes, motion, table, settings, world, map_index, nearest_m, seed,
+                draw,
             )  # fmt: skip
-        elif is_reset:
-            fill_town(
-                world, points, lanes, links, motion, traits, clocks, places, drivers, progress,
-                overrides, table, settings, layout,
-            )  # fmt: skip
+            if point >= 0 and try_spawn_at(
+                points, lanes, links, table, motion, traits, places, drivers, progress, overrides,
+                settings, world, slot, point, seed,
+            ):  # fmt: skip
+                count += 1

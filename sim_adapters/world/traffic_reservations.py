@@ -22,7 +22,7 @@ from sim_adapters.world.traffic_state import (
 CLEAR_MARGIN_M = 0.7  # a tail this far past a meeting place has cleared it
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def add_reservation(
     table: Reservations, world: int, first_lane: int, lane: int, slot: int, offset_m: float
 ) -> None:
@@ -38,7 +38,7 @@ def add_reservation(
     table.head[world, lane - first_lane] = node
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def reserve_way(
     lanes: Lanes,
     places: Places,
@@ -62,7 +62,7 @@ def reserve_way(
         index += 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def collect_reservations(
     lanes: Lanes,
     traits: ActorTraits,

@@ -49,7 +49,7 @@ _RED, _YELLOW = int(LightState.RED), int(LightState.YELLOW)
 _LIGHT, _STOP = int(EntryRule.LIGHT), int(EntryRule.STOP)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def light_permits(
     rules: LaneRules,
     lights: Lights,
@@ -75,7 +75,7 @@ def light_permits(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def wish_of(
     lanes: Lanes,
     rules: LaneRules,
@@ -114,7 +114,7 @@ def wish_of(
     return WISH_ASKS
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def review_grant(
     lanes: Lanes,
     rules: LaneRules,
@@ -147,7 +147,7 @@ def review_grant(
             return
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def stands_inside(
     lanes: Lanes, places: Places, world: int, slot: int, half_length_m: float
 ) -> bool:
@@ -164,7 +164,7 @@ def stands_inside(
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def goes_before(
     lanes: Lanes,
     rules: LaneRules,
@@ -199,7 +199,7 @@ def goes_before(
     return near < other_near or (near == other_near and slot < other)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def ways_meet(
     map_table: TrafficMap,
     lanes: Lanes,
@@ -229,7 +229,7 @@ def ways_meet(
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def must_give_way(
     points: LanePoints,
     lanes: Lanes,

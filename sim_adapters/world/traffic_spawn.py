@@ -65,7 +65,7 @@ _KIND_NUMBERS = np.array(
 )
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def draw_model(settings: TrafficSettings, seed: np.uint64, slot: int, generation: int) -> int:
     """Row of the vehicle catalogue for a new vehicle, by the shares of the settings."""
     share = uniform(seed, generation, slot, PURPOSE_KIND)
@@ -82,7 +82,7 @@ def draw_model(settings: TrafficSettings, seed: np.uint64, slot: int, generation
     return int(model)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def spawn_vehicle(
     points: LanePoints,
     lanes: Lanes,
@@ -147,7 +147,7 @@ def spawn_vehicle(
     write_motion(points, lanes, motion, places, world, slot, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def place_is_free(
     traits: ActorTraits,
     motion: ActorMotion,
@@ -180,7 +180,7 @@ def place_is_free(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def try_spawn_at(
     points: LanePoints,
     lanes: Lanes,
@@ -199,7 +199,7 @@ def try_spawn_at(
     seed: np.uint64,
 ) -> bool:
     """Put a new random vehicle at a lane point if there is room; whether it was done."""
-    lane, s = points.lane[point], points.s_m[point]
+    lane, s = int(points.lane[point]), float(points.s_m[point])
     model = draw_model(settings, seed, slot, progress.generation[world, slot] + 1)
     half = VEHICLE_HALF_LENGTH_M[model]
     to_end = lanes.length_m[lane] - s - half
@@ -220,7 +220,7 @@ def try_spawn_at(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def draw_town_point(table: TrafficMap, map_index: int, seed: np.uint64, attempt: int) -> int:
     """A random place of the town where a vehicle may appear."""
     first, last = table.spawn_first[map_index], table.spawn_first[map_index + 1]
@@ -230,7 +230,7 @@ def draw_town_point(table: TrafficMap, map_index: int, seed: np.uint64, attempt:
     return int(table.spawn_point[row])
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def draw_point_around(
     grid: LaneGrid,
     points: LanePoints,
@@ -251,4 +251,8 @@ def draw_point_around(
     )
     radius = math.sqrt(squared)
     at_x, at_y = x + radius * math.cos(angle), y + radius * math.sin(angle)
-    return nearest_lane_point(grid, points, lanes, map_index, at_x, at_y, z, _DRIVING)
+    point = int(nearest_lane_point(grid, points, lanes, map_index, at_x, at_y, z, _DRIVING))
+    # The nearest lane may lie nearer to the centre than the draw
+    if point >= 0 and math.hypot(points.x[point] - x, points.y[point] - y) < nearest_m:
+        return -1
+    return point
