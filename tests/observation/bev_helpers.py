@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.scene.map_bank import MapBank
@@ -30,7 +31,10 @@ def make_observer(name: str, **changes: Any) -> BevObserver:
     """The observer of a YAML, some keywords changed."""
     with initialize_config_dir(str(CONFIGS), version_base=None):
         config = compose(overrides=[f"+observation={name}"])
-    return instantiate(config.observation, **changes)
+    settings = OmegaConf.to_container(config.observation)
+    assert isinstance(settings, dict)
+    kept = {name: value for name, value in settings.items() if name not in changes}
+    return instantiate(kept, **changes)
 
 
 def allocate(space: Any, num_rows: int) -> dict[str, np.ndarray]:

@@ -92,7 +92,7 @@ def _lane_points() -> LanePoints:
     )
 
 
-def _lane_grid(points: LanePoints) -> LaneGrid:
+def lane_grid_of(points: LanePoints) -> LaneGrid:
     num_x, num_y = int(_SIZE_M[0] / LANE_GRID_CELL_M), int(_SIZE_M[1] / LANE_GRID_CELL_M)
     first, entries = [0], []
     for row in range(num_y):
@@ -156,7 +156,7 @@ def straight_road_bank(pixels_per_meter: float = 2.0) -> MapBank:
             _floats(),
         ),
         rules=LaneRules(np.zeros(2, np.uint8), none, none, _ints(0, 0), np.zeros(2, np.uint8)),
-        grid=_lane_grid(points),
+        grid=lane_grid_of(points),
         signals=Signals(
             _floats(96.0), _floats(-LANE_Y), _floats(0.0), _ints(0), _ints(0), _ints(7), _ints(0, 1)
         ),

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hydra.errors import InstantiationException
 
 from sim_adapters.observation.bev import BevObserver
+from sim_adapters.observation.channels import MapLayer, StopSign
 from sim_adapters.observation.spec import BevView, pixel_column, pixel_row, speed_code, yellow_code
 from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.memory import EpisodeMemory
@@ -290,6 +292,28 @@ def test_a_bank_of_another_scale_is_refused():
     scene, memory = straight_scene()
     with pytest.raises(ValueError, match=r"needs 2\.0: load the MapBank with that scale"):
         observe(make_observer("carl_bev"), scene, memory, straight_road_bank(5.0))
+
+
+class GrayPlane:
+    """A painter from outside: fills its plane with one value."""
+
+    def paint(self, view, rows, maps, frames, channel, fresh, brush) -> None:
+        frames[:, channel] = 9 if fresh else np.maximum(frames[:, channel], 9)
+
+
+def test_a_channel_can_be_any_painter_or_several_on_top_of_each_other():
+    scene, memory = busy_scene(1)
+    channels = {"gray": GrayPlane(), "signs": [StopSign(), GrayPlane()]}
+    planes = carl_planes(scene, memory, make_observer("carl_bev", channels=channels))
+    assert set(np.unique(planes["gray"])) == {9}
+    assert set(np.unique(planes["signs"])) == {9, 255}
+
+
+def test_a_fifth_map_layer_is_refused():
+    names = ("DRIVING", "PARKING", "SHOULDER", "SIDEWALK", "CROSSWALK")
+    channels = {name: MapLayer(layers=[name]) for name in names}
+    with pytest.raises(InstantiationException, match="CROSSWALK: more than 4 map layers"):
+        make_observer("carl_bev", channels=channels)
 
 
 def test_the_small_form_shows_the_same_channels_at_one_pixel_a_metre():

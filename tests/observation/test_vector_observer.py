@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from omegaconf import OmegaConf
 
 from sim_adapters.observation import vector as vector_module
 from sim_adapters.observation.vector import VectorObserver
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.memory import EpisodeMemory
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch
 from tests.observation.observation_scenes import (
     LANE_Y,
+    lane_grid_of,
     set_actor,
     straight_road_bank,
     straight_scene,
@@ -33,10 +37,10 @@ def arrays_of(observer: VectorObserver, num_rows: int) -> dict[str, np.ndarray]:
     }
 
 
-def observe(scene: SceneBatch, memory) -> dict[str, float]:
+def observe(scene: SceneBatch, memory: EpisodeMemory, bank: MapBank = BANK) -> dict[str, float]:
     observer = make_observer()
     out = arrays_of(observer, scene.num_agents)
-    observer.observe(scene, memory, BANK, out)
+    observer.observe(scene, memory, bank, out)
     assert np.isfinite(out["vector"]).all()
     return dict(zip(observer.feature_names, out["vector"][0].tolist(), strict=True))
 
@@ -152,6 +156,48 @@ def test_stop_sign_shows_while_it_is_tracked():
     found = observe(scene, memory)
     assert found["stop_found"] == 1.0
     assert found["stop_distance"] == pytest.approx(40.0 / 50.0)
+
+
+ODD_FEATURES = (
+    *("lateral_speed", "yaw_rate", "lateral_acceleration", "steer", "lane_offset", "lane_sin"),
+    *("route_offset", "route_sin", "left", "sin", "curvature", "left_speed", "path_offset"),
+    "path_cross_speed",
+)
+
+
+def is_odd(name: str) -> bool:
+    """Whether a feature changes its sign in the mirror."""
+    last = name.split("m_", 1)[1] if name.startswith("route_") and "m_" in name else name
+    last = last.split("_", 2)[2] if last.startswith("actor_") else last
+    return last in ODD_FEATURES and not name.startswith("edge_")
+
+
+def test_a_mirrored_scene_gives_mirrored_features():
+    scene, memory = straight_scene()
+    set_actor(scene, 0, 1, ActorKind.CAR, 30.0, -LANE_Y + 0.3, 0.2, 3.0)
+    set_actor(scene, 0, 2, ActorKind.PEDESTRIAN, 9.0, 2.0, 1.2, 1.0)
+    motion = scene.motion
+    motion.y[0, 0], motion.yaw_rad[0, 0], motion.vy_mps[0, 0] = -1.5, 0.1, 0.4
+    motion.yaw_rate_radps[0, 0], motion.ay_mps2[0, 0], scene.ego.steer[0] = 0.2, 0.7, 0.3
+    scene.routes.y[0] += 0.001 * scene.routes.x[0] ** 2
+    scene.routes.yaw_rad[0] = np.arctan(0.002 * scene.routes.x[0])
+    seen = observe(scene, memory)
+    odd = (motion.y, motion.yaw_rad, motion.vy_mps, motion.ay_mps2, motion.yaw_rate_radps)
+    for array in (*odd, scene.ego.steer, scene.routes.y, scene.routes.yaw_rad):
+        array *= -1.0
+    points = BANK.points._replace(y=-BANK.points.y)
+    lines = BANK.stop_lines._replace(y=-BANK.stop_lines.y)
+    mirror = replace(BANK, points=points, grid=lane_grid_of(points), stop_lines=lines)
+    mirrored = observe(scene, memory, mirror)
+    for name, value in seen.items():
+        partner = name
+        if name.startswith("edge_"):
+            side = "right" if name.endswith("left") else "left"
+            partner = name.rsplit("_", 1)[0] + "_" + side
+        expected = -value if is_odd(name) else value
+        tolerance = 0.06 if name.startswith("edge_") else 1e-5  # a pixel belongs to one side
+        assert mirrored[partner] == pytest.approx(expected, abs=tolerance), name
+    assert sum(abs(seen[name]) > 0.01 for name in seen if is_odd(name)) > 15
 
 
 def test_stored_rows_paint_the_same_observation():
