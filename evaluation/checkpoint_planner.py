@@ -23,14 +23,18 @@ CHECKPOINT_GROUPS = ("observation", "policy", "reward", "env")
 TRUSTED_PACKAGES = ("carl_planner", "sim_adapters", "rewards")
 
 
-def load_ensemble(paths: str | Sequence[str]) -> list[LoadedPolicy]:
+def load_ensemble(paths: str | Sequence[str], trust: Sequence[str] = ()) -> list[LoadedPolicy]:
     """The policies meant by `checkpoint=`: a file, a run folder (its final model), or a list.
+
+    Args:
+        paths: Files and folders.
+        trust: Packages beside this project's that a checkpoint's policy may be built from.
 
     Raises:
         CheckpointError: none there, unreadable, or trained with different observations.
     """
     files = checkpoint_files([paths] if isinstance(paths, str) else paths)
-    policies = [load_policy(file) for file in files]
+    policies = [load_policy(file, trusted_packages=("carl_planner", *trust)) for file in files]
     for file, policy in zip(files, policies, strict=True):
         if policy.observation_spec != policies[0].observation_spec:
             raise CheckpointError(
@@ -65,23 +69,24 @@ def with_checkpoint_config(config: DictConfig, trained: DictConfig | None) -> Di
     merged = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
     assert isinstance(merged, DictConfig)
     for group in CHECKPOINT_GROUPS:
-        check_targets(trained[group])
+        check_targets(trained[group], (*TRUSTED_PACKAGES, *config.trust))
         merged[group] = trained[group]
     return merged
 
 
-def check_targets(node: Any) -> None:
-    """Refuse a `_target_` outside this project: a stranger's file could name any function."""
+def check_targets(node: Any, trusted: Sequence[str] = TRUSTED_PACKAGES) -> None:
+    """Refuse a `_target_` outside `trusted`: a stranger's file could name any function."""
     if isinstance(node, DictConfig | Mapping):
         target = node.get("_target_")
-        if target is not None and str(target).split(".")[0] not in TRUSTED_PACKAGES:
+        package = str(target).split(".")[0]
+        if target is not None and package not in trusted:
             raise CheckpointError(
                 f"the checkpoint was made with {target}, which is in none of the packages "
-                f"{', '.join(TRUSTED_PACKAGES)} and is not run from a checkpoint"
+                f"{', '.join(trusted)}: add trust=[{package}] if you know that code"
             )
         for key in node:
             if not (isinstance(node, DictConfig) and OmegaConf.is_interpolation(node, str(key))):
-                check_targets(node[key])
+                check_targets(node[key], trusted)
 
 
 def policy_planner(

@@ -58,7 +58,7 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     route_id = None if config.route is None else str(config.route)
     specs = benchmark.read(route_id)
     seeds = range(config.seed, config.seed + config.seeds)
-    policies = load_ensemble(config.checkpoint) if config.planner == "policy" else []
+    policies = load_ensemble(config.checkpoint, config.trust) if config.planner == "policy" else []
     if policies:
         config = with_checkpoint_config(config, policies[0].config)
     num_worlds = min(config.num_worlds, len(specs) * len(seeds))

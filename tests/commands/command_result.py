@@ -46,3 +46,14 @@ def environment() -> dict[str, str]:
         "NUMBA_DISABLE_JIT": "1",
         "OMP_NUM_THREADS": "1",
     }
+
+
+def short_route(folder: Path, *, town: str = "crossing", x_m: float = -100.0) -> Path:
+    """A route of leaderboard 2 that starts at (x_m, 1.75), CARLA's y, and ends in the west arm."""
+    path = folder / "routes.xml"
+    path.write_text(
+        f'<routes><route id="0" town="{town}"><waypoints>'
+        f'<position x="{x_m}" y="1.75" z="0.0"/><position x="-20.0" y="1.75" z="0.0"/>'
+        "</waypoints><scenarios/></route></routes>"
+    )
+    return path

@@ -4,21 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_result import CROSSING, TINY_RUN, TINY_WORLD, CommandResult
+from command_result import CROSSING, TINY_RUN, TINY_WORLD, CommandResult, short_route
 
 TRAIN, EVALUATE = "carl_planner.train", "evaluation.evaluate"
 Runner = Callable[..., CommandResult]
-
-
-def route_file(folder: Path, *, town: str = "crossing", x_m: float = -100.0) -> Path:
-    """A route of leaderboard 2 that starts at (x_m, 1.75), CARLA's y, and ends in the west arm."""
-    path = folder / "routes.xml"
-    path.write_text(
-        f'<routes><route id="0" town="{town}"><waypoints>'
-        f'<position x="{x_m}" y="1.75" z="0.0"/><position x="-20.0" y="1.75" z="0.0"/>'
-        "</waypoints><scenarios/></route></routes>"
-    )
-    return path
 
 
 def evaluate_file(run_command: Runner, path: Path, *overrides: str) -> CommandResult:
@@ -31,7 +20,7 @@ def evaluate_file(run_command: Runner, path: Path, *overrides: str) -> CommandRe
 def test_route_in_a_town_of_the_users_own_file_is_driven(
     run_command: Runner, tmp_path: Path
 ) -> None:
-    result = evaluate_file(run_command, route_file(tmp_path))
+    result = evaluate_file(run_command, short_route(tmp_path))
     assert result.status == 0, result.err
     assert (tmp_path / "results" / "results.json").is_file()
 
@@ -68,12 +57,12 @@ def test_missing_route_file_is_named(run_command: Runner, tmp_path: Path) -> Non
 
 
 def test_route_off_the_map_is_named(run_command: Runner, tmp_path: Path) -> None:
-    error = evaluate_file(run_command, route_file(tmp_path, x_m=-900.0)).error()
+    error = evaluate_file(run_command, short_route(tmp_path, x_m=-900.0)).error()
     assert "-900" in error
 
 
 def test_route_in_an_unknown_town_names_the_town(run_command: Runner, tmp_path: Path) -> None:
-    error = evaluate_file(run_command, route_file(tmp_path, town="Town99")).error()
+    error = evaluate_file(run_command, short_route(tmp_path, town="Town99")).error()
     assert "Town99" in error
 
 

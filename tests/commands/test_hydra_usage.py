@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_result import TINY_RUN, CommandResult, environment
+from command_result import TINY_RUN, TINY_WORLD, CommandResult, environment, short_route
 from omegaconf import OmegaConf
 
 from carl_planner.checkpoint import load_checkpoint
@@ -53,6 +53,19 @@ def test_users_own_folder_brings_experiment_and_reward_term(own_folder_run: Path
     # A car that starts at rest cannot average its full 5 m/s over 3.2 s.
     assert 0.0 <= last["reward/keep_moving"] < 1.0
     assert "reward/overspeed" in last, "the rest of CaRL's reward is inherited"
+
+
+def test_policy_with_a_users_own_reward_is_evaluated_once_trusted(
+    run_command: Runner, own_folder_run: Path, tmp_path: Path
+) -> None:
+    evaluate = (
+        *(EVALUATE, f"checkpoint={own_folder_run}", f"routes={short_route(tmp_path)}"),
+        *(*TINY_WORLD, "video=false", f"output={tmp_path}/results"),
+    )
+    assert "add trust=[keep_moving_term]" in run_command(*evaluate).error()
+    result = run_command(*evaluate, "trust=[keep_moving_term]")
+    assert result.status == 0, result.err
+    assert (tmp_path / "results" / "results.json").is_file()
 
 
 def test_checkpoint_for_another_observation_is_refused(
