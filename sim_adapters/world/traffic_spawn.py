@@ -83,6 +83,17 @@ def draw_model(settings: TrafficSettings, seed: np.uint64, slot: int, generation
 
 
 @njit(cache=True, forceinline=True)
+def assign_driver(drivers: Drivers, world: int, slot: int, kind: int, temper: float) -> None:
+    """Give a vehicle the numbers of its kind and a temper in [0, 1) for the limit."""
+    drivers.desired_factor[world, slot] = 0.85 + 0.2 * temper
+    drivers.top_speed_mps[world, slot] = _KIND_NUMBERS[kind, 0]
+    drivers.max_acceleration_mps2[world, slot] = _KIND_NUMBERS[kind, 1]
+    drivers.comfortable_braking_mps2[world, slot] = _KIND_NUMBERS[kind, 2]
+    drivers.headway_s[world, slot] = _KIND_NUMBERS[kind, 3]
+    drivers.min_gap_m[world, slot] = _KIND_NUMBERS[kind, 4]
+
+
+@njit(cache=True, forceinline=True)
 def spawn_vehicle(
     points: LanePoints,
     lanes: Lanes,
@@ -119,13 +130,7 @@ def spawn_vehicle(
     places.half_wheelbase_m[world, slot] = WHEELBASE_SHARE * VEHICLE_HALF_LENGTH_M[model]
     places.offset_m[world, slot] = places.offset_start_m[world, slot] = 0.0
     places.change_m[world, slot], places.change_from[world, slot] = 0.0, -1
-    temper = uniform(seed, generation, slot, PURPOSE_DRIVER)
-    drivers.desired_factor[world, slot] = 0.85 + 0.2 * temper
-    drivers.top_speed_mps[world, slot] = _KIND_NUMBERS[kind, 0]
-    drivers.max_acceleration_mps2[world, slot] = _KIND_NUMBERS[kind, 1]
-    drivers.comfortable_braking_mps2[world, slot] = _KIND_NUMBERS[kind, 2]
-    drivers.headway_s[world, slot] = _KIND_NUMBERS[kind, 3]
-    drivers.min_gap_m[world, slot] = _KIND_NUMBERS[kind, 4]
+    assign_driver(drivers, world, slot, kind, uniform(seed, generation, slot, PURPOSE_DRIVER))
     progress.reserved_to[world, slot] = 0
     progress.standing_s[world, slot] = 0.0
     progress.arrived_s[world, slot] = np.inf
