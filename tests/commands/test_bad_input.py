@@ -17,6 +17,7 @@ def evaluate_file(run_command: Runner, path: Path, *overrides: str) -> CommandRe
     )
 
 
+@pytest.mark.slow
 def test_route_in_a_town_of_the_users_own_file_is_driven(
     run_command: Runner, tmp_path: Path
 ) -> None:

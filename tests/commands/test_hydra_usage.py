@@ -79,6 +79,7 @@ def test_checkpoint_for_another_observation_is_refused(
     assert "needs a Box 'vector'" in other_kind
 
 
+@pytest.mark.slow
 def test_groups_are_chosen_by_name(run_command: Runner, tmp_path: Path) -> None:
     result = run_command(
         *(TRAIN, *TINY_RUN, "reward=survival", "scenarios.time_limit_s=60"),
