@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from rich.markup import escape
 from rich.table import Table
 
 from evaluation.bootstrap import Interval
@@ -60,5 +61,6 @@ def terminal_table(title: str, planners: Mapping[str, BenchmarkScores]) -> Table
         table.add_column(name, justify="right")
     columns = [score_rows(scores) for scores in planners.values()]
     for row in columns[0]:
-        table.add_row(row, *(column[row] for column in columns))
+        # Units in brackets are no markup.
+        table.add_row(escape(row), *(escape(column[row]) for column in columns))
     return table

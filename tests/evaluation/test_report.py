@@ -1,8 +1,10 @@
 import dataclasses
+import io
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from evaluation.bootstrap import Interval
 from evaluation.charts import exponential_mean, learning_curves
@@ -66,6 +68,9 @@ def test_smoothing_keeps_a_constant_and_does_not_start_at_zero():
 def test_terminal_table_has_a_column_for_each_planner():
     table = terminal_table("T", {"a": benchmark_scores(two_towns(50.0))})
     assert [column.header for column in table.columns] == ["", "a"]
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(table)
+    assert "mean speed [km/h]" in console.export_text()
 
 
 def test_an_undefined_rate_is_a_dash():
