@@ -26,6 +26,7 @@ from carl_planner.policy import num_trainable_parameters
 from carl_planner.ppo import NonFiniteLossError
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.stop_signal import StopSignal
+from carl_planner.torch_threads import torch_threads
 
 log = logging.getLogger(__name__)
 
@@ -138,9 +139,10 @@ class TrainingRun:
 
     def _collect(self, stop: StopSignal, display: ProgressDisplay) -> RolloutStatistics | None:
         done, num_envs = self.progress.samples, self.settings.num_envs
-        return self.learner.collector.collect(
-            stop.is_requested, lambda t: display.collected(done + (t + 1) * num_envs)
-        )
+        with torch_threads(self.config.num_collect_threads):
+            return self.learner.collector.collect(
+                stop.is_requested, lambda t: display.collected(done + (t + 1) * num_envs)
+            )
 
     def _learn(self, statistics: RolloutStatistics) -> dict[str, float]:
         """Update the policy from the buffer; returns what to log."""
