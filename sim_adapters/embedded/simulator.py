@@ -281,7 +281,7 @@ class EmbeddedSimulator:
             self.crossings,
             scene.step_s,
         )
-        step_pedestrians_range(first, last, *walking)
+        self._launch(step_pedestrians_range, first, last, *walking)
         scene.clocks.elapsed_s[first:last] += scene.step_s
         update_lights_range(first, last, *self._light_arguments())
 
