@@ -18,7 +18,6 @@ import hydra
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.command_errors import input_errors_reported
@@ -40,7 +39,7 @@ from evaluation.report import PLANNER_TITLES, Report, write_report
 from evaluation.results_file import write_json, write_results
 from evaluation.route_queue import EvaluationTask, make_tasks
 from evaluation.rule_based_driver import RuleBasedDriver
-from evaluation.score_table import terminal_table
+from evaluation.score_table import print_scores
 from evaluation.scores import benchmark_scores, natural_key
 from evaluation.video import VideoFrames, write_gif, write_mp4
 from sim_adapters.scene.map_bank import MapBank
@@ -93,7 +92,7 @@ def run_demo(config: DictConfig) -> dict[str, Any]:
     report = demo_report(config, benchmark, results, summary, shown)
     log.info("report: %s", write_report(folder, report))
     scores = {name: benchmark_scores(episodes) for name, episodes in results.items()}
-    Console().print(terminal_table(benchmark.name, scores))
+    print_scores(benchmark.name, scores)
     return summary
 
 

@@ -15,7 +15,6 @@ import hydra
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 
 from carl_planner.command_errors import input_errors_reported
 from carl_planner.policy_files import LoadedPolicy
@@ -35,7 +34,7 @@ from evaluation.report import Report, write_report
 from evaluation.results_file import write_results
 from evaluation.route_queue import EvaluationTask, make_tasks
 from evaluation.rule_based_driver import RuleBasedDriver
-from evaluation.score_table import terminal_table
+from evaluation.score_table import print_scores
 from evaluation.scores import benchmark_scores
 from evaluation.video import VideoFrames, write_mp4
 from sim_adapters.driving_env import DrivingVectorEnv
@@ -75,7 +74,7 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     write_results(folder, results, describe(config, benchmark))
     videos = write_videos(recorder, env.maps, planner.name, folder)
     report = evaluation_report(config, benchmark, results, videos)
-    show(benchmark.name, planner.name, results)
+    print_scores(f"{benchmark.name}: {planner.name}", {planner.name: benchmark_scores(results)})
     log.info("report: %s", write_report(folder, report))
     return results
 
@@ -150,12 +149,6 @@ def describe(config: DictConfig, benchmark: Benchmark) -> dict[str, Any]:
         "seeds": config.seeds,
         "world": "embedded world of carl-planner; embedded scores, not CARLA results",
     }
-
-
-def show(title: str, planner: str, results: Sequence[EpisodeResult]) -> None:
-    """Print the table."""
-    table = terminal_table(f"{title}: {planner}", {planner: benchmark_scores(results)})
-    Console(stderr=False).print(table)
 
 
 @hydra.main(config_path="pkg://configs", config_name="evaluate", version_base="1.3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -12,6 +13,7 @@ from evaluation.bootstrap import Interval
 from evaluation.infractions import InfractionKind
 from evaluation.scores import BenchmarkScores
 
+FIRST_COLUMN, COLUMN = 34, 26  # characters
 PER_KM_TITLES = {
     InfractionKind.COLLISION_PEDESTRIAN: "pedestrian collisions / km",
     InfractionKind.COLLISION_VEHICLE: "vehicle collisions / km",
@@ -44,6 +46,14 @@ def interval_text(interval: Interval, digits: int) -> str:
         return "-"
     value, low, high = (f"{x:.{digits}f}" for x in (interval.value, interval.low, interval.high))
     return f"{value} [{low}, {high}]"
+
+
+def print_scores(title: str, planners: Mapping[str, BenchmarkScores]) -> None:
+    """Print the table; into a file as wide as it needs to be, since nobody can widen a log."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=FIRST_COLUMN + COLUMN * len(planners))
+    console.print(terminal_table(title, planners))
 
 
 def terminal_table(title: str, planners: Mapping[str, BenchmarkScores]) -> Table:

@@ -62,6 +62,7 @@ def write_mp4(frames: VideoFrames, path: Path) -> None:
         SIZE_PX,
         fps=MP4_FPS,
         codec="libx264",
+        macro_block_size=4,  # the size is a multiple of it, and players need no more
         quality=None,  # pyright: ignore[reportArgumentType] - the constant rate factor rules
         output_params=["-crf", "23", "-preset", "veryfast"],
     )
