@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from evaluation import video_style as style
 from evaluation.recording import Recording
 from evaluation.video_panel import PanelView
 from evaluation.video_scene import SceneView
@@ -97,7 +98,14 @@ def _small_frames(frames: VideoFrames, indices: range) -> Iterator[Image.Image]:
 
 
 def _shared_palette(images: list[Image.Image]) -> Image.Image:
-    """Colours of a few frames together: a palette of each frame's own makes GIFs flicker."""
+    """Colours of a few frames together: a palette of each frame's own makes GIFs flicker.
+
+    The signal colours are set by hand: they cover so few pixels that median cut blends them.
+    """
     chosen = images[:: max(1, len(images) // 6)]
     strip: NDArray[np.uint8] = np.concatenate([np.asarray(image) for image in chosen])
-    return Image.fromarray(strip).quantize(GIF_COLOURS, method=Image.Quantize.MEDIANCUT)
+    common = Image.fromarray(strip).quantize(GIF_COLOURS, method=Image.Quantize.MEDIANCUT)
+    colours = list(common.getpalette() or [])[: 3 * GIF_COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours + [value for colour in style.SIGNAL_COLOURS for value in colour])
+    return palette

@@ -44,6 +44,9 @@ TEXT: Colour = (236, 241, 247)
 MUTED: Colour = (139, 152, 167)
 BAR_BACK: Colour = (36, 45, 57)
 
+# Few pixels, much meaning
+SIGNAL_COLOURS = (EGO, EGO_EDGE, RED, YELLOW, GREEN, PEDESTRIAN, TWO_WHEELER, CENTRE_MARKING)
+
 
 @cache
 def font(size_px: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
