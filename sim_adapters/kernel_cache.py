@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 CACHE_ROOT_VARIABLE = "CARL_PLANNER_CACHE"
+KERNEL_PACKAGES = ("sim_adapters", "evaluation")  # side by side, in a checkout or installed
 
 
 def cache_root() -> Path:
@@ -20,19 +21,21 @@ def cache_root() -> Path:
     return Path(os.environ.get(CACHE_ROOT_VARIABLE, default))
 
 
-def kernel_source_hash(package_folder: Path) -> str:
-    """Hash over the text of every Python file below `package_folder`, 16 hex digits."""
+def kernel_source_hash(*package_folders: Path) -> str:
+    """Hash over the text of every Python file below the folders, 16 hex digits."""
     digest = hashlib.sha256()
-    for path in sorted(package_folder.rglob("*.py")):
-        digest.update(path.relative_to(package_folder).as_posix().encode())
-        digest.update(path.read_bytes())
+    for folder in package_folders:
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder).as_posix().encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def use_hashed_kernel_cache() -> None:
     """Point numba at the folder of the current sources, unless the user chose one."""
     if "NUMBA_CACHE_DIR" not in os.environ:
-        folder = cache_root() / "kernels" / kernel_source_hash(Path(__file__).parent)
+        packages = [Path(__file__).parents[1] / name for name in KERNEL_PACKAGES]
+        folder = cache_root() / "kernels" / kernel_source_hash(*packages)
         os.environ["NUMBA_CACHE_DIR"] = str(folder)
 
 

@@ -26,7 +26,7 @@ CARLA_LENGTH_M = (
 # CARLA's planner goes round the block here, because a waypoint inside a junction snaps to a lane
 # that the route cannot drive. Ours picks the lane that leads on: these routes are shorter.
 DETOURS = {18: 2117.4, 20: 1908.9, 23: 2488.3}
-# Triggers on those detours, or beside other routes: no car on the route passes them
+# Triggers beside these routes (presumably on the detours): no car on the route passes them
 NUM_MISSED_TRIGGERS = {18: 1, 20: 5, 23: 5}
 
 
