@@ -86,8 +86,9 @@ def reset_traffic_range(
     The ego (and whatever else has a place) must be in the scene already; nobody starts near it.
     """
     # The lists are cleared by the lanes of the present town, and the last one was another.
-    traffic.occupancy.head[first_world:last_world] = -1
-    traffic.occupancy.num_nodes[first_world:last_world] = 0
+    for lists in (traffic.occupancy, traffic.reservations):
+        lists.head[first_world:last_world] = -1
+        lists.num_nodes[first_world:last_world] = 0
     for world in range(first_world, last_world):
         for slot in range(layout.first_vehicle, layout.first_pedestrian):
             remove_vehicle(scene.motion, scene.traits, world, slot)

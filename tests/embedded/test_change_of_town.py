@@ -11,10 +11,12 @@ def test_lane_lists_of_the_last_town_are_forgotten(town_maps: MapBank):
     simulator = EmbeddedSimulator(town_maps, 1, warm_up_s=0.0)
     world, standing = np.array([0]), np.zeros(1)
     simulator.reset(world, [scenario_along_lanes(town_maps, "Town01")])
-    simulator.step(standing, standing)
-    occupancy = simulator.traffic.occupancy
-    assert occupancy.num_nodes[0] > 0
+    for _ in range(100):  # until somebody has asked for the way through a junction
+        simulator.step(standing, standing)
+    tables = (simulator.traffic.occupancy, simulator.traffic.reservations)
+    assert all(table.num_nodes[0] > 0 for table in tables)
     simulator.reset(world, [scenario_along_lanes(town_maps, "Town02")])
     # Left over, they would join the lists of the new town's lanes into rings without an end.
-    assert occupancy.num_nodes[0] == 0
-    assert (occupancy.head[0] == -1).all()
+    for table in tables:
+        assert table.num_nodes[0] == 0
+        assert (table.head[0] == -1).all()
