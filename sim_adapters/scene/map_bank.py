@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.scene.map_areas import VectorMap
 from sim_adapters.scene.map_layers import MapLayers
 
 FloatArray = NDArray[np.float64]
@@ -203,6 +204,7 @@ class MapBank:
     signs: Signs
     crosswalks: Crosswalks
     layers: MapLayers
+    vector: VectorMap | None = None  # polygons and exact lines, where the data set has them
 
     def map_index(self, town: str) -> int:
         """Row of `town`.

@@ -94,6 +94,25 @@ class EgoState(NamedTuple):
     speed_limit_mps: FloatArray
 
 
+class EgoBody(NamedTuple):
+    """The driver's car as its motion model has it, (E,): rear axle and body frame.
+
+    `ActorMotion` holds the same car at its centre. A simulator that has no such model (CARLA's
+    physics) leaves zeros; its detectors and observers read ActorMotion.
+    """
+
+    rear_axle_x: FloatArray  # [m] world frame
+    rear_axle_y: FloatArray
+    vx_mps: FloatArray  # at the rear axle, body frame: x forward, y left
+    vy_mps: FloatArray
+    ax_mps2: FloatArray
+    ay_mps2: FloatArray
+    yaw_rate_radps: FloatArray
+    yaw_acceleration_radps2: FloatArray
+    tyre_angle_rad: FloatArray  # of the front wheels, left is positive
+    tyre_rate_radps: FloatArray
+
+
 class Contacts(NamedTuple):
     """New physical contacts of each driver in this step, (E, K); -1 in `other_slot` means none.
 
@@ -147,6 +166,7 @@ class SceneBatch:
     lights: Lights
     routes: Routes
     clocks: Clocks
+    body: EgoBody
     step_s: float = 0.1  # length of one environment step
 
     @property
@@ -213,5 +233,6 @@ def empty_scene(
             map_index=np.zeros(num_worlds, np.int32),
             seed=np.zeros(num_worlds, np.uint64),
         ),
+        body=EgoBody(*(np.zeros(num_worlds) for _ in EgoBody._fields)),
         step_s=step_s,
     )

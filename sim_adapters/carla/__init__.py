@@ -1,0 +1,1 @@
+"""CARLA through its client library: live worlds, their servers, and a headless server."""

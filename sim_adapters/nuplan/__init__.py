@@ -1,0 +1,1 @@
+"""nuPlan: logs and maps read directly, replayed and driven in batches."""
