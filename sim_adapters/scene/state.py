@@ -167,6 +167,8 @@ class SceneBatch:
     routes: Routes
     clocks: Clocks
     body: EgoBody
+    # (E, K) roadblocks and their connectors on each driver's route, rows of MapAreas; -1 unused
+    route_areas: IntArray
     step_s: float = 0.1  # length of one environment step
 
     @property
@@ -192,6 +194,7 @@ def empty_scene(
     num_lights: int,
     num_route_points: int,
     num_contacts: int = 4,
+    num_route_areas: int = 0,
     step_s: float = 0.1,
 ) -> SceneBatch:
     """A scene of empty worlds with one driver each, in slot 0 (E = B)."""
@@ -234,5 +237,6 @@ def empty_scene(
             seed=np.zeros(num_worlds, np.uint64),
         ),
         body=EgoBody(*(np.zeros(num_worlds) for _ in EgoBody._fields)),
+        route_areas=np.full((num_worlds, num_route_areas), -1, np.int32),
         step_s=step_s,
     )
