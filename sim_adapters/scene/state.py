@@ -145,6 +145,12 @@ class Routes(NamedTuple):
     command: ByteArray  # RouteCommand
 
 
+class RouteAreas(NamedTuple):
+    """The route of each driver as areas of a vector map, (E, K); others leave K = 0."""
+
+    area: IntArray  # roadblocks and their connectors, rows of MapAreas, -1 unused
+
+
 class Clocks(NamedTuple):
     """Time of each world, (B,)."""
 
@@ -167,8 +173,7 @@ class SceneBatch:
     routes: Routes
     clocks: Clocks
     body: EgoBody
-    # (E, K) roadblocks and their connectors on each driver's route, rows of MapAreas; -1 unused
-    route_areas: IntArray
+    route_areas: RouteAreas
     step_s: float = 0.1  # length of one environment step
 
     @property
@@ -237,6 +242,6 @@ def empty_scene(
             seed=np.zeros(num_worlds, np.uint64),
         ),
         body=EgoBody(*(np.zeros(num_worlds) for _ in EgoBody._fields)),
-        route_areas=np.full((num_worlds, num_route_areas), -1, np.int32),
+        route_areas=RouteAreas(np.full((num_worlds, num_route_areas), -1, np.int32)),
         step_s=step_s,
     )
