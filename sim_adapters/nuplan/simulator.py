@@ -1,0 +1,187 @@
+"""NuplanSimulator: logged scenarios in a batch, with replayed or reactive traffic.
+
+The ego moves by the devkit's bicycle, under a policy's actions or behind the devkit's tracker on a
+planned trajectory. Everybody else is replayed, or driven by the devkit's IDM agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from sim_adapters.nuplan.bicycle import MICROSECOND_S, drive_bicycle, write_centre
+from sim_adapters.nuplan.one_stage import Commands, command_actions_range, empty_commands
+from sim_adapters.nuplan.replay import KIND_OF_TYPE, replay_boxes_range, replay_lights_range
+from sim_adapters.nuplan.replay_log import (
+    Timeline,
+    book_of_size,
+    book_with_room,
+    empty_log_book,
+    write_log,
+)
+from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
+from sim_adapters.scene.kernel_launch import launch_range
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
+from sim_adapters.scene.scenario import Scenario
+from sim_adapters.scene.state import ActorMotion, EgoBody, EgoState, empty_scene
+
+Traffic = Literal["log", "idm"]
+LOG_ARRAYS = ("timeline.time_us", "boxes.x", "lights.edge")  # their rows say how long a book is
+
+
+class NuplanSimulator:
+    """B logged scenarios with one driver each (a `Simulator`).
+
+    Args:
+        maps: Maps that scenarios may name, with `maps.vector`.
+        num_worlds: B.
+        traffic: "log" replays all tracks, "idm" drives the vehicles as the devkit's IDM agents do.
+        max_actors: Slots for tracks in a world: most boxes of any frame.
+        max_route_points: Most frames of a log.
+        num_threads: Threads for the kernels; a batch of few worlds is faster on one.
+    """
+
+    def __init__(
+        self,
+        maps: MapBank,
+        num_worlds: int,
+        *,
+        traffic: Traffic = "log",
+        max_actors: int = 320,
+        max_route_points: int = 160,
+        num_threads: int = 1,
+    ) -> None:
+        if maps.vector is None:
+            raise ValueError("these maps have no polygons: load them with load_nuplan_maps")
+        if traffic != "log":  # reactive agents follow
+            raise ValueError(f"traffic is {traffic!r}, expected 'log'")
+        self.maps, self.traffic, self.num_threads = maps, traffic, num_threads
+        self.scene = empty_scene(
+            num_worlds,
+            max_actors + 1,
+            num_lights=maps.max_lights,
+            num_route_points=max_route_points,
+        )
+        self.book = empty_log_book(num_worlds)
+        self.commands = empty_commands(num_worlds)
+
+    # Simulator -------------------------------------------------------------------------------
+
+    def reset(self, worlds: NDArray[np.int64], scenarios: Sequence[Scenario]) -> None:
+        """Start `scenarios[i]` in `worlds[i]`; other worlds are not touched.
+
+        Raises:
+            ValueError: a scenario without a log, on an unknown map, or too large for the scene.
+        """
+        logs = [checked_log(scenario, self.scene) for scenario in scenarios]
+        map_indices = [self.maps.map_index(scenario.town) for scenario in scenarios]
+        starts = zip(worlds, scenarios, logs, map_indices, strict=True)
+        for world, scenario, log, map_index in starts:
+            self.book = book_with_room(self.book, log)
+            write_log(self.book, int(world), log, self.maps, map_index)
+            place_ego(self.scene, int(world), log)
+            write_route(self.scene, int(world), scenario.route)
+            start_clocks(self.scene, int(world), scenario, log.num_frames, map_index)
+            self._show_lights(int(world), int(world) + 1)
+            self._start_traffic(int(world))
+
+    def step(self, steer: NDArray[np.float64], acceleration: NDArray[np.float64]) -> None:
+        """Drive every world to its next frame under CaRL's one-stage control."""
+        self._launch(command_actions_range, steer, acceleration, self.scene.body, self.commands)
+        ego = self.scene.ego
+        ego.steer[:] = steer
+        np.maximum(acceleration, 0.0, out=ego.throttle)
+        np.maximum(-acceleration, 0.0, out=ego.brake)
+        self._advance()
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Everything needed to go on exactly here, the logs included."""
+        return copy_arrays(self.scene, "scene") | copy_arrays(self.book, "book")
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from what `state_dict` gave."""
+        lengths = [state[f"book.{name}"].shape[1] for name in LOG_ARRAYS]
+        self.book = book_of_size(self.book, *lengths)
+        restore_arrays(self.scene, state, "scene")
+        restore_arrays(self.book, state, "book")
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    # One step --------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        """The devkit's order: agents react to the ego's old place and to the next frame's lights.
+
+        A world that has reached its last frame stays there.
+        """
+        scene, timeline = self.scene, self.book.timeline
+        self._launch(drive_egos_range, timeline, self.commands, scene.ego, scene.motion, scene.body)
+        np.minimum(timeline.frame + 1, timeline.num_frames - 1, out=timeline.frame)
+        self._show_lights(0, scene.num_worlds)
+        self._step_traffic()
+        scene.clocks.elapsed_s[:] += scene.step_s
+
+    def _start_traffic(self, world: int) -> None:
+        scene, book = self.scene, self.book
+        replay_boxes_range(
+            world,
+            world + 1,
+            book.timeline,
+            book.boxes,
+            KIND_OF_TYPE,
+            scene.motion,
+            scene.traits,
+        )
+
+    def _step_traffic(self) -> None:
+        scene, book = self.scene, self.book
+        self._launch(
+            replay_boxes_range,
+            book.timeline,
+            book.boxes,
+            KIND_OF_TYPE,
+            scene.motion,
+            scene.traits,
+        )
+
+    def _show_lights(self, first: int, last: int) -> None:
+        replay_lights_range(first, last, self.book.timeline, self.book.lights, self.scene.lights)
+
+    def _launch(self, kernel: Any, *arguments: Any) -> None:
+        launch_range(kernel, self.scene.num_worlds, *arguments, num_threads=self.num_threads)
+
+
+@njit(cache=True, nogil=True)
+def drive_egos_range(
+    first: int,
+    last: int,
+    timeline: Timeline,
+    commands: Commands,
+    ego: EgoState,
+    motion: ActorMotion,
+    body: EgoBody,
+) -> None:
+    """Move drivers [first, last) over the time from this frame of their log to the next."""
+    for agent in range(first, last):
+        world, slot = int(ego.world[agent]), int(ego.slot[agent])
+        frame = timeline.frame[world]
+        if frame + 1 >= timeline.num_frames[world]:
+            continue
+        elapsed_us = timeline.time_us[world, frame + 1] - timeline.time_us[world, frame]
+        drive_bicycle(
+            agent,
+            world,
+            slot,
+            elapsed_us * MICROSECOND_S,
+            commands.acceleration_mps2[agent],
+            commands.tyre_rate_radps[agent],
+            motion,
+            body,
+        )
+        write_centre(agent, world, slot, motion, body)

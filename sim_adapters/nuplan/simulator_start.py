@@ -1,0 +1,104 @@
+"""Puts a logged scenario into a world of the scene: ego, route, clocks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim_adapters.nuplan.bicycle import HEIGHT_M, LENGTH_M, WIDTH_M, write_centre
+from sim_adapters.nuplan.replay_log import max_boxes_per_frame
+from sim_adapters.nuplan.scenario_log import LoggedScenario, ScenarioLog
+from sim_adapters.scene.scenario import Route, Scenario
+from sim_adapters.scene.state import ActorKind, SceneBatch
+
+EGO_ACTOR_ID = 1 << 40  # above all tracks' ids, which are track row + 1
+MIN_FRAMES = 3
+
+
+def checked_log(scenario: Scenario, scene: SceneBatch) -> ScenarioLog:
+    """The scenario's log, if the scene can hold it.
+
+    Raises:
+        ValueError: no log, too few frames, too many boxes or route points, or not finite.
+    """
+    name = scenario.scenario_id
+    log = scenario.log if isinstance(scenario, LoggedScenario) else None
+    if log is None:
+        raise ValueError(f"scenario {name!r} has no log: nuPlan worlds need LoggedScenario")
+    if log.num_frames < MIN_FRAMES:
+        raise ValueError(f"scenario {name!r} has {log.num_frames} frames, expected {MIN_FRAMES}")
+    num_boxes = max_boxes_per_frame(log)
+    if num_boxes >= scene.num_slots:
+        raise ValueError(
+            f"scenario {name!r} has {num_boxes} boxes in one frame, this simulator holds "
+            f"{scene.num_slots - 1}: set simulator.max_actors={num_boxes} or more"
+        )
+    num_points = scenario.route.x.size
+    if num_points > scene.routes.x.shape[1]:
+        raise ValueError(
+            f"scenario {name!r} has a route of {num_points} points, this simulator holds "
+            f"{scene.routes.x.shape[1]}: set simulator.max_route_points={num_points} or more"
+        )
+    if not all(np.isfinite(part).all() for part in log.ego):
+        raise ValueError(f"scenario {name!r} has ego poses that are NaN or infinite")
+    return log
+
+
+def write_route(scene: SceneBatch, agent: int, route: Route) -> None:
+    """Copy the logged path; a human who stood still has percent zero at all points."""
+    routes, num_points = scene.routes, route.x.size
+    cumulative_m = route.cumulative_m
+    length_m = max(float(cumulative_m[-1]), np.finfo(np.float64).tiny)
+    columns = {
+        "x": route.x,
+        "y": route.y,
+        "z": route.z,
+        "yaw_rad": route.yaw_rad,
+        "percent": 100.0 * cumulative_m / length_m,
+        "lane": route.lane,
+        "in_junction": route.in_junction,
+        "command": route.command,
+    }
+    routes.num_points[agent] = num_points
+    for name, values in columns.items():
+        row = getattr(routes, name)[agent]
+        row[:num_points] = values
+        row[num_points:] = -1 if name == "lane" else 0
+
+
+def place_ego(scene: SceneBatch, agent: int, log: ScenarioLog) -> None:
+    """Put the ego where the log has it; the log knows no steering, so that starts at zero."""
+    world, slot = int(scene.ego.world[agent]), int(scene.ego.slot[agent])
+    motion, traits, body = scene.motion, scene.traits, scene.body
+    for array in (*motion, *traits):
+        array[world] = 0
+    for array in body:
+        array[agent] = 0.0
+    body.rear_axle_x[agent], body.rear_axle_y[agent] = log.ego.x[0], log.ego.y[0]
+    body.vx_mps[agent], body.vy_mps[agent] = log.ego.vx_mps[0], log.ego.vy_mps[0]
+    body.ax_mps2[agent], body.ay_mps2[agent] = log.ego.ax_mps2[0], log.ego.ay_mps2[0]
+    motion.yaw_rad[world, slot] = log.ego.yaw_rad[0]
+    write_centre(agent, world, slot, motion, body)
+    traits.valid[world, slot] = True
+    traits.kind[world, slot] = ActorKind.CAR
+    traits.half_length_m[world, slot] = 0.5 * LENGTH_M
+    traits.half_width_m[world, slot] = 0.5 * WIDTH_M
+    traits.half_height_m[world, slot] = 0.5 * HEIGHT_M
+    traits.actor_id[world, slot] = EGO_ACTOR_ID
+    ego = scene.ego
+    for control in (ego.steer, ego.throttle, ego.brake, ego.gear, ego.speed_limit_mps):
+        control[agent] = 0.0
+    contacts = scene.contacts
+    contacts.other_slot[agent] = -1
+    contacts.x[agent] = contacts.y[agent] = 0.0
+
+
+def start_clocks(
+    scene: SceneBatch, world: int, scenario: Scenario, num_frames: int, map_index: int
+) -> None:
+    """Set time, time limit, map and seed of a world; CaRL's episodes end at frame N - 2."""
+    clocks = scene.clocks
+    clocks.elapsed_s[world] = 0.0
+    clocks.time_limit_s[world] = min(scenario.time_limit_s, (num_frames - 2) * scene.step_s)
+    clocks.failed[world] = False
+    clocks.map_index[world] = map_index
+    clocks.seed[world] = np.uint64(scenario.seed % 2**64)
