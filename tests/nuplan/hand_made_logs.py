@@ -6,7 +6,7 @@ eastbound way through the junction, has a light and a stop polygon from x = 98 t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -125,10 +125,10 @@ def make_log(
     y: float = -1.75,
     speed_mps: float = 5.0,
     frames: Sequence[Sequence[Box]] = (),
-    lights: Sequence[dict[int, int]] = (),
+    lights: Sequence[Mapping[int, int]] = (),
     token: str = "0123456789abcdef",
 ) -> ScenarioLog:
-    """An ego that drives east at constant speed, with the same boxes in every frame if one is given.
+    """An ego that drives east at constant speed, with boxes and lights frame by frame.
 
     Args:
         num_frames: N.

@@ -1,4 +1,4 @@
-"""NuplanSimulator: exact replay, lights, clocks, isolation, determinism, save and restore, errors."""
+"""NuplanSimulator: exact replay, lights, clocks, isolation, determinism, restoring, errors."""
 
 import dataclasses
 
@@ -19,7 +19,7 @@ EAST, PARKING = -1.75, -4.75
 
 
 def _frames(lead_x: float = 40.0) -> list[list[Box]]:
-    """A lead that drives off, a cyclist who vanishes, a pedestrian and a cone, out of type order."""
+    """Cars driving off, a cyclist who vanishes, a pedestrian and a cone, out of type order."""
     frames = []
     for k in range(60):
         frame: list[Box] = [
@@ -170,15 +170,15 @@ def test_scene_keeps_its_arrays_and_rows_grow_for_long_logs(maps: MapBank) -> No
 
 def test_what_does_not_fit_is_refused_by_name(maps: MapBank) -> None:
     simulator = NuplanSimulator(maps, 1, max_actors=3)
-    with pytest.raises(ValueError, match="5 boxes in one frame.*max_actors=5"):
+    with pytest.raises(ValueError, match=r"5 boxes in one frame.*max_actors=5"):
         simulator.reset(np.arange(1), [_scenario(0)])
     scenario = logged_scenario(make_log(num_frames=400))
     with pytest.raises(ValueError, match="max_route_points=400"):
         simulator.reset(np.arange(1), [scenario])
     with pytest.raises(ValueError, match="no log"):
         simulator.reset(np.arange(1), [dataclasses.replace(scenario, log=None)])
+    small = logged_scenario(make_log())
     with pytest.raises(ValueError, match="Nowhere"):
-        small = logged_scenario(make_log())
         simulator.reset(np.arange(1), [dataclasses.replace(small, town="Nowhere")])
     with pytest.raises(ValueError, match="no polygons"):
         NuplanSimulator(dataclasses.replace(maps, vector=None), 1)
