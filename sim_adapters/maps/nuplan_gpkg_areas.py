@@ -114,3 +114,13 @@ def build_area_grid(areas: MapAreas) -> AreaGrid:
         first_entry=csr_firsts((row * num_x + column)[order], num_x * num_y),
         area=area[order].astype(np.int32),
     )
+
+
+def area_polygon(areas: MapAreas, row: int) -> shapely.Geometry:
+    """One area as a shapely geometry: rings cut holes into, or stand beside, those before them."""
+    polygon: shapely.Geometry = shapely.Polygon()
+    for ring in range(areas.first_ring[row], areas.first_ring[row + 1]):
+        corners = slice(areas.first_corner[ring], areas.first_corner[ring + 1])
+        part = shapely.Polygon(np.column_stack([areas.x[corners], areas.y[corners]]))
+        polygon = part if polygon.is_empty else shapely.symmetric_difference(polygon, part)
+    return polygon

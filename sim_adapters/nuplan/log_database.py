@@ -1,0 +1,123 @@
+"""LogDatabase: one nuPlan log file, opened for reading only and checked before use.
+
+Blobs are compared and never unpickled; nothing of the devkit is needed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+LIDAR_CHANNEL = "MergedPointCloud"
+
+# Tables and columns that scenarios are read from
+_SCHEMA = {
+    "log": "token map_version",
+    "lidar": "token log_token channel",
+    "lidar_pc": "token ego_pose_token lidar_token scene_token timestamp",
+    "ego_pose": "token x y qw qx qy qz vx vy acceleration_x acceleration_y",
+    "scene": "token name goal_ego_pose_token roadblock_ids",
+    "scenario_tag": "lidar_pc_token type",
+    "category": "token name",
+    "track": "token category_token",
+    "lidar_box": "lidar_pc_token track_token x y yaw width length vx vy",
+    "traffic_light_status": "lidar_pc_token lane_connector_id status",
+}
+
+
+class LogError(ValueError):
+    """A log that cannot be used at all."""
+
+
+class ScenarioError(ValueError):
+    """One scenario of a log that cannot be used."""
+
+
+class LogDatabase:
+    """A log's tables; a context manager that closes the file.
+
+    Args:
+        path: The .db file; its stem is the log's name.
+
+    Raises:
+        LogError: no database, a damaged one, or one without a table or column that is needed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise LogError(f"log {self.path} does not exist")
+        try:
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(self.path.resolve()))}?mode=ro", uri=True
+            )
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+        try:
+            # A stranger's file must not run functions through views or triggers of its schema
+            self.rows("PRAGMA trusted_schema = OFF")
+            self._check_schema()
+            self.lidar_token = self._find_lidar()
+        except LogError:
+            self._connection.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """The log's name."""
+        return self.path.stem
+
+    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query.
+
+        Raises:
+            LogError: the file turns out to be damaged.
+        """
+        try:
+            return self._connection.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        self._connection.close()
+
+    def __enter__(self) -> LogDatabase:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _unreadable(self, error: sqlite3.Error) -> LogError:
+        return LogError(
+            f"log {self.path} cannot be read ({error}): the file is damaged or incomplete, "
+            f"copy it again"
+        )
+
+    def _check_schema(self) -> None:
+        for table, columns in _SCHEMA.items():
+            found = {row[1] for row in self.rows(f"PRAGMA table_info({table})")}
+            missing = [column for column in columns.split() if column not in found]
+            if missing:
+                what = (
+                    f"columns {', '.join(missing)} in table {table}" if found else f"table {table}"
+                )
+                raise LogError(f"log {self.path} has no {what}: it is no nuPlan log, or damaged")
+
+    def _find_lidar(self) -> bytes:
+        """The sensor whose frames are the log's clock."""
+        rows = self.rows("SELECT token FROM lidar WHERE channel = ?", (LIDAR_CHANNEL,))
+        if len(rows) != 1:
+            raise LogError(
+                f"log {self.path} has {len(rows)} lidars named {LIDAR_CHANNEL}, expected one"
+            )
+        return bytes(rows[0][0])
