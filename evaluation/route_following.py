@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from evaluation.vehicle_control import steer_for_curvature
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.geometry import forward_offset_m, left_offset_m, wrap_angle
 from sim_adapters.scene.state import ActorMotion, EgoState, Routes
 from sim_adapters.world.dynamics import REAR_AXLE_M
@@ -27,7 +27,7 @@ VIEW_POINTS = 100
 SEARCH_BACK, SEARCH_AHEAD = 3, 8
 
 
-@njit(cache=True)
+@device_function
 def nearest_route_point(
     routes: Routes, agent: int, first: int, last: int, x: float, y: float
 ) -> int:
@@ -41,7 +41,7 @@ def nearest_route_point(
     return best
 
 
-@njit(cache=True)
+@device_function
 def place_on_route(routes: Routes, agent: int, passed: int, x: float, y: float) -> int:
     """Route point beside the ego, searched around the last point it has passed."""
     first = max(passed - SEARCH_BACK, 0)
@@ -49,7 +49,7 @@ def place_on_route(routes: Routes, agent: int, passed: int, x: float, y: float) 
     return nearest_route_point(routes, agent, first, last, x, y)
 
 
-@njit(cache=True)
+@device_function
 def pursuit_steer(
     routes: Routes, agent: int, start: int, x: float, y: float, yaw: float, v: float
 ) -> float:
@@ -71,7 +71,7 @@ def pursuit_steer(
     return steer_for_curvature(2.0 * left / squared)
 
 
-@njit(cache=True)
+@device_function
 def bend_speed_mps(routes: Routes, agent: int, start: int, v: float) -> float:
     """Largest speed now from which every bend ahead can be reached at its own speed."""
     view = v * v / (2.0 * BEND_BRAKING_MPS2) + 10.0
@@ -96,7 +96,7 @@ def bend_speed_mps(routes: Routes, agent: int, start: int, v: float) -> float:
     return allowed
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def follow_routes_range(
     first: int,
     last: int,

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from evaluation.route_following import VIEW_POINTS, nearest_route_point, place_on_route
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.geometry import forward_offset_m, left_offset_m, wrap_angle
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, EgoState, Routes
@@ -33,13 +33,13 @@ _CAR, _LAST_WALKER = int(ActorKind.CAR), int(ActorKind.PEDESTRIAN)
 _WALKER, _DEBRIS = int(ActorKind.PEDESTRIAN), int(ActorKind.DEBRIS)
 
 
-@njit(cache=True)
+@device_function
 def comfortable_braking_mps2(speed_mps: float) -> float:
     """PDM-Lite's two values: a slow car may brake harder."""
     return 8.7 if speed_mps < 6.02 else 3.72
 
 
-@njit(cache=True)
+@device_function
 def idm_towards(
     v: float, gap: float, lead_mps: float, desired: float, headway: float, min_gap: float
 ) -> float:
@@ -54,7 +54,7 @@ def idm_towards(
     return MAX_ACCELERATION_MPS2 * (1.0 - (v / desired) ** 4 - ratio * ratio)
 
 
-@njit(cache=True)
+@device_function
 def corridor_gap_m(
     routes: Routes,
     agent: int,
@@ -86,7 +86,7 @@ def corridor_gap_m(
     return float(k - start) + forward - along, k
 
 
-@njit(cache=True)
+@device_function
 def forecast_gap_m(
     routes: Routes,
     agent: int,
@@ -136,7 +136,7 @@ def forecast_gap_m(
     return np.inf
 
 
-@njit(cache=True)
+@device_function
 def follow_actors(
     agent: int,
     ego: EgoState,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from evaluation.route_following import VIEW_POINTS, nearest_route_point, place_on_route
 from evaluation.route_hazards import comfortable_braking_mps2, idm_towards
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.geometry import forward_offset_m, left_offset_m, wrap_angle
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import MapRanges, Signals, SignKind, Signs, StopLines
@@ -24,7 +24,7 @@ _STOP = int(SignKind.STOP)
 _RED, _YELLOW = int(LightState.RED), int(LightState.YELLOW)
 
 
-@njit(cache=True)
+@device_function
 def place_ahead_m(
     routes: Routes,
     agent: int,
@@ -58,7 +58,7 @@ def place_ahead_m(
     return float(k - start) + forward - own
 
 
-@njit(cache=True)
+@device_function
 def stop_for_lights(
     agent: int,
     ego: EgoState,
@@ -96,7 +96,7 @@ def stop_for_lights(
     return least
 
 
-@njit(cache=True)
+@device_function
 def stop_at_signs(
     agent: int,
     ego: EgoState,

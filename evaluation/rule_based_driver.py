@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from evaluation.route_following import follow_routes_range
@@ -19,6 +18,7 @@ from evaluation.route_hazards import follow_actors
 from evaluation.route_rules import stop_at_signs, stop_for_lights
 from evaluation.vehicle_control import pedal_for_acceleration
 from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.map_bank import MapRanges, Signals, Signs, StopLines
 from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoState, Lights, Routes
 
@@ -74,7 +74,7 @@ class RuleBasedDriver:
         return env.action_layout.encode(steer, pedal)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def choose_pedals_range(
     first: int,
     last: int,

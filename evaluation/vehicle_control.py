@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.world.dynamics import FRONT_AXLE_M, MAX_WHEEL_ANGLE_RAD, REAR_AXLE_M
 from sim_adapters.world.ego_speed import full_brake_acceleration_mps2, throttle_acceleration_mps2
 
 _BISECTIONS = 12  # resolves a pedal to 1/4096
 
 
-@njit(cache=True)
+@device_function
 def steer_for_curvature(curvature_per_m: float) -> float:
     """Steer in [-1, 1] that leads the rear point along a circle; left is positive in both.
 
@@ -24,7 +24,7 @@ def steer_for_curvature(curvature_per_m: float) -> float:
     return min(max(wheel / MAX_WHEEL_ANGLE_RAD, -1.0), 1.0)
 
 
-@njit(cache=True)
+@device_function
 def pedal_for_acceleration(speed_mps: float, acceleration_mps2: float) -> float:
     """Pedal in [-1, 1] (throttle positive, brake negative) that comes nearest to it."""
     coasting = throttle_acceleration_mps2(speed_mps, 0.0)
@@ -41,7 +41,7 @@ def pedal_for_acceleration(speed_mps: float, acceleration_mps2: float) -> float:
     return high
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def pedals_range(
     first: int,
     last: int,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.map_bank import (
     LANE_GRID_CELL_M,
     LANE_GRID_REACH_M,
@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
 
-@njit(cache=True)
+@device_function
 def fill_cells(
     x: FloatArray,
     y: FloatArray,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
 from sim_adapters.observation.light_lines import LightRules, LightScratch, gather_lights
 from sim_adapters.scene.history import SceneHistory, past_pose
@@ -25,7 +24,7 @@ SAME_LEVEL_M = 8.0  # CaRL draws actors up to this much above or below
 _DEBRIS = int(ActorKind.DEBRIS)
 
 
-@njit(cache=True)
+@device_function
 def gather_actors(
     driver: int,
     motion: ActorMotion,
@@ -79,7 +78,7 @@ def gather_actors(
     return count
 
 
-@njit(cache=True)
+@device_function
 def gather_route(
     driver: int,
     motion: ActorMotion,
@@ -106,7 +105,7 @@ def gather_route(
         rows.route_flags[driver, place] = ROUTE_POINT | (ROUTE_IN_JUNCTION if inside else 0)
 
 
-@njit(cache=True)
+@device_function
 def gather_stop_sign(
     driver: int,
     motion: ActorMotion,
@@ -131,7 +130,7 @@ def gather_stop_sign(
     rows.stop_sign[driver, 3] = max(signs.half_length_m[sign], signs.half_width_m[sign])
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def gather_range(
     first: int,
     last: int,

@@ -10,9 +10,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import GREEN_CODE, RED_CODE, yellow_code
 from sim_adapters.scene.history import SceneHistory, past_light_state
@@ -46,7 +46,7 @@ class LightRules(NamedTuple):
     fade_yellow: int  # 1: brighter as it runs out (CaRL); 0: always 170 (Roach)
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def light_code(state: int, remaining_s: float, fade_yellow: int) -> int:
     """Gray value of a light; 0 if it is off."""
     if state == _RED:
@@ -56,7 +56,7 @@ def light_code(state: int, remaining_s: float, fade_yellow: int) -> int:
     return GREEN_CODE if state == _GREEN else 0
 
 
-@njit(cache=True)
+@device_function
 def _find_near_lines(
     map_index: int,
     x: float,
@@ -80,7 +80,7 @@ def _find_near_lines(
     return count
 
 
-@njit(cache=True)
+@device_function
 def _find_last_points(
     driver: int,
     count: int,
@@ -102,7 +102,7 @@ def _find_last_points(
                 scratch.last_point[near] = point
 
 
-@njit(cache=True)
+@device_function
 def gather_lights(
     driver: int,
     map_index: int,
@@ -149,7 +149,10 @@ def gather_lights(
             continue
         place = count
         while place > 0 and rows.light_values[driver, place - 1, 0] > value:
-            rows.light_values[driver, place, :] = rows.light_values[driver, place - 1, :]
+            for moment in range(rows.light_values.shape[2]):
+                rows.light_values[driver, place, moment] = rows.light_values[
+                    driver, place - 1, moment
+                ]
             for field in range(4):
                 rows.light_lines[driver, place, field] = rows.light_lines[driver, place - 1, field]
             place -= 1

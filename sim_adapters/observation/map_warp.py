@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import BevView, pixel_scale
 from sim_adapters.scene.map_layers import TILE_PX, MapLayers, layer_pixel
@@ -70,7 +70,7 @@ def pack_layers(layers: MapLayers, masks: Sequence[int]) -> WarpPlanes:
     return planes
 
 
-@njit(cache=True)
+@device_function
 def _pack_map(
     layers: MapLayers, map_index: int, masks: NDArray[np.int64], planes: WarpPlanes
 ) -> None:
@@ -119,12 +119,12 @@ def make_window(size_px: int) -> Window:
     return Window(*np.zeros((4, size_px), np.int64))
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def _fixed(value: float) -> int:
     return math.floor(value * (1 << _STEP_BITS) + 0.5)
 
 
-@njit(cache=True)
+@device_function
 def place_window(
     view: BevView, layers: MapLayers, map_index: int, x: float, y: float, yaw: float, window: Window
 ) -> None:
@@ -149,7 +149,7 @@ def block_size_px(view: BevView, layers: MapLayers) -> int:
     return max(1, _CELL_PX // math.ceil(layers.pixels_per_meter[0] / view.pixels_per_meter))
 
 
-@njit(cache=True)
+@device_function
 def _is_inside(planes: WarpPlanes, map_index: int, window: Window) -> bool:
     """Whether the whole picture lies on the canvas: then no pixel has to ask."""
     last = window.row_x.shape[0] - 1
@@ -163,7 +163,7 @@ def _is_inside(planes: WarpPlanes, map_index: int, window: Window) -> bool:
     return True
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def _block_is_empty(
     planes: WarpPlanes, map_index: int, window: Window, row: int, column: int, block: int
 ) -> bool:
@@ -180,7 +180,7 @@ def _block_is_empty(
     return not planes.occupied[planes.first_cell[map_index] + y * width + x]
 
 
-@njit(cache=True)
+@device_function
 def warp_bilinear(
     frame: NDArray[np.uint8],
     planes: WarpPlanes,
@@ -229,7 +229,7 @@ def warp_bilinear(
                         layer += 1
 
 
-@njit(cache=True)
+@device_function
 def warp_nearest(
     frame: NDArray[np.uint8],
     planes: WarpPlanes,
@@ -265,7 +265,7 @@ def warp_nearest(
                         layer += 1
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def warp_bilinear_range(
     first: int,
     last: int,
@@ -291,7 +291,7 @@ def warp_bilinear_range(
         warp_bilinear(pixels, planes, town, window, table, targets, block)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def warp_nearest_range(
     first: int,
     last: int,

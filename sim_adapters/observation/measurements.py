@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.memory import NUM_COMFORT_METRICS, HoldCounters, RouteTracker
 from sim_adapters.scene.state import ActorMotion, Clocks, EgoState, Routes
 
@@ -19,7 +19,7 @@ NUM_VALUE_MEASUREMENTS = 4 + NUM_COMFORT_METRICS
 _REMAINING_POINTS_SCALE = 100.0
 
 
-@njit(cache=True)
+@device_function
 def write_measurements(driver: int, motion: ActorMotion, ego: EgoState, out: NDArray) -> None:
     """Fill `out[driver]` with CaRL's eight inputs.
 
@@ -41,7 +41,7 @@ def write_measurements(driver: int, motion: ActorMotion, ego: EgoState, out: NDA
     out[driver, 7] = ego.speed_limit_mps[driver]
 
 
-@njit(cache=True)
+@device_function
 def write_value_measurements(
     driver: int,
     ego: EgoState,
@@ -69,7 +69,7 @@ def write_value_measurements(
         out[driver, 4 + metric] = ticks / max(1, counters.comfort_hold_ticks[0])
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def write_measurements_range(
     first: int,
     last: int,

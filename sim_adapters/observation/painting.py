@@ -6,9 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
 from sim_adapters.observation.raster import (
     Brush,
@@ -59,15 +59,7 @@ class ActorStyle(NamedTuple):
     snapshot: int
 
 
-@njit(cache=True, inline="always")
-def _plane(frames: Frames, row: int, channel: int, fresh: bool) -> NDArray[np.uint8]:
-    plane = frames[row, channel]
-    if fresh:
-        plane[:] = 0
-    return plane
-
-
-@njit(cache=True)
+@device_function
 def _fill_metric_box(
     plane: NDArray[np.uint8],
     brush: Brush,
@@ -96,7 +88,7 @@ def _fill_metric_box(
     )
 
 
-@njit(cache=True)
+@device_function
 def _paint_overlays(
     plane: NDArray[np.uint8],
     brush: Brush,
@@ -123,7 +115,7 @@ def _paint_overlays(
             _fill_metric_box(plane, brush, view, light_x, light_y, cos, sin, half, half, gray)
 
 
-@njit(cache=True)
+@device_function
 def _paint_actor(
     plane: NDArray[np.uint8],
     brush: Brush,
@@ -163,7 +155,7 @@ def _paint_actor(
         _paint_overlays(plane, brush, view, x, y, cos, sin, lights, value)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def paint_actors_range(
     first: int,
     last: int,
@@ -177,7 +169,9 @@ def paint_actors_range(
 ) -> None:
     """Actors of some kinds in the frames `first` to `last - 1`; the first empty slot ends a row."""
     for row in range(first, last):
-        plane = _plane(frames, row, channel, fresh)
+        plane = frames[row, channel]
+        if fresh:
+            plane[:] = 0
         for actor in range(rows.actors.shape[1]):
             kind = rows.actor_kinds[row, actor, 0]
             if kind == 0:
@@ -186,7 +180,7 @@ def paint_actors_range(
                 _paint_actor(plane, brush, view, rows, row, actor, style)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def paint_route_discs_range(
     first: int,
     last: int,
@@ -202,7 +196,9 @@ def paint_route_discs_range(
     """Discs on route points; see `channels.RouteDiscs`."""
     wanted = ROUTE_IN_JUNCTION if only_in_junctions else ROUTE_POINT
     for row in range(first, last):
-        plane = _plane(frames, row, channel, fresh)
+        plane = frames[row, channel]
+        if fresh:
+            plane[:] = 0
         for point in range(num_points):
             if rows.route_flags[row, point] & wanted:
                 y = round_px(pixel_row(view, rows.route[row, point, 0]))
@@ -210,7 +206,7 @@ def paint_route_discs_range(
                 fill_disc(plane, y, x, radius_px, 255)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def paint_route_line_range(
     first: int,
     last: int,
@@ -225,7 +221,9 @@ def paint_route_line_range(
 ) -> None:
     """A thick line through route points; see `channels.RouteLine`."""
     for row in range(first, last):
-        plane = _plane(frames, row, channel, fresh)
+        plane = frames[row, channel]
+        if fresh:
+            plane[:] = 0
         for point in range(1, num_points):
             if rows.route_flags[row, point] == 0:
                 break
@@ -241,7 +239,7 @@ def paint_route_line_range(
             )
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def paint_light_lines_range(
     first: int,
     last: int,
@@ -256,7 +254,9 @@ def paint_light_lines_range(
 ) -> None:
     """Stop lines of lights; see `channels.LightLines`."""
     for row in range(first, last):
-        plane = _plane(frames, row, channel, fresh)
+        plane = frames[row, channel]
+        if fresh:
+            plane[:] = 0
         for line in range(rows.light_lines.shape[1]):
             value = rows.light_values[row, line, snapshot]
             if rows.light_values[row, line, 0] == 0:
@@ -274,7 +274,7 @@ def paint_light_lines_range(
                 )
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def paint_stop_sign_range(
     first: int,
     last: int,
@@ -287,7 +287,9 @@ def paint_stop_sign_range(
 ) -> None:
     """The stop sign's square; see `channels.StopSign`."""
     for row in range(first, last):
-        plane = _plane(frames, row, channel, fresh)
+        plane = frames[row, channel]
+        if fresh:
+            plane[:] = 0
         half = np.float64(rows.stop_sign[row, 3])
         if half > 0.0:
             x, y = np.float64(rows.stop_sign[row, 0]), np.float64(rows.stop_sign[row, 1])
@@ -296,7 +298,7 @@ def paint_stop_sign_range(
             _fill_metric_box(plane, brush, view, x, y, cos, sin, half, half, 255)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def paint_limit_signs_range(
     first: int,
     last: int,
@@ -312,7 +314,9 @@ def paint_limit_signs_range(
 ) -> None:
     """Speed-limit signs of the map on the ego's level; see `channels.SpeedLimitSigns`."""
     for row in range(first, last):
-        plane = _plane(frames, row, channel, fresh)
+        plane = frames[row, channel]
+        if fresh:
+            plane[:] = 0
         ego_x, ego_y, yaw = rows.pose[row, 0], rows.pose[row, 1], rows.pose[row, 3]
         cos, sin = math.cos(yaw), math.sin(yaw)
         town = rows.map_index[row, 0]

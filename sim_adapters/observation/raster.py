@@ -12,8 +12,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function, inlined_function
 
 _SHIFT = 16
 _ONE = 1 << _SHIFT
@@ -39,26 +40,26 @@ def make_brush(size_px: int) -> Brush:
     return Brush(spans[0], spans[1], corners[0], corners[1])
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def round_px(value: float) -> int:
     """Nearest whole pixel."""
     return math.floor(value + 0.5)
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def _widen(brush: Brush, row: int, column: int) -> None:
     if 0 <= row < brush.left.shape[0]:
         brush.left[row] = min(brush.left[row], column)
         brush.right[row] = max(brush.right[row], column)
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def _put(plane: Plane, row: int, column: int, value: int) -> None:
     if 0 <= row < plane.shape[0] and 0 <= column < plane.shape[1]:
         plane[row, column] = value
 
 
-@njit(cache=True)
+@device_function
 def _clip_line(
     x0: int, y0: int, x1: int, y1: int, right: int, bottom: int
 ) -> tuple[bool, int, int, int, int]:
@@ -82,7 +83,7 @@ def _clip_line(
     return True, x0, y0, x1, y1
 
 
-@njit(cache=True)
+@device_function
 def draw_line(plane: Plane, x0: int, y0: int, x1: int, y1: int, value: int) -> None:
     """One-pixel line, both ends included: 8-connected Bresenham, always left to right."""
     height, width = plane.shape
@@ -104,7 +105,7 @@ def draw_line(plane: Plane, x0: int, y0: int, x1: int, y1: int, value: int) -> N
         y += step if dy > dx else step * turn
 
 
-@njit(cache=True)
+@device_function
 def _widen_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
     """`draw_line` into the brush's row spans."""
     visible, x0, y0, x1, y1 = _clip_line(x0, y0, x1, y1, width - 1, brush.left.shape[0] - 1)
@@ -125,7 +126,7 @@ def _widen_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) ->
         y += step if dy > dx else step * turn
 
 
-@njit(cache=True)
+@device_function
 def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
     """Line between 16.16 points into the brush's row spans; the end is rounded on its own."""
     right, bottom = (width << _SHIFT) - 1, (brush.left.shape[0] << _SHIFT) - 1
@@ -154,13 +155,13 @@ def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: i
             y += 1
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def _divide(numerator: int, denominator: int) -> int:
     """Integer division towards zero, as in C; the denominator is positive."""
     return numerator // denominator if numerator >= 0 else -(-numerator // denominator)
 
 
-@njit(cache=True)
+@device_function
 def _widen_edges(brush: Brush, direction: int) -> None:
     """Scan down one side of the quad from its top corner; a row's crossing widens its span."""
     top = 0
@@ -184,7 +185,7 @@ def _widen_edges(brush: Brush, direction: int) -> None:
         at = to
 
 
-@njit(cache=True)
+@device_function
 def _fill_quad(plane: Plane, brush: Brush, whole_px: bool, value: int) -> None:
     """Fill the brush's convex quad: its outline and all between its edges.
 
@@ -214,7 +215,7 @@ def _fill_quad(plane: Plane, brush: Brush, whole_px: bool, value: int) -> None:
             plane[row, column] = value
 
 
-@njit(cache=True)
+@device_function
 def fill_box(
     plane: Plane,
     brush: Brush,
@@ -254,7 +255,7 @@ def fill_box(
     _fill_quad(plane, brush, True, value)
 
 
-@njit(cache=True)
+@device_function
 def fill_disc(plane: Plane, row: int, column: int, radius: int, value: int) -> None:
     """Filled circle, by the midpoint algorithm."""
     size_y, size_x = plane.shape
@@ -280,7 +281,7 @@ def fill_disc(plane: Plane, row: int, column: int, radius: int, value: int) -> N
             minus -= 2
 
 
-@njit(cache=True)
+@device_function
 def draw_thick_line(
     plane: Plane, brush: Brush, x0: int, y0: int, x1: int, y1: int, thickness: int, value: int
 ) -> None:

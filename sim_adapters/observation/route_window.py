@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.state import ActorMotion, EgoState, Routes
 
 WINDOW_POINTS = 112
@@ -18,7 +18,7 @@ _POINTS_BEHIND = 6
 _COARSE = 4  # every fourth point is tried first; routes have about one point a metre
 
 
-@njit(cache=True)
+@device_function
 def fill_route_window(
     driver: int,
     passed_index: int,
@@ -46,7 +46,7 @@ def fill_route_window(
     return count
 
 
-@njit(cache=True)
+@device_function
 def nearest_window_row(window: NDArray, count: int, x: float, y: float) -> int:
     """Row nearest to an ego-frame point: every fourth row, then the neighbours of the best."""
     best, best_squared = 0, math.inf
@@ -64,7 +64,7 @@ def nearest_window_row(window: NDArray, count: int, x: float, y: float) -> int:
     return best
 
 
-@njit(cache=True)
+@device_function
 def project_on_window(window: NDArray, count: int, x: float, y: float) -> tuple[float, float, int]:
     """Arc length, offset (left positive) and nearest row of an ego-frame point; count > 0.
 
@@ -76,7 +76,7 @@ def project_on_window(window: NDArray, count: int, x: float, y: float) -> tuple[
     return window[row, 2] + cos * dx + sin * dy, cos * dy - sin * dx, row
 
 
-@njit(cache=True)
+@device_function
 def window_point_at(
     window: NDArray, count: int, s: float, first_row: int
 ) -> tuple[float, float, float, int]:

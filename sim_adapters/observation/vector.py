@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from gymnasium import spaces
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation import vector_ego, vector_signals, vector_traffic
 from sim_adapters.observation.measurements import (
     NUM_MEASUREMENTS,
@@ -47,7 +47,7 @@ from sim_adapters.scene.state import (
 _MOST_NEAR_ACTORS = 32  # considered for the lead, nearest first
 
 
-@njit(cache=True)
+@device_function
 def write_vector(
     driver: int,
     motion: ActorMotion,
@@ -98,7 +98,7 @@ def write_vector(
     )
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def write_vector_range(
     first: int,
     last: int,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.observation.route_window import window_point_at
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.lane_lookup import lateral_offset_m, nearest_lane_point
@@ -48,14 +48,14 @@ ROUTE_POINT_FEATURES = ("forward", "left", "sin", "curvature")
 EDGE_FEATURES = ("left", "right")
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def put(row: NDArray, index: int, value: float) -> int:
     """Write one clipped feature; returns the next index."""
     row[index] = min(max(value, -CLIP), CLIP)
     return index + 1
 
 
-@njit(cache=True)
+@device_function
 def write_ego(driver: int, motion: ActorMotion, ego: EgoState, row: NDArray, k: int) -> int:
     """EGO_FEATURES; signs are right-handed, left is positive."""
     world, slot = int(ego.world[driver]), int(ego.slot[driver])
@@ -75,7 +75,7 @@ def write_ego(driver: int, motion: ActorMotion, ego: EgoState, row: NDArray, k: 
     return put(row, k, ego.brake[driver])
 
 
-@njit(cache=True)
+@device_function
 def write_lane(
     driver: int,
     map_index: int,
@@ -105,7 +105,7 @@ def write_lane(
     return put(row, k, 1.0 if tracker.wrong_way[driver] else 0.0)
 
 
-@njit(cache=True)
+@device_function
 def write_route(
     window: NDArray,
     count: int,
@@ -138,7 +138,7 @@ def write_route(
     return k
 
 
-@njit(cache=True)
+@device_function
 def _edge_distance_m(
     layers: MapLayers, map_index: int, x: float, y: float, dir_x: float, dir_y: float
 ) -> float:
@@ -156,7 +156,7 @@ def _edge_distance_m(
     return EDGE_REACH_M
 
 
-@njit(cache=True)
+@device_function
 def write_edges(
     driver: int,
     map_index: int,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.observation.route_window import project_on_window
 from sim_adapters.observation.vector_ego import put
 from sim_adapters.scene.map_bank import MapRanges, Signals, Signs, StopLines
@@ -32,7 +32,7 @@ LIGHT_FEATURES = (
 STOP_FEATURES = ("stop_found", "stop_distance")
 
 
-@njit(cache=True)
+@device_function
 def next_stop_line(
     driver: int,
     map_index: int,
@@ -70,7 +70,7 @@ def next_stop_line(
     return best, best_distance
 
 
-@njit(cache=True)
+@device_function
 def write_light(
     world: int,
     map_index: int,
@@ -98,7 +98,7 @@ def write_light(
     return put(row, k, remaining / REMAINING_SCALE_S)
 
 
-@njit(cache=True)
+@device_function
 def write_stop_sign(
     driver: int,
     motion: ActorMotion,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.observation.route_window import project_on_window
 from sim_adapters.observation.vector_ego import SPEED_SCALE_MPS, put
 from sim_adapters.scene.state import (
@@ -50,7 +50,7 @@ ACTOR_FEATURES = (
 )
 
 
-@njit(cache=True)
+@device_function
 def find_near_actors(
     driver: int,
     motion: ActorMotion,
@@ -88,7 +88,7 @@ def find_near_actors(
     return count
 
 
-@njit(cache=True)
+@device_function
 def _write_actor(
     driver: int,
     slot: int,
@@ -128,7 +128,7 @@ def _write_actor(
     return put(row, k, path[3] / SPEED_SCALE_MPS)
 
 
-@njit(cache=True)
+@device_function
 def write_traffic(
     driver: int,
     motion: ActorMotion,

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from rewards.driving_events import CollisionKind
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import InfractionFacts
 from sim_adapters.scene.event_settings import CollisionSettings
@@ -31,7 +30,7 @@ _HIT_STATIC = CollisionKind.STATIC
 _NO_CONTACT = -1
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def forget_left_places(
     agent: int, car: EgoCar, tracker: ContactTracker, settings: CollisionSettings
 ) -> None:
@@ -42,7 +41,7 @@ def forget_left_places(
             tracker.near_place[agent, row] = distance <= settings.forget_place_m
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_repeat(
     agent: int,
     actor_id: int,
@@ -65,7 +64,7 @@ def is_repeat(
     return False
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def remember_contact(
     agent: int, actor_id: int, x: float, y: float, now_s: float, tracker: ContactTracker
 ) -> None:
@@ -77,7 +76,7 @@ def remember_contact(
     tracker.next_row[agent] = (row + 1) % NUM_REMEMBERED_CONTACTS
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def collision_kind_of(kind: int) -> int:
     """CollisionKind of an ActorKind."""
     if kind == _PEDESTRIAN:
@@ -85,7 +84,7 @@ def collision_kind_of(kind: int) -> int:
     return _HIT_VEHICLE if 0 < kind <= LAST_VEHICLE_KIND else _HIT_STATIC
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def detect_collisions(
     agent: int,
     car: EgoCar,
@@ -112,7 +111,7 @@ def detect_collisions(
             facts.collision[agent], facts.collision_kind[agent] = True, kind
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_collisions_range(
     first: int,
     last: int,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.comfort_filters import ComfortWeights, last_filtered
 from sim_adapters.scene.event_arrays import MotionFacts
 from sim_adapters.scene.event_settings import ComfortSettings
@@ -14,7 +13,7 @@ from sim_adapters.scene.memory import NUM_COMFORT_METRICS, RING_SAMPLES, HoldCou
 from sim_adapters.scene.state import ActorMotion, EgoState
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def remember_motion(
     agent: int, world: int, slot: int, motion: ActorMotion, rings: MotionRings
 ) -> None:
@@ -39,7 +38,7 @@ def remember_motion(
     rings.num_samples[agent] = n + 1
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_uncomfortable(
     metric: int,
     agent: int,
@@ -69,7 +68,7 @@ def is_uncomfortable(
     return abs(value) > settings.max_yaw_acceleration_radps2
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_comfort_events_range(
     first: int,
     last: int,

@@ -11,10 +11,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.memory import RING_SAMPLES
 
 _SMOOTH_WINDOW = 8
@@ -47,7 +47,7 @@ def comfort_weights() -> ComfortWeights:
     return tables
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def last_filtered(
     weights: NDArray[np.float64], history: NDArray[np.float64], agent: int, num_samples: int
 ) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoState
 
 
@@ -25,7 +24,7 @@ class EgoCar(NamedTuple):
     half_width_m: float
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def ego_car(agent: int, motion: ActorMotion, traits: ActorTraits, ego: EgoState) -> EgoCar:
     """The car of one driver."""
     world, slot = int(ego.world[agent]), int(ego.slot[agent])

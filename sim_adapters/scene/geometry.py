@@ -8,36 +8,36 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from sim_adapters.kernels import device_function, inlined_function
 
 _TURN_RAD = 2.0 * math.pi
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def wrap_angle(angle_rad: float) -> float:
     """The same direction in [-pi, pi]; an odd function, so mirrored angles stay mirrored."""
     return angle_rad - _TURN_RAD * round(angle_rad / _TURN_RAD)
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def forward_offset_m(dx: float, dy: float, cos_yaw: float, sin_yaw: float) -> float:
     """Forward component of a world offset in a frame whose x axis is (cos_yaw, sin_yaw)."""
     return cos_yaw * dx + sin_yaw * dy
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def left_offset_m(dx: float, dy: float, cos_yaw: float, sin_yaw: float) -> float:
     """Left component of a world offset in a frame whose x axis is (cos_yaw, sin_yaw)."""
     return cos_yaw * dy - sin_yaw * dx
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def _side(ax: float, ay: float, bx: float, by: float, px: float, py: float) -> float:
     """Twice the signed area of triangle a, b, p: positive if p lies left of a -> b."""
     return (bx - ax) * (py - ay) - (by - ay) * (px - ax)
 
 
-@njit(cache=True)
+@device_function
 def segments_cross(
     ax: float, ay: float, bx: float, by: float, cx: float, cy: float, dx: float, dy: float
 ) -> bool:
@@ -51,7 +51,7 @@ def segments_cross(
     return _side(cx, cy, dx, dy, ax, ay) * _side(cx, cy, dx, dy, bx, by) <= 0.0
 
 
-@njit(cache=True)
+@device_function
 def closest_fraction(px: float, py: float, ax: float, ay: float, bx: float, by: float) -> float:
     """Where on segment a-b the point nearest to p lies: 0 is a, 1 is b."""
     ux, uy = bx - ax, by - ay
@@ -61,7 +61,7 @@ def closest_fraction(px: float, py: float, ax: float, ay: float, bx: float, by: 
     return min(max(((px - ax) * ux + (py - ay) * uy) / squared, 0.0), 1.0)
 
 
-@njit(cache=True)
+@device_function
 def point_in_box(
     px: float,
     py: float,
@@ -78,7 +78,7 @@ def point_in_box(
     return abs(forward) < half_length_m and abs(left) < half_width_m
 
 
-@njit(cache=True)
+@device_function
 def turned_boxes_overlap(
     dx: float,
     dy: float,
@@ -112,7 +112,7 @@ def turned_boxes_overlap(
     return abs(cos_b * dy - sin_b * dx) < reach
 
 
-@njit(cache=True)
+@device_function
 def boxes_overlap(
     x_a: float,
     y_a: float,
@@ -140,7 +140,7 @@ def boxes_overlap(
     )
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def heights_overlap(
     ground_a: float, half_height_a: float, ground_b: float, half_height_b: float
 ) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Lights, SceneBatch
 
 _UNUSED = 3  # LightState.OFF
@@ -53,7 +53,7 @@ def make_history(scene: SceneBatch, ages: tuple[int, ...] = ()) -> SceneHistory:
     )
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def record_history_range(
     first: int,
     last: int,
@@ -95,7 +95,7 @@ def restart_history(worlds: NDArray[np.integer], scene: SceneBatch, history: Sce
         record_history_range(first, first + 1, scene.motion, scene.traits, scene.lights, history)
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def _ring_row(history: SceneHistory, past: int, world: int) -> int:
     """Row of the `past`-th age; younger episodes give their oldest. -1 if there is none."""
     age = min(history.ages[past], history.num_samples[world] - 1)
@@ -103,7 +103,7 @@ def _ring_row(history: SceneHistory, past: int, world: int) -> int:
     return (history.next_row[world] - 1 - age + steps) % steps if age >= 0 else -1
 
 
-@njit(cache=True)
+@device_function
 def past_pose(
     history: SceneHistory, past: int, world: int, slot: int, actor_id: int
 ) -> tuple[float, float, float]:
@@ -118,7 +118,7 @@ def past_pose(
     )
 
 
-@njit(cache=True)
+@device_function
 def past_light_state(history: SceneHistory, past: int, world: int, light: int) -> int:
     """LightState `ages[past]` steps ago; OFF before the first step."""
     row = _ring_row(history, past, world)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.geometry import forward_offset_m
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def lane_ahead_enters_box(
     points: LanePoints,
     lanes: Lanes,

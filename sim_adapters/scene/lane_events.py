@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import LaneFacts
 from sim_adapters.scene.event_settings import LaneSettings
@@ -30,7 +29,7 @@ _POINT_SPACING_M = 1.0
 _DRIVING, _PARKING = int(LaneKind.DRIVING), int(LaneKind.PARKING)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def distance_to_lane_m(points: LanePoints, lanes: Lanes, point: int, x: float, y: float) -> float:
     """Distance of (x, y) to the centre line around its nearest point."""
     lane = points.lane[point]
@@ -46,7 +45,7 @@ def distance_to_lane_m(points: LanePoints, lanes: Lanes, point: int, x: float, y
     return math.sqrt(nearest_squared)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_wrong_way(
     agent: int,
     yaw: float,
@@ -77,7 +76,7 @@ def is_wrong_way(
     return was_wrong != (turn > math.radians(settings.min_opposite_angle_deg))
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def detect_lane_events(
     agent: int,
     map_index: int,
@@ -118,7 +117,7 @@ def detect_lane_events(
     facts.outside_route_lanes[agent] = outside or tracker.wrong_way[agent]
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_lane_events_range(
     first: int,
     last: int,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.scene.map_bank import LANE_GRID_CELL_M, LaneGrid, LanePoints, Lanes
 
 SAME_LEVEL_M = 2.5  # two things further apart in z are on different levels (bridges)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def nearest_lane_point(
     grid: LaneGrid,
     points: LanePoints,
@@ -31,7 +31,7 @@ def nearest_lane_point(
     return nearest_lane_point_within(grid, points, lanes, map_index, x, y, z, kind, np.inf)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def nearest_lane_point_within(
     grid: LaneGrid,
     points: LanePoints,
@@ -61,7 +61,7 @@ def nearest_lane_point_within(
     return best
 
 
-@njit(cache=True)
+@device_function
 def lateral_offset_m(points: LanePoints, point: int, x: float, y: float) -> float:
     """Signed offset of (x, y) from the lane's tangent at `point`, left is positive."""
     dx, dy = x - points.x[point], y - points.y[point]

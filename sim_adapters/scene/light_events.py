@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import InfractionFacts
 from sim_adapters.scene.event_settings import LightSettings
@@ -38,7 +37,7 @@ _DRIVING = int(LaneKind.DRIVING)
 _RED, _YELLOW = int(LightState.RED), int(LightState.YELLOW)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def crosses_stop_line(
     near_x: float,
     near_y: float,
@@ -66,7 +65,7 @@ def crosses_stop_line(
     )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_judged_light(
     car: EgoCar, signal: int, state: int, signals: Signals, settings: LightSettings
 ) -> bool:
@@ -78,7 +77,7 @@ def is_judged_light(
     return dx * dx + dy * dy + dz * dz <= settings.range_m * settings.range_m
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def crossed_red_light(
     agent: int,
     map_index: int,
@@ -124,13 +123,13 @@ def crossed_red_light(
     return -1
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_same_lane(lanes: Lanes, a: int, b: int) -> bool:
     """Whether two lane rows are one lane of one road; its sections have a row each."""
     return lanes.road_id[a] == lanes.road_id[b] and lanes.lane_id[a] == lanes.lane_id[b]
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_light_events_range(
     first: int,
     last: int,

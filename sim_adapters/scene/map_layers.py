@@ -11,8 +11,9 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from sim_adapters.kernels import inlined_function
 
 TILE_PX = 16
 _TILE_SHIFT = 4
@@ -44,7 +45,7 @@ class MapLayers(NamedTuple):
     tiles: NDArray[np.uint8]  # tile-major, then row, then column within a tile
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def layer_pixel(layers: MapLayers, map_index: int, column: int, row: int) -> int:
     """Byte of one pixel; outside the canvas it is 0."""
     tiles_x = layers.num_tiles_x[map_index]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LanePoints, Lanes, MapBank
 from sim_adapters.scene.memory import EpisodeMemory, LaneTracker, RouteTracker
@@ -49,7 +49,7 @@ def _fill(arrays: Iterable[np.ndarray], agents: NDArray[np.int64], value: int) -
         array[agents] = value
 
 
-@njit(cache=True)
+@device_function
 def _place_agents(
     agents: NDArray[np.int64],
     motion: ActorMotion,

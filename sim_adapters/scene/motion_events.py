@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.event_arrays import InfractionFacts, MotionFacts
 from sim_adapters.scene.event_settings import MotionSettings
 from sim_adapters.scene.memory import HoldCounters
@@ -14,7 +13,7 @@ from sim_adapters.scene.state import ActorMotion, Clocks, EgoState
 _CLOCK_SLACK_S = 1e-6  # sums of 0.1 s are not exact
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_motion_events_range(
     first: int,
     last: int,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.ego_car import EgoCar
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, layer_pixel
 
 _FIRM = int(LayerBit.DRIVING | LayerBit.PARKING | LayerBit.SHOULDER)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_firm_ground(layers: MapLayers, map_index: int, x: float, y: float) -> bool:
     """Whether any map pixel around (x, y) is road, parking lane or shoulder.
 
@@ -32,7 +31,7 @@ def is_firm_ground(layers: MapLayers, map_index: int, x: float, y: float) -> boo
     return beside and above and layer_pixel(layers, map_index, column + 1, row + 1) & _FIRM != 0
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def off_road_fraction(
     layers: MapLayers,
     map_index: int,

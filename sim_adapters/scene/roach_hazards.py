@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import HazardFacts
 from sim_adapters.scene.event_settings import HazardSettings
@@ -44,7 +43,7 @@ _BACK_OF_LINE_M = 4.0  # the lane so far before a stop line is governed by its l
 _SAME_HEIGHT_M = 8.0
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_on_driving_lane(layers: MapLayers, map_index: int, x: float, y: float) -> bool:
     """Whether the map pixel nearest to (x, y) belongs to a driving lane."""
     scale = layers.pixels_per_meter[map_index]
@@ -53,7 +52,7 @@ def is_on_driving_lane(layers: MapLayers, map_index: int, x: float, y: float) ->
     return layer_pixel(layers, map_index, column, row) & _DRIVING_PIXEL != 0
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_hazard(
     kind: int, distance_m: float, bearing_rad: float, yaw_gap_rad: float, settings: HazardSettings
 ) -> bool:
@@ -68,7 +67,7 @@ def is_hazard(
     return same_way and abs(bearing_rad) < math.radians(settings.max_vehicle_bearing_deg)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def detect_actors_ahead(
     agent: int,
     map_index: int,
@@ -107,7 +106,7 @@ def detect_actors_ahead(
             facts.lead_pedestrian_m[agent] = min(facts.lead_pedestrian_m[agent], distance)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def governs_lane(lanes: Lanes, links: LaneLinks, line_lane: int, lane: int) -> bool:
     """Whether `lane` is the stop line's lane or, where that is short, one that leads into it."""
     if is_same_lane(lanes, line_lane, lane):
@@ -120,7 +119,7 @@ def governs_lane(lanes: Lanes, links: LaneLinks, line_lane: int, lane: int) -> b
     return False
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_light_near(
     signals: Signals, lines: StopLines, signal: int, x: float, y: float, range_m: float
 ) -> bool:
@@ -135,7 +134,7 @@ def is_light_near(
     return (mid_x - x) ** 2 + (mid_y - y) ** 2 <= range_m * range_m
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def red_light_ahead_m(
     map_index: int,
     car: EgoCar,
@@ -175,7 +174,7 @@ def red_light_ahead_m(
     return distance
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_hazards_range(
     first: int,
     last: int,

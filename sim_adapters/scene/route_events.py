@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import ProgressFacts
 from sim_adapters.scene.event_settings import RouteSettings
@@ -21,7 +20,7 @@ _SAME_PLACE_M = 0.1  # route points nearer than this give no direction
 _LINE_SLACK_M = 0.01
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def last_passed_point(
     routes: Routes, agent: int, index: int, window_points: int, x: float, y: float
 ) -> int:
@@ -35,7 +34,7 @@ def last_passed_point(
     return passed
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def route_direction_rad(routes: Routes, agent: int, index: int) -> float:
     """Heading from a route point to the next one."""
     if index + 1 < routes.num_points[agent]:
@@ -46,7 +45,7 @@ def route_direction_rad(routes: Routes, agent: int, index: int) -> float:
     return routes.yaw_rad[agent, index]
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def route_lateral_m(routes: Routes, agent: int, index: int, x: float, y: float) -> float:
     """Offset of (x, y) from the route line at a point, left is positive."""
     yaw = route_direction_rad(routes, agent, index)
@@ -54,7 +53,7 @@ def route_lateral_m(routes: Routes, agent: int, index: int, x: float, y: float) 
     return math.cos(yaw) * dy - math.sin(yaw) * dx
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_off_route(
     agent: int, x: float, y: float, routes: Routes, tracker: RouteTracker, settings: RouteSettings
 ) -> bool:
@@ -74,7 +73,7 @@ def is_off_route(
     return distance >= settings.max_distance_m or beside > settings.max_beside_percent
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def has_left_route_line(lateral_m: float, old_lateral_m: float, settings: RouteSettings) -> bool:
     """Roach's lateral test: a jump of the route's frame never counts, drifting away does."""
     lateral, old = abs(lateral_m), abs(old_lateral_m)
@@ -83,7 +82,7 @@ def has_left_route_line(lateral_m: float, old_lateral_m: float, settings: RouteS
     return lateral > max(settings.line_m, old) + _LINE_SLACK_M
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def detect_route_events(
     agent: int,
     car: EgoCar,
@@ -110,7 +109,7 @@ def detect_route_events(
     tracker.lateral_m[agent] = lateral
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_route_events_range(
     first: int,
     last: int,

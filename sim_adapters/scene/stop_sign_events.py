@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import InfractionFacts
 from sim_adapters.scene.event_settings import StopSignSettings
@@ -33,14 +32,14 @@ _DRIVING = int(LaneKind.DRIVING)
 _STOP = int(SignKind.STOP)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def is_within(signs: Signs, sign: int, car: EgoCar, range_m: float) -> bool:
     """Whether a sign's trigger centre is that near and on the same level."""
     dx, dy = signs.x[sign] - car.x, signs.y[sign] - car.y
     return dx * dx + dy * dy <= range_m * range_m and abs(signs.z[sign] - car.z) < SAME_LEVEL_M
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def find_stop_sign(
     map_index: int,
     car: EgoCar,
@@ -87,7 +86,7 @@ def find_stop_sign(
     return -1
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def has_stopped_at(
     sign: int,
     car: EgoCar,
@@ -111,7 +110,7 @@ def has_stopped_at(
     )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def crosses_sign_line(
     sign: int,
     map_index: int,
@@ -144,7 +143,7 @@ def crosses_sign_line(
     )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def track_stop_sign(
     agent: int,
     map_index: int,
@@ -193,7 +192,7 @@ def track_stop_sign(
     return ran
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def track_shown_stop_sign(
     agent: int,
     map_index: int,
@@ -230,7 +229,7 @@ def track_shown_stop_sign(
         tracker.shown_stop[agent] = -1
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_stop_sign_events_range(
     first: int,
     last: int,

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import MotionFacts
 from sim_adapters.scene.event_settings import TtcSettings
@@ -19,7 +18,7 @@ from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, EgoSta
 _STATIC = int(ActorKind.STATIC)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def meets_soon(
     car: EgoCar,
     other: int,
@@ -58,7 +57,7 @@ def meets_soon(
     return False
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def will_collide_soon(
     car: EgoCar, motion: ActorMotion, traits: ActorTraits, settings: TtcSettings
 ) -> bool:
@@ -83,7 +82,7 @@ def will_collide_soon(
     return False
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def detect_ttc_events_range(
     first: int,
     last: int,

@@ -12,9 +12,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.state import (
     LAST_VEHICLE_KIND,
@@ -48,7 +48,7 @@ def empty_contact_state(scene: SceneBatch) -> ContactState:
     )
 
 
-@njit(cache=True)
+@device_function
 def penetration(
     dx: float,
     dy: float,
@@ -88,7 +88,7 @@ def penetration(
     return depth, normal_x, normal_y
 
 
-@njit(cache=True)
+@device_function
 def _respond(
     agent: int,
     other: int,
@@ -121,7 +121,7 @@ def _respond(
     motion.y[world, slot] -= push * normal_y
 
 
-@njit(cache=True)
+@device_function
 def touch_actors(
     agent: int,
     motion: ActorMotion,
@@ -174,7 +174,7 @@ def touch_actors(
             _respond(agent, other, depth, normal_x, normal_y, motion, traits, ego, drivetrain)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def touch_actors_range(
     first: int,
     last: int,
@@ -190,7 +190,7 @@ def touch_actors_range(
         touch_actors(agent, motion, traits, ego, contacts, drivetrain, state)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def remove_fallen_range(
     first: int, last: int, motion: ActorMotion, traits: ActorTraits, state: ContactState
 ) -> None:

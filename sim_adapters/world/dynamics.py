@@ -10,9 +10,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.state import ActorMotion, EgoState
 from sim_adapters.world.ego_speed import SUBSTEP_S, next_speed_mps
@@ -45,13 +45,13 @@ def empty_drivetrain(num_agents: int) -> Drivetrain:
     )
 
 
-@njit(cache=True)
+@device_function
 def slip_angle_rad(steer: float) -> float:
     """Angle between heading and direction of travel at a steer in [-1, 1], left positive."""
     return math.atan(_SLIP_SHARE * math.tan(MAX_WHEEL_ANGLE_RAD * steer))
 
 
-@njit(cache=True)
+@device_function
 def ego_step(
     x: float,
     y: float,
@@ -84,7 +84,7 @@ def ego_step(
     return next_x, next_y, next_yaw, next_speed_mps(v, throttle, brake, dt)
 
 
-@njit(cache=True)
+@device_function
 def drive_ego(
     agent: int,
     motion: ActorMotion,
@@ -123,7 +123,7 @@ def drive_ego(
     ego.gear[agent] = reported
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def drive_ego_range(
     first: int,
     last: int,

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.world.dynamics import ego_step
 from sim_adapters.world.ego_speed import SUBSTEP_S
 
@@ -89,7 +89,7 @@ def read_recording(path: Path) -> Recording:
     )
 
 
-@njit(cache=True)
+@device_function
 def _drive(
     start: int,
     num_steps: int,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LanePoints, Lanes
 from sim_adapters.scene.state import ActorMotion, Clocks, EgoState
@@ -13,7 +12,7 @@ from sim_adapters.scene.state import ActorMotion, Clocks, EgoState
 _DRIVING = int(LaneKind.DRIVING)
 
 
-@njit(cache=True)
+@device_function
 def lane_height_m(points: LanePoints, lanes: Lanes, point: int, x: float, y: float) -> float:
     """Height of a lane beside its `point`, linear to the neighbour that (x, y) leans to."""
     lane = points.lane[point]
@@ -27,7 +26,7 @@ def lane_height_m(points: LanePoints, lanes: Lanes, point: int, x: float, y: flo
     return points.z[point] + fraction * (points.z[neighbour] - points.z[point])
 
 
-@njit(cache=True)
+@device_function
 def locate_ego(
     agent: int,
     motion: ActorMotion,
@@ -48,7 +47,7 @@ def locate_ego(
         ego.speed_limit_mps[agent] = points.speed_limit_mps[point]
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def locate_ego_range(
     first: int,
     last: int,

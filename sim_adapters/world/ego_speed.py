@@ -15,8 +15,9 @@ fewer at low throttle, and is not monotone outside them. We keep it where it has
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function
 
 SUBSTEP_S = 0.05  # the fit's step; other steps scale its speed change
 VALID_KMH = 120.0
@@ -85,7 +86,7 @@ _LAST_ROW = _ACCELERATION_MPS2.shape[0] - 1
 _LAST_COLUMN = _ACCELERATION_MPS2.shape[1] - 1
 
 
-@njit(cache=True)
+@device_function
 def throttle_acceleration_mps2(speed_mps: float, throttle: float) -> float:
     """Acceleration at a throttle in [0, 1], bilinear between the table's points."""
     row_exact = min(max(speed_mps * (_KMH_PER_MPS / _SPEED_STEP_KMH), 0.0), _LAST_ROW - 1e-9)
@@ -103,7 +104,7 @@ def throttle_acceleration_mps2(speed_mps: float, throttle: float) -> float:
     return low + up * (high - low)
 
 
-@njit(cache=True)
+@device_function
 def full_brake_acceleration_mps2(speed_mps: float) -> float:
     """Mean acceleration over 0.05 s of full brake, at most 0; constant above 112 km/h."""
     v = min(speed_mps * _KMH_PER_MPS, BRAKE_VALID_KMH)
@@ -113,7 +114,7 @@ def full_brake_acceleration_mps2(speed_mps: float) -> float:
     return (next_v - v) / (_KMH_PER_MPS * SUBSTEP_S)
 
 
-@njit(cache=True)
+@device_function
 def next_speed_mps(speed_mps: float, throttle: float, brake: float, dt: float) -> float:
     """Speed after `dt`, never negative; any brake overrides the throttle, as in the fit.
 

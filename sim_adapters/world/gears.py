@@ -12,7 +12,8 @@ throttle, first gear from then on when standing; no reverse.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from sim_adapters.kernels import device_function
 
 NUM_GEARS = 6
 SHIFT_SUBSTEPS = 3  # substeps of 0.05 s in neutral
@@ -23,7 +24,7 @@ _DOWNSHIFT_BRAKE_MPS = np.array([25.0, 41.0, 56.0, 81.0, 108.0]) / 3.6
 _DOWNSHIFT_RATIO = 0.5 / 0.65
 
 
-@njit(cache=True)
+@device_function
 def gear_wanted(gear: int, speed_mps: float, throttle: float, brake: float) -> int:
     """Gear that the gearbox would engage next from `gear` (0 neutral, 1 to 6): at most one away."""
     if gear == 0:
@@ -41,7 +42,7 @@ def gear_wanted(gear: int, speed_mps: float, throttle: float, brake: float) -> i
     return gear
 
 
-@njit(cache=True)
+@device_function
 def gear_step(
     gear: int, substeps_left: int, speed_mps: float, throttle: float, brake: float
 ) -> tuple[int, int, int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from sim_adapters.kernels import inlined_function
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def idm_acceleration(
     speed_mps: float,
     desired_mps: float,
@@ -36,7 +36,7 @@ def idm_acceleration(
     return max_acceleration_mps2 * (1.0 - free_squared * free_squared - ratio * ratio)
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def safe_speed_mps(gap_m: float, lead_speed_mps: float, braking_mps2: float, dt: float) -> float:
     """Largest next speed that still stops behind a leader who brakes as hard as we can.
 

@@ -6,9 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.map_bank import LanePoints, Lanes
 from sim_adapters.scene.state import ActorKind, ActorTraits
 from sim_adapters.world.slots import new_actor_id
@@ -71,7 +71,7 @@ def empty_walkers(num_worlds: int, num_slots: int) -> Walkers:
     )
 
 
-@njit(cache=True)
+@device_function
 def lane_place(
     points: LanePoints, lanes: Lanes, lane: int, s_m: float, offset_m: float
 ) -> tuple[float, float, float, float]:
@@ -90,7 +90,7 @@ def lane_place(
     return float(x), float(y), float(z), float(yaw)
 
 
-@njit(cache=True)
+@device_function
 def set_pedestrian_body(
     traits: ActorTraits, world: int, slot: int, body: int, generation: int
 ) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.geometry import point_in_box
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
@@ -45,7 +45,7 @@ _DRAW_WAY, _DRAW_CROSS = 2204, 2205
 _GREEN, _YELLOW = int(LightState.GREEN), int(LightState.YELLOW)
 
 
-@njit(cache=True)
+@device_function
 def move_to(
     motion: ActorMotion, world: int, slot: int, x: float, y: float, z: float, dt: float
 ) -> None:
@@ -57,7 +57,7 @@ def move_to(
         motion.yaw_rad[world, slot] = math.atan2(dy, dx)
 
 
-@njit(cache=True)
+@device_function
 def is_road_clear(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -102,7 +102,7 @@ def is_road_clear(
     return True
 
 
-@njit(cache=True)
+@device_function
 def light_allows(lights: Lights, world: int, light: int, length_m: float, speed_mps: float) -> bool:
     """Whether vehicles have red for long enough; without a light always."""
     if light < 0:
@@ -113,7 +113,7 @@ def light_allows(lights: Lights, world: int, light: int, length_m: float, speed_
     return lights.remaining_s[world, light] > LIGHT_MARGIN * length_m / speed_mps
 
 
-@njit(cache=True)
+@device_function
 def wait(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -147,7 +147,7 @@ def wait(
         walkers.mode[world, slot], walkers.crossing[world, slot] = WALK, -1
 
 
-@njit(cache=True)
+@device_function
 def is_vehicle_in_the_way(
     motion: ActorMotion, traits: ActorTraits, world: int, slot: int, dx: float, dy: float
 ) -> bool:
@@ -170,7 +170,7 @@ def is_vehicle_in_the_way(
     return False
 
 
-@njit(cache=True)
+@device_function
 def go_straight(
     points: LanePoints,
     lanes: Lanes,
@@ -207,7 +207,7 @@ def go_straight(
     move_to(motion, world, slot, to_x, to_y, height, dt)
 
 
-@njit(cache=True)
+@device_function
 def take_next_lane(
     lanes: Lanes,
     sidewalks: Sidewalks,
@@ -232,7 +232,7 @@ def take_next_lane(
     walkers.direction[world, slot] = 1 if end == 0 else -1
 
 
-@njit(cache=True)
+@device_function
 def walk(
     points: LanePoints,
     lanes: Lanes,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import LanePoints, Lanes, MapRanges
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights
@@ -38,7 +38,7 @@ _DRAW_PLACE, _DRAW_SPEED, _DRAW_BODY, _DRAW_DIRECTION, _DRAW_OFFSET = (
 )
 
 
-@njit(cache=True)
+@device_function
 def _spawn_at(
     points: LanePoints,
     lanes: Lanes,
@@ -74,7 +74,7 @@ def _spawn_at(
     motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
 
 
-@njit(cache=True)
+@device_function
 def _keep_up(
     points: LanePoints,
     lanes: Lanes,
@@ -123,7 +123,7 @@ def _keep_up(
                     free = slot
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def reset_pedestrians_range(
     first: int,
     last: int,
@@ -151,7 +151,7 @@ def reset_pedestrians_range(
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def step_pedestrians_range(
     first: int,
     last: int,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
 from sim_adapters.world.pedestrian_state import set_pedestrian_body
 from sim_adapters.world.scenario_state import Blockers, Crossers, Phase, Triggers
@@ -41,7 +40,7 @@ _PEDESTRIAN, _STATIC, _DEBRIS = (
 )
 
 
-@njit(cache=True)
+@device_function
 def last_free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
     """The last empty slot of a range, -1 if all are taken; ambient actors fill from the front."""
     for slot in range(last - 1, first - 1, -1):
@@ -50,7 +49,7 @@ def last_free_slot(traits: ActorTraits, world: int, first: int, last: int) -> in
     return -1
 
 
-@njit(cache=True)
+@device_function
 def ego_distance_m(triggers: Triggers, motion: ActorMotion, world: int, row: int) -> float:
     """From the ego's centre to the meeting point."""
     dx = triggers.meeting_x[world, row] - motion.x[world, 0]
@@ -58,14 +57,14 @@ def ego_distance_m(triggers: Triggers, motion: ActorMotion, world: int, row: int
     return math.hypot(dx, dy)
 
 
-@njit(cache=True)
+@device_function
 def enter_phase(triggers: Triggers, world: int, row: int, phase: int, now_s: float) -> None:
     """Note a new phase and when it began."""
     triggers.phase[world, row] = phase
     triggers.since_s[world, row] = now_s
 
 
-@njit(cache=True)
+@device_function
 def place_blocker(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -95,7 +94,7 @@ def place_blocker(
     motion.yaw_rad[world, slot] = blockers.yaw_rad[world, row]
 
 
-@njit(cache=True)
+@device_function
 def place_crosser(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -130,7 +129,7 @@ def place_crosser(
     return True
 
 
-@njit(cache=True)
+@device_function
 def _move_crosser(
     motion: ActorMotion, crossers: Crossers, world: int, slot: int, row: int, dt: float
 ) -> None:
@@ -145,7 +144,7 @@ def _move_crosser(
     motion.vy_mps[world, slot] = share * dy / dt
 
 
-@njit(cache=True)
+@device_function
 def step_crosser(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -178,7 +177,7 @@ def step_crosser(
         enter_phase(triggers, world, row, _OVER, now_s)
 
 
-@njit(cache=True)
+@device_function
 def clear_blocker(
     motion: ActorMotion, traits: ActorTraits, blockers: Blockers, world: int, row: int
 ) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, layer_pixel
 from sim_adapters.scene.scenario import Route, RouteCommand
@@ -24,7 +24,7 @@ class NoRoomError(ValueError):
     """The map has no room for a scenario at its trigger."""
 
 
-@njit(cache=True)
+@device_function
 def road_edge_m(
     layers: MapLayers, index: int, x: float, y: float, yaw: float, side: float
 ) -> float:

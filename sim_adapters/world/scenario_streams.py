@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes, MapRanges, Signals
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks, LightState
@@ -52,7 +52,7 @@ _LAST_CAR = int(FIRST_VEHICLE_OF_KIND[ActorKind.CAR + 1])
 _DRAW_GAP, _DRAW_CAR = 2401, 2402
 
 
-@njit(cache=True)
+@device_function
 def force_lights(
     plan: SignalPlan,
     signals: Signals,
@@ -80,7 +80,7 @@ def force_lights(
         plan.forced_until_s[world, light] = until_s
 
 
-@njit(cache=True)
+@device_function
 def spawn_on_path(
     points: LanePoints,
     lanes: Lanes,
@@ -119,7 +119,7 @@ def spawn_on_path(
     return slot
 
 
-@njit(cache=True)
+@device_function
 def _send(
     places: Places, overrides: Overrides, streams: Streams, world: int, row: int, slot: int
 ) -> None:
@@ -134,7 +134,7 @@ def _send(
     overrides.scripted_speed_mps[world, slot] = streams.speed_mps[world, row]
 
 
-@njit(cache=True)
+@device_function
 def _clear_the_way(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -164,7 +164,7 @@ def _clear_the_way(
                 break
 
 
-@njit(cache=True)
+@device_function
 def _direct_junction(
     ranges: MapRanges,
     signals: Signals,
@@ -198,7 +198,7 @@ def _direct_junction(
     )  # fmt: skip
 
 
-@njit(cache=True)
+@device_function
 def step_stream(
     points: LanePoints,
     lanes: Lanes,
@@ -253,7 +253,7 @@ def step_stream(
     streams.next_s[world, row] = now_s + gap_m / speed
 
 
-@njit(cache=True)
+@device_function
 def brake_those_ahead(
     motion: ActorMotion,
     traits: ActorTraits,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes, MapRanges, Signals
@@ -63,7 +62,7 @@ _STATIC, _DEBRIS = int(ActorKind.STATIC), int(ActorKind.DEBRIS)
 _DRAW_STEER, _DRAW_THROTTLE = 2501, 2502
 
 
-@njit(cache=True)
+@device_function
 def is_reached(triggers: Triggers, motion: ActorMotion, world: int, row: int) -> bool:
     """Whether the ego is at a trigger point."""
     dx = triggers.x[world, row] - motion.x[world, 0]
@@ -72,7 +71,7 @@ def is_reached(triggers: Triggers, motion: ActorMotion, world: int, row: int) ->
     return is_level and dx * dx + dy * dy < TRIGGER_RADIUS_M * TRIGGER_RADIUS_M
 
 
-@njit(cache=True)
+@device_function
 def _disturb(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -100,7 +99,7 @@ def _disturb(
     drivetrain.throttle_noise[world] = LOSS_THROTTLE * throttle
 
 
-@njit(cache=True)
+@device_function
 def _start(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -123,7 +122,7 @@ def _start(
     enter_phase(triggers, world, row, _READY, now_s)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def step_scenarios_range(
     first: int,
     last: int,

@@ -14,9 +14,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import MapBank, MapRanges, SignalGroups, Signals
 from sim_adapters.scene.state import Clocks, Lights, LightState
@@ -43,7 +43,7 @@ def empty_signal_plan(num_worlds: int, maps: MapBank) -> SignalPlan:
     )
 
 
-@njit(cache=True)
+@device_function
 def light_phase(
     time_s: float, phase: int, num_phases: int, green_s: float, yellow_s: float, red_s: float
 ) -> tuple[int, float]:
@@ -59,7 +59,7 @@ def light_phase(
     return _RED, cycle_s - local_s
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def reset_signals_range(
     first: int,
     last: int,
@@ -82,7 +82,7 @@ def reset_signals_range(
             plan.offset_s[world, local] = draw * arm_s * groups.num_phases[group]
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def update_lights_range(
     first: int,
     last: int,

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numba import njit
-
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.state import ActorMotion, ActorTraits
 
 
@@ -29,7 +28,7 @@ def make_slot_layout(*, num_vehicles: int, num_pedestrians: int, num_statics: in
     return SlotLayout(1, first_pedestrian, first_static, first_static + num_statics)
 
 
-@njit(cache=True)
+@device_function
 def clear_slot(motion: ActorMotion, traits: ActorTraits, world: int, slot: int) -> None:
     """Empty an actor slot: a slot that is not valid holds zeros."""
     traits.valid[world, slot] = False
@@ -43,7 +42,7 @@ def clear_slot(motion: ActorMotion, traits: ActorTraits, world: int, slot: int) 
     motion.ax_mps2[world, slot] = motion.ay_mps2[world, slot] = 0.0
 
 
-@njit(cache=True)
+@device_function
 def new_actor_id(generation: int, slot: int, num_slots: int) -> int:
     """Identity of the `generation`-th actor (from 1) in a slot: unique in its world, > 0."""
     return generation * num_slots + slot

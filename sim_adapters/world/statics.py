@@ -11,9 +11,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, layer_pixel
@@ -140,7 +140,7 @@ def _reaches_driving_lane(maps: MapBank, index: int, x: float, y: float, yaw: fl
     return False
 
 
-@njit(cache=True)
+@device_function
 def stand_something(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -166,7 +166,7 @@ def stand_something(
     motion.yaw_rad[world, slot] = yaw_rad
 
 
-@njit(cache=True)
+@device_function
 def _fill(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -201,7 +201,7 @@ def _fill(
     )  # fmt: skip
 
 
-@njit(cache=True)
+@device_function
 def look_around(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -247,7 +247,7 @@ def look_around(
                 free = slot
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def reset_statics_range(
     first: int,
     last: int,
@@ -268,7 +268,7 @@ def reset_statics_range(
         look_around(motion, traits, clocks, things, places, settings, world, first_slot, last_slot)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def step_statics_range(
     first: int,
     last: int,

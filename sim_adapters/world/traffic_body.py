@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.map_bank import LanePoints, LaneRules, Lanes
 from sim_adapters.scene.scenario import RouteCommand
@@ -22,7 +21,7 @@ _LEFT, _RIGHT = int(LightBit.LEFT_BLINKER), int(LightBit.RIGHT_BLINKER)
 _TURNS_LEFT, _TURNS_RIGHT = int(RouteCommand.LEFT), int(RouteCommand.RIGHT)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def write_motion(
     points: LanePoints,
     lanes: Lanes,
@@ -48,7 +47,7 @@ def write_motion(
     motion.vx_mps[world, slot], motion.vy_mps[world, slot] = vx, vy
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def vehicle_lights(lanes: Lanes, rules: LaneRules, places: Places, world: int, slot: int) -> int:
     """Brake and blinker bits: braking or standing, changing lanes, turning ahead."""
     flags = 0
@@ -72,7 +71,7 @@ def vehicle_lights(lanes: Lanes, rules: LaneRules, places: Places, world: int, s
     return flags
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def remove_vehicle(motion: ActorMotion, traits: ActorTraits, world: int, slot: int) -> None:
     """Empty a slot; a slot that is not valid holds zeros."""
     traits.valid[world, slot] = False

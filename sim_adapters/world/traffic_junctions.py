@@ -11,9 +11,9 @@ depends on no order of slots and a junction cannot lock up.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.map_bank import (
     LanePoints,
     LaneRules,
@@ -55,7 +55,7 @@ LONGEST_WAY_M = 30.0  # beyond it a driver may wait inside for the next stretch
 EXIT_GAP_M = 2.5  # kept free between vehicles behind a junction
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def way_end(
     lanes: Lanes,
     path: NDArray[np.int32],
@@ -89,7 +89,7 @@ def way_end(
     return last, end_m
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def exit_has_room(
     lanes: Lanes,
     traits: ActorTraits,
@@ -126,7 +126,7 @@ def exit_has_room(
     return True
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def way_is_clear(
     lanes: Lanes,
     map_table: TrafficMap,
@@ -176,7 +176,7 @@ def way_is_clear(
     return True
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def may_follow(places: Places, progress: Progress, sight: Sight, world: int, slot: int,
                first_vehicle: int, first_other: int) -> bool:  # fmt: skip
     """Whether nobody without a grant stands between a driver and its junction."""
@@ -189,7 +189,7 @@ def may_follow(places: Places, progress: Progress, sight: Sight, world: int, slo
     return reserved_to > CURRENT
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def grant_way(
     points: LanePoints,
     lanes: Lanes,
@@ -239,7 +239,7 @@ def grant_way(
     sight.wish[world, slot] = WISH_NONE
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def next_to_ask(
     lanes: Lanes,
     rules: LaneRules,
@@ -262,7 +262,7 @@ def next_to_ask(
     return chosen
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def arbitrate_range(
     first_world: int,
     last_world: int,

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.geometry import left_offset_m
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes, MapRanges
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks
@@ -46,7 +46,7 @@ _MAX_BASE_M = 60.0  # how far behind a follower may be to count
 _HEADWAY_S, _MIN_GAP_M = 1.2, 2.0  # taken for the ego as a follower
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def blend_offset(places: Places, world: int, slot: int, moved_m: float) -> None:
     """Let the lateral offset of a change go smoothly to zero with the distance driven."""
     if places.offset_start_m[world, slot] == 0.0:
@@ -62,7 +62,7 @@ def blend_offset(places: Places, world: int, slot: int, moved_m: float) -> None:
     places.offset_m[world, slot] = places.offset_start_m[world, slot] * (1.0 - blend)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def nearest_behind(
     occupancy: Occupancy, world: int, row: int, slot: int, base_m: float
 ) -> tuple[int, float]:
@@ -82,7 +82,7 @@ def nearest_behind(
     return best, best_m
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def find_follower(
     lanes: Lanes,
     links: LaneLinks,
@@ -115,7 +115,7 @@ def find_follower(
     return best, best_m
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def follower_loss_mps2(
     drivers: Drivers,
     occupancy: Occupancy,
@@ -144,7 +144,7 @@ def follower_loss_mps2(
     return np.inf if after < -NEW_FOLLOWER_BRAKING_MPS2 else max(before - after, 0.0)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def change_gain_mps2(
     lanes: Lanes,
     links: LaneLinks,
@@ -191,7 +191,7 @@ def change_gain_mps2(
     return then - now - POLITENESS * loss
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def may_change(
     lanes: Lanes,
     traits: ActorTraits,
@@ -227,7 +227,7 @@ def may_change(
     )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def begin_change(
     points: LanePoints,
     lanes: Lanes,
@@ -265,7 +265,7 @@ def begin_change(
     sight.entry_index[world, slot], sight.entry_m[world, slot] = 0, np.inf
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def change_lanes_range(
     first_world: int,
     last_world: int,

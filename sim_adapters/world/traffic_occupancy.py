@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import (
     LANE_GRID_CELL_M,
@@ -39,7 +39,7 @@ _DRIVING = int(LaneKind.DRIVING)
 _DEBRIS = int(ActorKind.DEBRIS)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def clear_occupancy(occupancy: Occupancy, world: int, first_lane: int) -> None:
     """Empty the lists of one world, touching only what was filled."""
     for node in range(occupancy.num_nodes[world]):
@@ -47,7 +47,7 @@ def clear_occupancy(occupancy: Occupancy, world: int, first_lane: int) -> None:
     occupancy.num_nodes[world] = 0
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def add_node(
     occupancy: Occupancy,
     world: int,
@@ -74,7 +74,7 @@ def add_node(
     occupancy.head[world, lane - first_lane] = node
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def add_vehicle(
     lanes: Lanes,
     places: Places,
@@ -98,7 +98,7 @@ def add_vehicle(
         add_node(occupancy, world, first_lane, path[index], slot, s, half_length_m, speed, 0.0)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def add_body(
     grid: LaneGrid,
     points: LanePoints,
@@ -156,7 +156,7 @@ def add_body(
         )  # fmt: skip
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def perceive(
     grid: LaneGrid,
     points: LanePoints,
@@ -187,7 +187,7 @@ def perceive(
             )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def nearest_ahead(
     occupancy: Occupancy,
     world: int,
@@ -216,7 +216,7 @@ def nearest_ahead(
     return best
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def nearest_forking(
     table: TrafficMap,
     occupancy: Occupancy,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes
 from sim_adapters.world.traffic_map import TrafficMap
@@ -19,7 +19,7 @@ from sim_adapters.world.traffic_state import CURRENT, PATH_LANES, Places, Progre
 PURPOSE_TURN = 3001  # random draw: which way at a junction
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def lane_position(
     points: LanePoints, lanes: Lanes, lane: int, s_m: float
 ) -> tuple[float, float, float]:
@@ -36,7 +36,7 @@ def lane_position(
     )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def path_position(
     points: LanePoints, lanes: Lanes, path: NDArray[np.int32], s_m: float
 ) -> tuple[float, float, float]:
@@ -51,7 +51,7 @@ def path_position(
     return lane_position(points, lanes, path[index], s_m)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def vehicle_pose(
     points: LanePoints, lanes: Lanes, places: Places, world: int, slot: int
 ) -> tuple[float, float, float, float]:
@@ -75,7 +75,7 @@ def vehicle_pose(
     )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def choose_successor(links: LaneLinks, table: TrafficMap, lane: int, draw: float) -> int:
     """One of the lanes that follow `lane` and lead on, by a draw in [0, 1); -1 if none does."""
     first, last = links.successor_first[lane], links.successor_first[lane + 1]
@@ -92,7 +92,7 @@ def choose_successor(links: LaneLinks, table: TrafficMap, lane: int, draw: float
     return -1
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def extend_path(
     links: LaneLinks,
     table: TrafficMap,
@@ -115,7 +115,7 @@ def extend_path(
             return
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def start_path(
     links: LaneLinks,
     table: TrafficMap,
@@ -138,7 +138,7 @@ def start_path(
     extend_path(links, table, places, progress, world, slot, seed)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def shift_path(places: Places, progress: Progress, world: int, slot: int) -> None:
     """Make the next lane the current one."""
     path = places.path[world, slot]

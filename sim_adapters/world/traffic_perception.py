@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.map_bank import (
     LaneGrid,
     LanePoints,
@@ -40,7 +40,7 @@ from sim_adapters.world.traffic_state import (
 )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def desired_speed_mps(
     points: LanePoints,
     lanes: Lanes,
@@ -69,7 +69,7 @@ def desired_speed_mps(
     return float(desired)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def find_entry(
     lanes: Lanes,
     path: NDArray[np.int32],
@@ -93,7 +93,7 @@ def find_entry(
     return 0, np.inf
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def find_leader(
     lanes: Lanes,
     table: TrafficMap,
@@ -133,7 +133,7 @@ def find_leader(
     return -1, PATH_LANES, np.inf
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def look_ahead(
     points: LanePoints,
     lanes: Lanes,
@@ -174,7 +174,7 @@ def look_ahead(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def see_traffic_range(
     first_world: int,
     last_world: int,

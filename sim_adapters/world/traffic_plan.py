@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, LaneRules, Lanes, MapRanges
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights, LightState
 from sim_adapters.world.idm import idm_acceleration, safe_speed_mps
@@ -34,7 +34,7 @@ FORCED_BRAKING_MPS2 = 7.0  # HardBreak scenarios
 _RED = int(LightState.RED)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def plan_acceleration(
     drivers: Drivers,
     overrides: Overrides,
@@ -71,7 +71,7 @@ def plan_acceleration(
     return max(acceleration, -EMERGENCY_BRAKING_MPS2, -speed / dt)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def advance(
     lanes: Lanes,
     links: LaneLinks,
@@ -119,7 +119,7 @@ def advance(
     return True
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def count_red_entry(
     lanes: Lanes,
     rules: LaneRules,
@@ -156,7 +156,7 @@ def count_red_entry(
         return
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def move_traffic_range(
     first_world: int,
     last_world: int,

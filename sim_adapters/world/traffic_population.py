@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.map_bank import LaneGrid, LaneLinks, LanePoints, Lanes
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks
 from sim_adapters.world.slots import SlotLayout
@@ -23,7 +23,7 @@ _STEP_DRAWS = 2  # draws of a new vehicle per step
 _FIRST_STEP_DRAW = 100_000  # draws of steps come after all of a reset
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
     """The first empty slot of [first, last), or -1."""
     for slot in range(first, last):
@@ -32,7 +32,7 @@ def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
     return -1
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def remove_unwanted(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -60,7 +60,7 @@ def remove_unwanted(
     return count
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def draw_place(
     grid: LaneGrid,
     points: LanePoints,
@@ -83,7 +83,7 @@ def draw_place(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def populate_range(
     first_world: int,
     last_world: int,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.map_bank import (
     Lanes,
 )
@@ -22,7 +21,7 @@ from sim_adapters.world.traffic_state import (
 CLEAR_MARGIN_M = 0.7  # a tail this far past a meeting place has cleared it
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def add_reservation(
     table: Reservations, world: int, first_lane: int, lane: int, slot: int, offset_m: float
 ) -> None:
@@ -38,7 +37,7 @@ def add_reservation(
     table.head[world, lane - first_lane] = node
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def reserve_way(
     lanes: Lanes,
     places: Places,
@@ -62,7 +61,7 @@ def reserve_way(
         index += 1
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def collect_reservations(
     lanes: Lanes,
     traits: ActorTraits,

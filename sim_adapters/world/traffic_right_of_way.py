@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.map_bank import (
     EntryRule,
@@ -49,7 +49,7 @@ _RED, _YELLOW = int(LightState.RED), int(LightState.YELLOW)
 _LIGHT, _STOP = int(EntryRule.LIGHT), int(EntryRule.STOP)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def light_permits(
     rules: LaneRules,
     lights: Lights,
@@ -75,7 +75,7 @@ def light_permits(
     return True
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def wish_of(
     lanes: Lanes,
     rules: LaneRules,
@@ -114,7 +114,7 @@ def wish_of(
     return WISH_ASKS
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def review_grant(
     lanes: Lanes,
     rules: LaneRules,
@@ -147,7 +147,7 @@ def review_grant(
             return
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def stands_inside(
     lanes: Lanes, places: Places, world: int, slot: int, half_length_m: float
 ) -> bool:
@@ -164,7 +164,7 @@ def stands_inside(
     return False
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def goes_before(
     lanes: Lanes,
     rules: LaneRules,
@@ -199,7 +199,7 @@ def goes_before(
     return near < other_near or (near == other_near and slot < other)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def ways_meet(
     map_table: TrafficMap,
     lanes: Lanes,
@@ -229,7 +229,7 @@ def ways_meet(
     return False
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def must_give_way(
     points: LanePoints,
     lanes: Lanes,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.geometry import left_offset_m
 from sim_adapters.scene.lane_lookup import nearest_lane_point
@@ -65,7 +65,7 @@ _KIND_NUMBERS = np.array(
 )
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def draw_model(settings: TrafficSettings, seed: np.uint64, slot: int, generation: int) -> int:
     """Row of the vehicle catalogue for a new vehicle, by the shares of the settings."""
     share = uniform(seed, generation, slot, PURPOSE_KIND)
@@ -82,7 +82,7 @@ def draw_model(settings: TrafficSettings, seed: np.uint64, slot: int, generation
     return int(model)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def assign_driver(drivers: Drivers, world: int, slot: int, kind: int, temper: float) -> None:
     """Give a vehicle the numbers of its kind and a temper in [0, 1) for the limit."""
     drivers.desired_factor[world, slot] = 0.85 + 0.2 * temper
@@ -93,7 +93,7 @@ def assign_driver(drivers: Drivers, world: int, slot: int, kind: int, temper: fl
     drivers.min_gap_m[world, slot] = _KIND_NUMBERS[kind, 4]
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def spawn_vehicle(
     points: LanePoints,
     lanes: Lanes,
@@ -152,7 +152,7 @@ def spawn_vehicle(
     write_motion(points, lanes, motion, places, world, slot, 0.0)
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def place_is_free(
     traits: ActorTraits,
     motion: ActorMotion,
@@ -185,7 +185,7 @@ def place_is_free(
     return True
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def try_spawn_at(
     points: LanePoints,
     lanes: Lanes,
@@ -225,7 +225,7 @@ def try_spawn_at(
     return True
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def draw_town_point(table: TrafficMap, map_index: int, seed: np.uint64, attempt: int) -> int:
     """A random place of the town where a vehicle may appear."""
     first, last = table.spawn_first[map_index], table.spawn_first[map_index + 1]
@@ -235,7 +235,7 @@ def draw_town_point(table: TrafficMap, map_index: int, seed: np.uint64, attempt:
     return int(table.spawn_point[row])
 
 
-@njit(cache=True, forceinline=True)
+@inlined_function
 def draw_point_around(
     grid: LaneGrid,
     points: LanePoints,

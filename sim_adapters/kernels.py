@@ -1,0 +1,20 @@
+"""Decorators of kernels: how numba compiles them, in one place.
+
+Kernels work on arrays that live longer than the call and allocate nothing, so they are compiled
+without numba's reference counts (`_nrt=False`). Counting costs an atomic operation for every array
+of every struct handed to every function, inlined or not: it made the traffic six times slower, each
+call from Python several times dearer (no MemInfo object for every array) and compilation half as
+long again. A kernel that allocates fails to compile ("NRT required but not enabled"); helpers that
+do allocate use `numba.njit(cache=True)`.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+# The loop over worlds or agents that Python calls; without the GIL, so that threads can share it
+range_kernel = njit(cache=True, nogil=True, _nrt=False)
+# Called by kernels
+device_function = njit(cache=True, _nrt=False)
+# Called by kernels and merged into them: for small functions in hot loops
+inlined_function = njit(cache=True, forceinline=True, _nrt=False)
