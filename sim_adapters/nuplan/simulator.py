@@ -14,6 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, drive_bicycle, write_centre
+from sim_adapters.nuplan.lqr import PROFILE_STEP_US, track_trajectories_range
+from sim_adapters.nuplan.lqr_profile import Profiles, empty_profiles
 from sim_adapters.nuplan.one_stage import Commands, command_actions_range, empty_commands
 from sim_adapters.nuplan.replay import KIND_OF_TYPE, replay_boxes_range, replay_lights_range
 from sim_adapters.nuplan.replay_log import (
@@ -24,6 +26,7 @@ from sim_adapters.nuplan.replay_log import (
     write_log,
 )
 from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
+from sim_adapters.nuplan.trajectory import Trajectories, check_trajectories
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
@@ -69,6 +72,7 @@ class NuplanSimulator:
         )
         self.book = empty_log_book(num_worlds)
         self.commands = empty_commands(num_worlds)
+        self._profiles = empty_profiles(num_worlds, 0)
 
     # Simulator -------------------------------------------------------------------------------
 
@@ -97,6 +101,30 @@ class NuplanSimulator:
         ego.steer[:] = steer
         np.maximum(acceleration, 0.0, out=ego.throttle)
         np.maximum(-acceleration, 0.0, out=ego.brake)
+        self._advance()
+
+    def follow(self, trajectories: Trajectories) -> None:
+        """Drive every world to its next frame behind the devkit's LQR tracker.
+
+        Args:
+            trajectories: What each driver plans, from the present on.
+
+        Raises:
+            ValueError: a trajectory that the tracker can't follow.
+        """
+        scene, timeline = self.scene, self.book.timeline
+        now_us = timeline.time_us[np.arange(scene.num_worlds), timeline.frame]
+        check_trajectories(trajectories, now_us)
+        self._launch(
+            track_trajectories_range,
+            timeline,
+            trajectories,
+            self._profiles_for(trajectories),
+            scene.ego,
+            scene.motion,
+            scene.body,
+            self.commands,
+        )
         self._advance()
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -149,6 +177,16 @@ class NuplanSimulator:
             scene.motion,
             scene.traits,
         )
+
+    def _profiles_for(self, trajectories: Trajectories) -> Profiles:
+        """The tracker's workspace, enlarged if a trajectory is longer than any before."""
+        last = np.maximum(trajectories.num_points, 1) - 1
+        end_us = trajectories.time_us[np.arange(last.size), last]
+        longest_us = int((end_us - trajectories.time_us[:, 0]).max())
+        num_steps = longest_us // PROFILE_STEP_US
+        if num_steps > self._profiles.step_m.shape[1]:
+            self._profiles = empty_profiles(self.scene.num_agents, num_steps)
+        return self._profiles
 
     def _show_lights(self, first: int, last: int) -> None:
         replay_lights_range(first, last, self.book.timeline, self.book.lights, self.scene.lights)

@@ -143,7 +143,7 @@ def make_log(
     ego = [
         EgoLog(
             time_us=1_600_000_000_000_000 + 100_000 * k,
-            x=start_x + 0.1 * speed_mps * k,
+            x=start_x + 0.1 * speed_mps * k.astype(np.float64),
             y=np.full(k.size, y),
             yaw_rad=np.zeros(k.size),
             vx_mps=np.full(k.size, speed_mps),
