@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from carl_planner.checkpoint import CheckpointError, describe_space
 from carl_planner.policy import ActorCritic
 from carl_planner.policy_files import LoadedPolicy, load_policy
+from evaluation.driven_worlds import DrivenWorlds
 from evaluation.planners import PolicyPlanner
 from sim_adapters.driving_env import DrivingVectorEnv
 
@@ -90,7 +91,7 @@ def check_targets(node: Any, trusted: Sequence[str] = TRUSTED_PACKAGES) -> None:
 
 
 def policy_planner(
-    policies: Sequence[LoadedPolicy], env: DrivingVectorEnv, name: str = "policy"
+    policies: Sequence[LoadedPolicy], env: DrivenWorlds, name: str = "policy"
 ) -> PolicyPlanner:
     """The loaded networks, after a check that they were trained with `env`'s observation."""
     assert isinstance(env.single_observation_space, spaces.Dict)

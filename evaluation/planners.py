@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from carl_planner.policy import ActorCritic
+from evaluation.driven_worlds import DrivenWorlds
 from evaluation.route_following import follow_routes_range
 from evaluation.vehicle_control import pedals_range
-from sim_adapters.driving_env import DrivingVectorEnv
 
 
 class Planner(Protocol):
@@ -20,13 +20,11 @@ class Planner(Protocol):
 
     name: str
 
-    def begin_episodes(self, agents: NDArray[np.int64], env: DrivingVectorEnv) -> None:
+    def begin_episodes(self, agents: NDArray[np.int64], env: DrivenWorlds) -> None:
         """Drivers `agents` have just been reset."""
         ...
 
-    def act(
-        self, observation: Mapping[str, np.ndarray], env: DrivingVectorEnv
-    ) -> NDArray[np.float32]:
+    def act(self, observation: Mapping[str, np.ndarray], env: DrivenWorlds) -> NDArray[np.float32]:
         """Actions (E, 2) in the environment's own layout."""
         ...
 
@@ -42,19 +40,20 @@ class PolicyPlanner:
 
     def __init__(self, policies: Sequence[ActorCritic], name: str = "policy") -> None:
         self.policies = [policy.eval() for policy in policies]
+        self.device = next(self.policies[0].parameters()).device  # that of all of them
         self.name = name
 
-    def begin_episodes(self, agents: NDArray[np.int64], env: DrivingVectorEnv) -> None:
+    def begin_episodes(self, agents: NDArray[np.int64], env: DrivenWorlds) -> None:
         """The network remembers nothing."""
 
     @torch.inference_mode()
-    def act(
-        self, observation: Mapping[str, np.ndarray], env: DrivingVectorEnv
-    ) -> NDArray[np.float32]:
+    def act(self, observation: Mapping[str, np.ndarray], env: DrivenWorlds) -> NDArray[np.float32]:
         """Mean actions of the current observation."""
-        tensors = {name: torch.from_numpy(array) for name, array in observation.items()}
+        tensors = {
+            name: torch.from_numpy(array).to(self.device) for name, array in observation.items()
+        }
         means = [policy.distribution(tensors).mean() for policy in self.policies]
-        return torch.stack(means).mean(dim=0).numpy().astype(np.float32)
+        return torch.stack(means).mean(dim=0).cpu().numpy().astype(np.float32)
 
 
 class ConstantSpeedPlanner:
@@ -69,19 +68,17 @@ class ConstantSpeedPlanner:
         self.speed_mps = speed_mps
         self.gain_per_s = gain_per_s  # of the speed error
 
-    def begin_episodes(self, agents: NDArray[np.int64], env: DrivingVectorEnv) -> None:
+    def begin_episodes(self, agents: NDArray[np.int64], env: DrivenWorlds) -> None:
         """It remembers nothing."""
 
-    def act(
-        self, observation: Mapping[str, np.ndarray], env: DrivingVectorEnv
-    ) -> NDArray[np.float32]:
+    def act(self, observation: Mapping[str, np.ndarray], env: DrivenWorlds) -> NDArray[np.float32]:
         """A proportional speed controller and `steer`."""
         speed, pedal = ego_speed_mps(env), np.zeros(env.num_envs)
         wanted = self.gain_per_s * (self.speed_mps - speed)
         pedals_range(0, env.num_envs, speed, wanted, pedal)
         return env.action_layout.encode(self.steer(env), pedal)
 
-    def steer(self, env: DrivingVectorEnv) -> NDArray[np.float64]:
+    def steer(self, env: DrivenWorlds) -> NDArray[np.float64]:
         """Straight on, (E,)."""
         return np.zeros(env.num_envs)
 
@@ -95,7 +92,7 @@ class BlindFollower(ConstantSpeedPlanner):
 
     name = "blind_follower"
 
-    def steer(self, env: DrivingVectorEnv) -> NDArray[np.float64]:
+    def steer(self, env: DrivenWorlds) -> NDArray[np.float64]:
         """Pure pursuit, (E,)."""
         steer, bend_mps = np.zeros(env.num_envs), np.zeros(env.num_envs)
         scene, passed = env.scene, env.memory.route.index
@@ -105,7 +102,7 @@ class BlindFollower(ConstantSpeedPlanner):
         return steer
 
 
-def ego_speed_mps(env: DrivingVectorEnv) -> NDArray[np.float64]:
+def ego_speed_mps(env: DrivenWorlds) -> NDArray[np.float64]:
     """Horizontal speed of every driver, (E,)."""
     place = (env.scene.ego.world, env.scene.ego.slot)
     return np.hypot(env.scene.motion.vx_mps[place], env.scene.motion.vy_mps[place])

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.driven_worlds import DrivenWorlds
 from evaluation.route_following import follow_routes_range
 from evaluation.route_hazards import follow_actors
 from evaluation.route_rules import stop_at_signs, stop_for_lights
 from evaluation.vehicle_control import pedal_for_acceleration
-from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.map_bank import MapRanges, Signals, Signs, StopLines
 from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoState, Lights, Routes
@@ -34,15 +34,13 @@ class RuleBasedDriver:
     def __init__(self) -> None:
         self._served_sign = np.zeros(0, np.int64)  # (E,) stop sign already stopped at, -1 none
 
-    def begin_episodes(self, agents: NDArray[np.int64], env: DrivingVectorEnv) -> None:
+    def begin_episodes(self, agents: NDArray[np.int64], env: DrivenWorlds) -> None:
         """Forget the signs of the last route."""
         if self._served_sign.shape != (env.num_envs,):
             self._served_sign = np.full(env.num_envs, -1, np.int64)
         self._served_sign[agents] = -1
 
-    def act(
-        self, observation: Mapping[str, np.ndarray], env: DrivingVectorEnv
-    ) -> NDArray[np.float32]:
+    def act(self, observation: Mapping[str, np.ndarray], env: DrivenWorlds) -> NDArray[np.float32]:
         """Steering of the pursuit, pedal of the least acceleration that any rule asks for."""
         scene, maps, num_agents = env.scene, env.maps, env.num_envs
         passed = env.memory.route.index

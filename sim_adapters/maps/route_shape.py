@@ -16,6 +16,7 @@ ROUTE_STEP_M = 1.0
 TURN_ANGLE_RAD = np.radians(35.0)  # CaRL: a smaller change of heading in a junction is STRAIGHT
 LANE_CHANGE_LENGTH_M = 20.0
 _MIN_LANE_CHANGE_LENGTH_M = 5.0  # where there is no room; CARLA's planner jumps ahead 5 m
+LEAST_SIDE_STEP_M = 1.0  # to the side from one point to the next: a lane change
 _CHANGES = (RouteCommand.CHANGE_LEFT, RouteCommand.CHANGE_RIGHT)
 
 FloatArray = NDArray[np.float64]
@@ -38,7 +39,33 @@ def shape_route(maps: MapBank, stretches: Sequence[Stretch]) -> Route:
     Lane changes are smooth, over `LANE_CHANGE_LENGTH_M` where there is room. Headings are those
     of the motion. Points in a junction carry the turn that the whole crossing makes.
     """
-    line = _join(maps, stretches)
+    return _shape(_join(maps, stretches))
+
+
+def shape_points(
+    maps: MapBank, position: FloatArray, yaw_rad: FloatArray, lane: NDArray[np.int32]
+) -> Route:
+    """The same dense shape for points that a planner of somebody else's gave.
+
+    Args:
+        maps: Holds the lanes.
+        position: (K, 3) x, y, z [m] of lane centres in driving order, with a step to the side at
+            each lane change.
+        yaw_rad: (K,) direction of the lane at each point.
+        lane: (K,) row of the lane of each point.
+    """
+    step = np.diff(position, axis=0)
+    side = step[:, 1] * np.cos(yaw_rad[:-1]) - step[:, 0] * np.sin(yaw_rad[:-1])
+    jumps = (np.flatnonzero(np.abs(side) > LEAST_SIDE_STEP_M) + 1).tolist()
+    command = np.full(len(lane), RouteCommand.LANE_FOLLOW, np.uint8)
+    # Smoothing moves points: the caller's stay where they are
+    line = _Line(
+        position.copy(), np.unwrap(yaw_rad), lane, maps.lanes.junction[lane], command, jumps
+    )
+    return _shape(line)
+
+
+def _shape(line: _Line) -> Route:
     _name_turns(line)
     station_m = _stations(line)
     for row in line.jumps:

@@ -1,0 +1,1 @@
+"""What the leaderboard's agent is made of, without the client library or the leaderboard."""
