@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from numba import njit
-
+from sim_adapters.kernels import range_kernel
 from sim_adapters.nuplan.bicycle import principal_angle
 from sim_adapters.nuplan.replay_log import Timeline
 from sim_adapters.nuplan.scenario_log import ScenarioLog
@@ -46,7 +45,7 @@ class ConstantSpeed:
         simulator.follow(self._plans)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def plan_straight_range(
     first: int,
     last: int,

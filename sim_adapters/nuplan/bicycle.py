@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.scene.state import ActorMotion, EgoBody
 
 WHEEL_BASE_M = 3.089
@@ -20,13 +19,13 @@ TYRE_ANGLE_LAG_S = 0.05
 MICROSECOND_S = 1e-6
 
 
-@njit(cache=True, inline="always")
+@inlined_function
 def principal_angle(angle_rad: float) -> float:
     """The same direction in [-pi, pi), by the devkit's formula."""
     return (angle_rad + math.pi) % (2.0 * math.pi) - math.pi
 
 
-@njit(cache=True)
+@device_function
 def drive_bicycle(
     agent: int,
     world: int,
@@ -64,7 +63,7 @@ def drive_bicycle(
     body.tyre_angle_rad[agent], body.tyre_rate_radps[agent] = new_angle, rate
 
 
-@njit(cache=True)
+@device_function
 def write_centre(agent: int, world: int, slot: int, motion: ActorMotion, body: EgoBody) -> None:
     """Write the car's centre into its actor slot, from its rear axle and yaw.
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, WHEEL_BASE_M, principal_angle
 from sim_adapters.nuplan.lqr_profile import (
     PROFILE_STEP_S,
@@ -32,7 +31,7 @@ LATERAL_WEIGHT, HEADING_WEIGHT, STEERING_RATE_WEIGHT = 1.0, 10.0, 1.0
 STOPPING_SPEED_MPS, STOPPING_GAIN = 0.2, 0.5
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def track_trajectories_range(
     first: int,
     last: int,
@@ -79,7 +78,7 @@ def track_trajectories_range(
         )
 
 
-@njit(cache=True)
+@device_function
 def _measure_steps(agent: int, trajectories: Trajectories, profiles: Profiles) -> int:
     """Resample a trajectory every 0.1 s from its start; steps along the heading and turns."""
     start_us = trajectories.time_us[agent, 0]
@@ -95,7 +94,7 @@ def _measure_steps(agent: int, trajectories: Trajectories, profiles: Profiles) -
     return num_steps
 
 
-@njit(cache=True)
+@device_function
 def _value_at(
     agent: int, time_s: float, start_us: int, num_steps: int, values: FloatArray
 ) -> float:
@@ -119,7 +118,7 @@ def _value_at(
     return slope * (time_s - time_0) + values[agent, k]
 
 
-@njit(cache=True)
+@device_function
 def _steering_rate(
     agent: int,
     lateral_m: float,

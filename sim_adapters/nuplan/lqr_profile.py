@@ -17,8 +17,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function
 
 FloatArray = NDArray[np.float64]
 
@@ -46,7 +47,7 @@ def empty_profiles(num_agents: int, num_steps: int) -> Profiles:
     return Profiles(*(np.zeros((num_agents, num_steps)) for _ in Profiles._fields))
 
 
-@njit(cache=True)
+@device_function
 def fit_speed(agent: int, num_steps: int, profiles: Profiles) -> None:
     """Fill `speed_mps` from `step_m`.
 
@@ -87,7 +88,7 @@ def fit_speed(agent: int, num_steps: int, profiles: Profiles) -> None:
             speed[agent, k] -= second[agent, k] * speed[agent, k + 2]
 
 
-@njit(cache=True)
+@device_function
 def fit_curvature(agent: int, num_steps: int, profiles: Profiles) -> None:
     """Fill `curvature_radpm` from `turn_rad` and `speed_mps`.
 

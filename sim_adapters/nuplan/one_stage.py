@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.state import EgoBody
 
 FloatArray = NDArray[np.float64]
@@ -32,7 +32,7 @@ def empty_commands(num_agents: int) -> Commands:
     return Commands(np.zeros(num_agents), np.zeros(num_agents))
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def command_actions_range(
     first: int,
     last: int,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.replay_log import BoxBook, LightBook, Timeline
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Lights, LightState
@@ -19,7 +19,7 @@ KIND_OF_TYPE[TrackType.BICYCLE] = ActorKind.BICYCLE
 _OFF = int(LightState.OFF)
 
 
-@njit(cache=True)
+@device_function
 def place_box(
     world: int,
     slot: int,
@@ -43,7 +43,7 @@ def place_box(
     motion.vy_mps[world, slot] = boxes.vy_mps[world, row]
 
 
-@njit(cache=True)
+@device_function
 def clear_slots(world: int, first_slot: int, motion: ActorMotion, traits: ActorTraits) -> None:
     """Empty the slots from `first_slot` up to the first that is empty already."""
     for slot in range(first_slot, traits.valid.shape[1]):
@@ -58,7 +58,7 @@ def clear_slots(world: int, first_slot: int, motion: ActorMotion, traits: ActorT
         motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def replay_boxes_range(
     first: int,
     last: int,
@@ -77,7 +77,7 @@ def replay_boxes_range(
         clear_slots(world, end - begin + 1, motion, traits)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def replay_lights_range(
     first: int, last: int, timeline: Timeline, book: LightBook, lights: Lights
 ) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, drive_bicycle, write_centre
 from sim_adapters.nuplan.lqr import PROFILE_STEP_US, track_trajectories_range
 from sim_adapters.nuplan.lqr_profile import Profiles, empty_profiles
@@ -195,7 +195,7 @@ class NuplanSimulator:
         launch_range(kernel, self.scene.num_worlds, *arguments, num_threads=self.num_threads)
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def drive_egos_range(
     first: int,
     last: int,

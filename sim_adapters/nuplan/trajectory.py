@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.kernels import device_function
 from sim_adapters.nuplan.bicycle import principal_angle
 
 FloatArray = NDArray[np.float64]
@@ -57,7 +57,7 @@ def check_trajectories(trajectories: Trajectories, now_us: NDArray[np.int64]) ->
             raise ValueError(f"the trajectory of driver {np.flatnonzero(wrong)[0]} {problem}")
 
 
-@njit(cache=True)
+@device_function
 def pose_at(
     agent: int, time_us: int, hint: int, trajectories: Trajectories
 ) -> tuple[float, float, float, int]:
