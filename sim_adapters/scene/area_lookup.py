@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from sim_adapters.kernels import device_function
 from sim_adapters.scene.geometry import closest_fraction
 from sim_adapters.scene.map_areas import AreaGrid, IntArray, MapAreas, Polylines
 
 
-@njit(cache=True)
+@device_function
 def area_contains(area: int, x: float, y: float, areas: MapAreas) -> bool:
     """Whether the point lies strictly inside the polygon and in none of its holes."""
     bounds = areas.bounds
@@ -39,7 +39,7 @@ def area_contains(area: int, x: float, y: float, areas: MapAreas) -> bool:
     return inside
 
 
-@njit(cache=True)
+@device_function
 def area_distance_m(area: int, x: float, y: float, areas: MapAreas) -> float:
     """Distance from the point to the polygon, zero inside."""
     if area_contains(area, x, y, areas):
@@ -55,7 +55,7 @@ def area_distance_m(area: int, x: float, y: float, areas: MapAreas) -> float:
     return math.sqrt(nearest)
 
 
-@njit(cache=True)
+@device_function
 def area_cell(x: float, y: float, map_index: int, grid: AreaGrid) -> int:
     """Row of `AreaGrid.first_entry` for the cell around a point, -1 outside the map."""
     cell_m = grid.cell_m[map_index]
@@ -66,7 +66,7 @@ def area_cell(x: float, y: float, map_index: int, grid: AreaGrid) -> int:
     return grid.first_cell[map_index] + row * grid.num_x[map_index] + column
 
 
-@njit(cache=True)
+@device_function
 def areas_at(
     x: float,
     y: float,
@@ -93,7 +93,7 @@ def areas_at(
     return count
 
 
-@njit(cache=True)
+@device_function
 def is_in_area(
     x: float, y: float, map_index: int, kind: int, areas: MapAreas, grid: AreaGrid
 ) -> bool:
@@ -108,7 +108,7 @@ def is_in_area(
     return False
 
 
-@njit(cache=True)
+@device_function
 def station_m(row: int, x: float, y: float, lines: Polylines) -> float:
     """Arc length at the point of a polyline that is nearest to (x, y); the first of equals."""
     nearest, station = np.inf, 0.0
@@ -124,7 +124,7 @@ def station_m(row: int, x: float, y: float, lines: Polylines) -> float:
     return station
 
 
-@njit(cache=True)
+@device_function
 def polyline_length_m(row: int, lines: Polylines) -> float:
     """Length of a polyline."""
     return float(lines.s_m[lines.first_point[row + 1] - 1])

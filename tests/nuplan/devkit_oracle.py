@@ -36,7 +36,7 @@ from nuplan.planning.simulation.simulation import Simulation
 from nuplan.planning.simulation.simulation_setup import SimulationSetup
 from nuplan.planning.utils.multithreading.worker_sequential import Sequential
 
-from sim_adapters.nuplan.scenario_log import TrackType
+from sim_adapters.nuplan.scenario_log import EgoLog, TrackType
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace, empty_traces
 
 _LOG = logging.getLogger("devkit_oracle")
@@ -150,6 +150,8 @@ def _run(cfg: Any, scenario: Any, engine: Any, with_plans: bool) -> dict[str, An
     }
     samples = history.data
     run |= {f"ego/{key}": value for key, value in _ego_trace(samples)._asdict().items()}
+    expert = _expert_log(scenario)
+    run |= {f"expert/{key}": value for key, value in expert._asdict().items()}
     tracks, tokens = _track_trace(samples)
     run |= {f"tracks/{key}": value for key, value in tracks._asdict().items()}
     run["track_tokens"] = tokens
@@ -175,6 +177,17 @@ def _ego_trace(samples: Sequence[Any]) -> EgoTrace:
         ego.tyre_angle_rad[0, k] = state.tire_steering_angle
         ego.tyre_rate_radps[0, k] = dynamic.tire_steering_rate
     return ego
+
+
+def _expert_log(scenario: Any) -> EgoLog:
+    """The human's states at all frames of the window."""
+    states = list(scenario.get_expert_ego_trajectory())
+    poses = np.array([[*state.rear_axle] for state in states])
+    cars = [state.dynamic_car_state for state in states]
+    motion = np.array(
+        [[*car.rear_axle_velocity_2d.array, *car.rear_axle_acceleration_2d.array] for car in cars]
+    )
+    return EgoLog(np.array([state.time_us for state in states]), *poses.T, *motion.T)
 
 
 def _track_trace(samples: Sequence[Any]) -> tuple[TrackTrace, np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
 
 
@@ -22,6 +22,7 @@ class DevkitRun:
     log_name: str
     map_name: str
     ego: EgoTrace
+    expert: EgoLog  # the human, all frames of the window
     tracks: TrackTrace  # `track` counts `track_tokens`, in order of first appearance
     track_tokens: tuple[str, ...]
     scores: dict[str, float]  # by metric; NaN where the devkit gives none
@@ -48,6 +49,7 @@ def read_run(path: Path) -> DevkitRun:
         log_name=str(arrays["log_name"]),
         map_name=str(arrays["map_name"]),
         ego=EgoTrace(**group("ego")),
+        expert=EgoLog(**group("expert")),
         tracks=TrackTrace(**group("tracks")),
         track_tokens=tuple(str(one) for one in arrays["track_tokens"]),
         scores={key: float(value) for key, value in group("score").items()},
@@ -67,3 +69,24 @@ def tracks_of_log(run: DevkitRun, log: ScenarioLog) -> TrackTrace:
     track = run.tracks.track.copy()
     track[track >= 0] = own[track[track >= 0]]
     return run.tracks._replace(track=track)
+
+
+def scored_log(run: DevkitRun) -> ScenarioLog:
+    """As much of the scenario as the metrics look at: names, the expert and the run's tracks."""
+    frames = np.zeros(len(run.expert.time_us) + 1, np.int32)
+    nothing = np.zeros(0)
+    none = EgoLog(*(nothing for _ in EgoLog._fields))
+    return ScenarioLog(
+        token=run.token,
+        scenario_type=run.scenario_type,
+        log_name=run.log_name,
+        map_name=run.map_name,
+        ego=run.expert,
+        past_ego=none,
+        future_ego=none,
+        boxes=BoxLog(frames, *(nothing for _ in BoxLog._fields[1:])),
+        track_tokens=run.track_tokens,
+        lights=LightLog(frames, *(nothing for _ in LightLog._fields[1:])),
+        route_fids=(),
+        corrected_route_fids=(),
+    )
