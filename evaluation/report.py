@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evaluation.charts import learning_curves, score_bars
 from evaluation.episode_result import EpisodeResult
-from evaluation.score_table import interval_text, score_rows
+from evaluation.score_table import interval_text, score_cells
+from evaluation.scored_world import EMBEDDED, ScoredWorld
 from evaluation.scores import BenchmarkScores, as_grid, benchmark_scores
 
 REPORT_FILE, CURVES_FILE = "report.html", "learning_curves.png"
@@ -39,6 +40,7 @@ class Report:
         metrics: Lines of the training run's metrics.jsonl, empty without training.
         video: MP4 beside the report, if any.
         video_title: Its caption.
+        world: Where the scores come from.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Report:
     metrics: Sequence[Mapping[str, float]] = ()
     video: str | None = None
     video_title: str = ""
+    world: ScoredWorld = EMBEDDED
 
 
 def write_report(folder: Path, report: Report) -> Path:
@@ -66,8 +69,8 @@ def write_report(folder: Path, report: Report) -> Path:
     first = next(iter(scores.values()))
     html = environment.get_template("report.html.j2").render(
         report=report,
-        titles=[PLANNER_TITLES.get(name, name) for name in report.planners],
-        score_table=score_table(scores),
+        titles=[report.world.column(PLANNER_TITLES.get(name, name)) for name in report.planners],
+        score_table=score_cells(scores, report.world),
         town_table=town_table(report),
         route_table=route_table(report),
         num_routes=first.num_routes,
@@ -78,12 +81,6 @@ def write_report(folder: Path, report: Report) -> Path:
     path = folder / REPORT_FILE
     path.write_text(html)
     return path
-
-
-def score_table(scores: Mapping[str, BenchmarkScores]) -> list[list[str]]:
-    """Rows of title and one text per planner."""
-    columns = [score_rows(planner) for planner in scores.values()]
-    return [[title, *(column[title] for column in columns)] for title in columns[0]]
 
 
 def town_table(report: Report) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from evaluation.bootstrap import Interval
 from evaluation.infractions import InfractionKind
+from evaluation.scored_world import EMBEDDED, NOT_MEASURED, ScoredWorld
 from evaluation.scores import BenchmarkScores
 
 FIRST_COLUMN, COLUMN = 34, 26  # characters
@@ -26,16 +27,18 @@ PER_KM_TITLES = {
 }
 
 
-def score_rows(scores: BenchmarkScores) -> dict[str, str]:
+def score_rows(scores: BenchmarkScores, world: ScoredWorld = EMBEDDED) -> dict[str, str]:
     """Title and text of every figure, in the order of the table."""
     rows = {
-        "embedded driving score": interval_text(scores.driving_score, 1),
+        world.score_title: interval_text(scores.driving_score, 1),
         "route completion [%]": interval_text(scores.route_completion, 1),
         "infraction score": interval_text(scores.infraction_score, 2),
         "infractions / km": interval_text(scores.infractions_per_km, 2),
     }
     rows |= {title: interval_text(scores.per_km[k], 2) for k, title in PER_KM_TITLES.items()}
     rows["outside its lanes [% of way]"] = interval_text(scores.outside_lanes_percent, 1)
+    rows["slower than traffic [%]"] = interval_text(scores.slowness_percent, 1)
+    rows["length-normalised score"] = interval_text(scores.normalised_score, 1)
     rows["mean speed [km/h]"] = interval_text(scores.mean_speed_kmh, 1)
     return rows
 
@@ -48,29 +51,39 @@ def interval_text(interval: Interval, digits: int) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def print_scores(title: str, planners: Mapping[str, BenchmarkScores]) -> None:
+def print_scores(
+    title: str, planners: Mapping[str, BenchmarkScores], world: ScoredWorld = EMBEDDED
+) -> None:
     """Print the table; into a file as wide as it needs to be, since nobody can widen a log."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=FIRST_COLUMN + COLUMN * len(planners))
-    console.print(terminal_table(title, planners))
+        num_columns = len(planners) + len(world.unmeasured)
+        console = Console(width=FIRST_COLUMN + COLUMN * num_columns)
+    console.print(terminal_table(title, planners, world))
 
 
-def terminal_table(title: str, planners: Mapping[str, BenchmarkScores]) -> Table:
+def terminal_table(
+    title: str, planners: Mapping[str, BenchmarkScores], world: ScoredWorld = EMBEDDED
+) -> Table:
     """One column a planner, one row a figure."""
     first = next(iter(planners.values()))
     table = Table(
         title=title,
         caption=(
             f"{first.num_routes} routes x {first.num_seeds} seeds; in brackets the 95 % bootstrap "
-            "interval over routes and seeds. Embedded scores, not CARLA results."
+            f"interval over routes and seeds. {world.warning}"
         ),
     )
     table.add_column("")
-    for name in planners:
+    for name in (*map(world.column, planners), *world.unmeasured):
         table.add_column(name, justify="right")
-    columns = [score_rows(scores) for scores in planners.values()]
-    for row in columns[0]:
-        # Units in brackets are no markup.
-        table.add_row(escape(row), *(escape(column[row]) for column in columns))
+    for title_and_cells in score_cells(planners, world):
+        table.add_row(*map(escape, title_and_cells))  # units in brackets are no markup
     return table
+
+
+def score_cells(planners: Mapping[str, BenchmarkScores], world: ScoredWorld) -> list[list[str]]:
+    """Rows of title and one text a column: the planners', then what nobody has measured."""
+    columns = [score_rows(scores, world) for scores in planners.values()]
+    blanks = [NOT_MEASURED] * len(world.unmeasured)
+    return [[title, *(column[title] for column in columns), *blanks] for title in columns[0]]

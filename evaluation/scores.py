@@ -14,6 +14,7 @@ import numpy as np
 from evaluation.bootstrap import FloatArray, Interval, mean_interval, ratio_interval
 from evaluation.episode_result import EpisodeResult
 from evaluation.infractions import ROUTE_ENDS, InfractionKind
+from evaluation.normalised_score import normalised_score, slowness_percent
 
 # Counted by the total: discrete events that cost points. The other two are shares of a route.
 COUNTED_KINDS = (
@@ -38,6 +39,8 @@ class BenchmarkScores:
     infractions_per_km: Interval  # collisions, red lights and stop signs together
     per_km: dict[InfractionKind, Interval]  # each of COUNTED_KINDS, and the ends of routes
     outside_lanes_percent: Interval  # of the driven distance
+    slowness_percent: Interval  # shortfall on the traffic's mean speed, by CaRL's result parser
+    normalised_score: Interval  # [0, 100], with infractions per kilometre instead of per route
     mean_speed_kmh: Interval  # over time
 
 
@@ -88,6 +91,8 @@ def benchmark_scores(results: Sequence[EpisodeResult]) -> BenchmarkScores:
         outside_lanes_percent=ratio_interval(
             column(lambda result: result.outside_lanes_m / 10.0), driven_km
         ),
+        slowness_percent=mean_interval(column(slowness_percent)),
+        normalised_score=mean_interval(column(normalised_score)),
         mean_speed_kmh=ratio_interval(
             column(lambda result: 3.6 * result.mean_speed_mps * result.duration_s), duration_s
         ),
