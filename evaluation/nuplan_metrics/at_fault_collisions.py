@@ -74,19 +74,23 @@ def _find(
     num_at_fault: NDArray[np.int32],
 ) -> None:
     for k in range(len(ego.x)):
-        for i in range(tracks.num_boxes[k]):
+        for i in range(tracks.track.shape[1]):
             track = tracks.track[k, i]
-            if first_sample[track] < k or not turned_boxes_overlap(
-                tracks.x[k, i] - ego.x[k],
-                tracks.y[k, i] - ego.y[k],
-                ego.cos_yaw[k],
-                ego.sin_yaw[k],
-                _HALF_LENGTH_M,
-                _HALF_WIDTH_M,
-                tracks.cos_yaw[k, i],
-                tracks.sin_yaw[k, i],
-                tracks.half_length_m[k, i],
-                tracks.half_width_m[k, i],
+            if (
+                track < 0
+                or first_sample[track] < k
+                or not turned_boxes_overlap(
+                    tracks.x[k, i] - ego.x[k],
+                    tracks.y[k, i] - ego.y[k],
+                    ego.cos_yaw[k],
+                    ego.sin_yaw[k],
+                    _HALF_LENGTH_M,
+                    _HALF_WIDTH_M,
+                    tracks.cos_yaw[k, i],
+                    tracks.sin_yaw[k, i],
+                    tracks.half_length_m[k, i],
+                    tracks.half_width_m[k, i],
+                )
             ):
                 continue
             first_sample[track] = k

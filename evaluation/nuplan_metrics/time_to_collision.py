@@ -75,8 +75,9 @@ def _fill(
         beside_counts = not is_in_common[k] or is_in_area(
             ego.rear_axle_x[k], ego.rear_axle_y[k], map_index, _INTERSECTION, areas, grid
         )
-        for i in range(tracks.num_boxes[k]):
-            if first_sample[tracks.track[k, i]] <= k:
+        for i in range(tracks.track.shape[1]):
+            track = tracks.track[k, i]
+            if track < 0 or first_sample[track] <= k:
                 continue
             dx, dy = tracks.x[k, i] - ego.rear_axle_x[k], tracks.y[k, i] - ego.rear_axle_y[k]
             bearing = bearing_rad(dx, dy, ego.cos_yaw[k], ego.sin_yaw[k])

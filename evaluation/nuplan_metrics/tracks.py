@@ -14,10 +14,9 @@ FloatArray = NDArray[np.float64]
 
 
 class SeenTracks(NamedTuple):
-    """T samples of one scenario, (T, A); sample k has the boxes [k, :num_boxes[k]]."""
+    """T samples of one scenario, (T, A)."""
 
-    num_boxes: NDArray[np.int32]  # (T,)
-    track: NDArray[np.int32]  # identity within the scenario
+    track: NDArray[np.int32]  # identity within the scenario, -1 where there is no box
     type: NDArray[np.uint8]  # TrackType
     x: FloatArray  # [m] box centre
     y: FloatArray
@@ -30,12 +29,10 @@ class SeenTracks(NamedTuple):
 
 def seen_tracks(tracks: TrackTrace, row: int, num_samples: int) -> SeenTracks:
     """The tracks of one scenario of a batch."""
-    num_boxes = tracks.num_boxes[row, :num_samples]
-    part = (row, slice(num_samples), slice(int(num_boxes.max(initial=0))))
+    part = (row, slice(num_samples))
     yaw, kind = tracks.yaw_rad[part], tracks.type[part]
     speed = np.hypot(tracks.vx_mps[part], tracks.vy_mps[part])
     return SeenTracks(
-        num_boxes,
         tracks.track[part],
         kind,
         tracks.x[part],

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from devkit_runs import DevkitRun, scored_log
 
 from evaluation.nuplan_metrics.lane_graph import road_maps
 from evaluation.nuplan_metrics.scenario_scores import METRICS
 from evaluation.nuplan_metrics.scoring import Measurements, measure, score_scenarios
 from sim_adapters.scene.map_bank import MapBank
+from tests.nuplan.devkit_runs import DevkitRun, scored_log
 
 _COMFORT = {  # our signal: the devkit's metric
     "lon_acceleration_mps2": "ego_lon_acceleration",
