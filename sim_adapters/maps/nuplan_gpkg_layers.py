@@ -40,6 +40,7 @@ AREA_LAYERS = {
 }
 _COLUMNS = {
     "lanes_polygons": (
+        "lane_fid",
         "lane_group_fid",
         "lane_index",
         "speed_limit_mps",

@@ -155,7 +155,7 @@ class LogReader:
         return {token: _TYPES[name] for token, name in rows}
 
     def _read_boxes(self, tokens: Sequence[bytes]) -> tuple[BoxLog, tuple[str, ...]]:
-        """Boxes in the database's order, in which the devkit happens to list them."""
+        """Boxes in the order in which the devkit lists them: by type, then as stored."""
         found = self.database.rows(
             f"WITH {_frame_table(len(tokens))} "
             "SELECT frame.number, box.track_token, box.x, box.y, box.yaw, box.length, box.width, "
@@ -166,6 +166,7 @@ class LogReader:
         # The devkit joins boxes with tracks and categories, so that others vanish
         known = [row for row in found if row[1] in self._track_types]
         self.notes["boxes without a track or category"] += len(found) - len(known)
+        known.sort(key=lambda row: (row[0], self._track_types[row[1]]))
         names: dict[bytes, int] = {}
         track = np.array([names.setdefault(row[1], len(names)) for row in known], np.int32)
         kinds = np.array([self._track_types[name] for name in names], np.uint8)

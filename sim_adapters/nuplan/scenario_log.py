@@ -53,7 +53,10 @@ class EgoLog(NamedTuple):
 
 
 class BoxLog(NamedTuple):
-    """Tracked boxes of all frames in the database's order; frame i is first[i]:first[i + 1]."""
+    """Tracked boxes of all frames in the devkit's order; frame i is first[i]:first[i + 1].
+
+    Within a frame they are sorted by type, and boxes of one type are as the database has them.
+    """
 
     first: IntArray  # (N + 1,)
     track: IntArray  # row of `ScenarioLog.track_tokens`
@@ -84,8 +87,8 @@ class ScenarioLog:
     log_name: str
     map_name: str  # location, e.g. "us-nv-las-vegas-strip"
     ego: EgoLog  # N frames of the window
-    past_ego: EgoLog  # frames before the window, oldest first, 10 Hz, as far as the log goes
-    future_ego: EgoLog  # frames after the window, 10 Hz, as far as the log goes (16 s at most)
+    past_ego: EgoLog  # up to 5 s before the window, oldest first, 10 Hz
+    future_ego: EgoLog  # up to 16 s after the window, 10 Hz
     boxes: BoxLog  # N frames
     track_tokens: tuple[str, ...]
     lights: LightLog  # N frames

@@ -45,7 +45,6 @@ Layers = dict[str, Rows]
 
 _LINES = {"lane_connectors", "baseline_paths", "boundaries"}
 _TEXT = {"traffic_light_stop_line_fids"}
-_REALS = {"speed_limit_mps", "lane_fid", "lane_connector_fid"}
 _LANES = (  # fid, roadblock, index, from, to (in the driving direction)
     (11, 1, 0, (0.0, -1.75), (100.0, -1.75)),
     (12, 1, 1, (0.0, -5.25), (100.0, -5.25)),
@@ -75,8 +74,9 @@ def tiny_layers() -> Layers:
     for fid, block, index, start, end in _LANES:
         sides = _add_edge(layers, fid, [start, end], "lane_fid")
         layers["lanes_polygons"].append(
-            {"fid": fid, "lane_group_fid": block, "lane_index": index, "speed_limit_mps": 11.0}
-            | sides
+            sides
+            | {"fid": fid, "lane_fid": fid, "lane_group_fid": block, "lane_index": index}
+            | {"speed_limit_mps": 11.0}
         )
     for fid, block, before, after, stops in _CONNECTORS:
         sides = _add_edge(layers, fid, _curve(ends[before], ends[after]), "lane_connector_fid")
@@ -146,7 +146,7 @@ def write_layer(path: Path, name: str, rows: Rows, *, crs: str = ZONE) -> None:
     pyogrio.raw.write(
         str(path),
         geometry=shapely.to_wkb(geometry),
-        field_data=[np.array([row[key] for row in rows], _dtype(key)) for key in columns],
+        field_data=[np.array([row[key] for row in rows], _dtype(name, key)) for key in columns],
         fields=columns,
         layer=name,
         driver="GPKG",
@@ -173,8 +173,12 @@ def write_meta(path: Path, entries: Mapping[str, str]) -> None:
     )
 
 
-def _dtype(column: str) -> type:
-    return object if column in _TEXT else np.float64 if column in _REALS else np.int64
+def _dtype(layer: str, column: str) -> type:
+    if column in _TEXT:
+        return object
+    # A baseline belongs to a lane or a connector: the other column is null, hence a float
+    is_real = column == "speed_limit_mps" or (layer == "baseline_paths" and column != "fid")
+    return np.float64 if is_real else np.int64
 
 
 def _geographic(geometry: np.ndarray, crs: str) -> np.ndarray:
