@@ -1,0 +1,178 @@
+"""The numbers of all actors, one row an actor, as kernels and the wire want them.
+
+Rows are compact: the last row moves into the place of a destroyed actor. Blocks are two-dimensional
+so that the wire reads one slice; kernels get them as NamedTuples of rows.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.carla.headless.world_records import ACTOR_RECORD
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int32]
+_FIRST_CAPACITY = 256
+
+
+class Kind(IntEnum):
+    """What a row is; everything up to PROP has a body."""
+
+    VEHICLE = 0
+    WALKER = 1
+    PROP = 2
+    LIGHT = 3
+    SIGN = 4
+    SENSOR = 5
+    OTHER = 6
+
+
+class Pose(NamedTuple):
+    """World pose of the actor's origin, see `frame`."""
+
+    x: FloatArray
+    y: FloatArray
+    z: FloatArray
+    pitch: FloatArray
+    yaw: FloatArray
+    roll: FloatArray
+
+
+class Motion(NamedTuple):
+    """World-frame rates."""
+
+    vx: FloatArray  # [m/s]
+    vy: FloatArray
+    vz: FloatArray
+    wx: FloatArray  # [rad/s]
+    wy: FloatArray
+    wz: FloatArray
+    ax: FloatArray  # [m/s^2]
+    ay: FloatArray
+    az: FloatArray
+
+
+class Body(NamedTuple):
+    """Kind, box and mass."""
+
+    kind: NDArray[np.uint8]
+    half_length: FloatArray  # [m]
+    half_width: FloatArray
+    half_height: FloatArray
+    center_x: FloatArray  # [m] box centre in the actor's frame
+    center_y: FloatArray
+    center_z: FloatArray
+    mass: FloatArray  # [kg]
+    is_simulated: BoolArray  # physics on: the server moves it
+    is_solid: BoolArray  # takes part in collisions
+
+
+class Driving(NamedTuple):
+    """Controls of a vehicle and what it remembers; a walker uses the velocity it wants."""
+
+    throttle: FloatArray  # [0, 1]
+    steer: FloatArray  # [-1, 1], left positive
+    brake: FloatArray  # [0, 1], the hand brake included
+    is_reverse: BoolArray
+    speed: FloatArray  # [m/s] along the direction of travel, negative backwards
+    held_speed: FloatArray  # [m/s] constant speed that overrides the controls, NaN none
+    gear: IntArray
+    shift_substeps_left: IntArray
+    reported_gear: IntArray  # -1 reverse, 0 while shifting
+
+
+class Walking(NamedTuple):
+    """What a walker wants to do."""
+
+    vx: FloatArray  # [m/s]
+    vy: FloatArray
+
+
+class Mount(NamedTuple):
+    """How an attached actor sits on its parent."""
+
+    parent_row: IntArray  # -1: not attached
+    x: FloatArray
+    y: FloatArray
+    z: FloatArray
+    pitch: FloatArray
+    yaw: FloatArray
+    roll: FloatArray
+
+
+class ActorArrays:
+    """Growing columns of all actors; rows 0 to `count` are in use."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._allocate(_FIRST_CAPACITY)
+
+    def _allocate(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.pose_block = np.zeros((6, capacity))
+        self.motion_block = np.zeros((9, capacity))
+        self.pose = Pose(*self.pose_block)
+        self.motion = Motion(*self.motion_block)
+        self.body = Body(
+            kind=np.full(capacity, Kind.OTHER, np.uint8),
+            half_length=np.zeros(capacity),
+            half_width=np.zeros(capacity),
+            half_height=np.zeros(capacity),
+            center_x=np.zeros(capacity),
+            center_y=np.zeros(capacity),
+            center_z=np.zeros(capacity),
+            mass=np.zeros(capacity),
+            is_simulated=np.zeros(capacity, np.bool_),
+            is_solid=np.zeros(capacity, np.bool_),
+        )
+        self.driving = Driving(
+            np.zeros(capacity),
+            np.zeros(capacity),
+            np.zeros(capacity),
+            np.zeros(capacity, np.bool_),
+            np.zeros(capacity),
+            np.full(capacity, np.nan),
+            np.zeros(capacity, np.int32),
+            np.zeros(capacity, np.int32),
+            np.zeros(capacity, np.int32),
+        )
+        self.walking = Walking(np.zeros(capacity), np.zeros(capacity))
+        self.mount = Mount(np.full(capacity, -1, np.int32), *np.zeros((6, capacity)))
+        self.records = np.zeros(capacity, ACTOR_RECORD)
+
+    def columns(self) -> list[np.ndarray]:
+        """Every column once."""
+        structs = (self.pose, self.motion, self.body, self.driving, self.walking, self.mount)
+        return [*(column for struct in structs for column in struct), self.records]
+
+    def add(self) -> int:
+        """A new row, cleared."""
+        if self.count == self.capacity:
+            old = self.columns()
+            self._allocate(2 * self.capacity)
+            for column, previous in zip(self.columns(), old, strict=True):
+                column[: len(previous)] = previous
+        row = self.count
+        self.count += 1
+        for column in self.columns():
+            column[row] = np.zeros((), column.dtype)
+        self.driving.held_speed[row] = np.nan
+        self.mount.parent_row[row] = -1
+        self.body.kind[row] = Kind.OTHER
+        return row
+
+    def remove(self, row: int) -> int:
+        """Free a row; the row that moved into its place (`count` itself if none did)."""
+        self.count -= 1
+        last = self.count
+        if row != last:
+            for column in self.columns():
+                column[row] = column[last]
+            parents = self.mount.parent_row[: self.count]
+            parents[parents == last] = row
+        return last

@@ -1,0 +1,175 @@
+"""One loaded world: town, actors, lights, and how all of them advance by a tick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim_adapters.carla.headless.actor_arrays import Kind
+from sim_adapters.carla.headless.actors import GREEN, Actor, ActorRegistry
+from sim_adapters.carla.headless.blueprints import Blueprint
+from sim_adapters.carla.headless.contacts import (
+    empty_contact_pairs,
+    first_body_in_the_way,
+    touch_bodies,
+)
+from sim_adapters.carla.headless.frame import MOTION_TO_WIRE, POSE_TO_WIRE, PoseTuple
+from sim_adapters.carla.headless.motion import advance_actors_range
+from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
+from sim_adapters.carla.headless.signal_cycles import SignalCycles
+from sim_adapters.carla.headless.town import Town
+from sim_adapters.carla.headless.trigger_boxes import empty_touched, touch_boxes_range
+
+_SPECTATOR_POSE: PoseTuple = (0.0, 0.0, 10.0, 0.0, 0.0, 0.0)
+SPAWN_OVERLAP_M = 0.05  # bodies that touch no deeper may be spawned side by side
+
+
+class Episode:
+    """What exists between two loads of a world.
+
+    Args:
+        episode_id: Tells clients that the world is another one.
+        town: Its map.
+        first_actor_id: Actors of different episodes never share an id.
+    """
+
+    def __init__(self, episode_id: int, town: Town, first_actor_id: int = 1) -> None:
+        self.episode_id = episode_id
+        self.town = town
+        self.registry = ActorRegistry(first_actor_id)
+        self.furniture = furnish(town)
+        self.signals = SignalCycles(self.furniture)
+        self.trigger_boxes = self.furniture.trigger_boxes()
+        self.pairs = empty_contact_pairs()
+        self.num_pairs = 0
+        self._touched = empty_touched(self.registry.arrays.capacity)
+        self._build_permanent_actors()
+
+    def _build_permanent_actors(self) -> None:
+        """Spectator, lights and signs: rows 0, 1 to L, and those after them, for good."""
+        self.spectator = self.registry.add(Kind.OTHER, [0, "spectator", []], _SPECTATOR_POSE)
+        self.spectator.is_permanent = True
+        self.lights = [
+            self._add_thing(light, Kind.LIGHT, index)
+            for index, light in enumerate(self.furniture.lights)
+        ]
+        self.signs = [
+            self._add_thing(sign, Kind.SIGN, index)
+            for index, sign in enumerate(self.furniture.signs)
+        ]
+        self._light_rows = slice(1, 1 + len(self.lights))
+        self._light_ids = np.array([light.actor_id for light in self.lights], np.uint32)
+        self.write_records()
+
+    def _add_thing(self, thing: RoadThing, kind: Kind, index: int) -> Actor:
+        actor = self.registry.add(kind, [0, thing.type_id, []], thing.pose)
+        (x, y, z), extent = thing.trigger_volume()
+        actor.bounding_box = [[x, -y, z], extent, [0.0, 0.0, 0.0]]
+        actor.index, actor.is_permanent = index, True
+        actor.tag = 7 if kind == Kind.LIGHT else 8
+        self.registry.arrays.records["sign_id"][actor.row] = thing.sign_id.encode()
+        return actor
+
+    def spawn(
+        self,
+        blueprint: Blueprint,
+        description: list[Any],
+        pose: PoseTuple,
+        parent: Actor | None = None,
+    ) -> Actor | None:
+        """A new actor, or None where another body is in the way."""
+        actor = self.registry.add(
+            blueprint.kind, description, pose, blueprint=blueprint, parent=parent
+        )
+        if parent is None and blueprint.kind in (Kind.VEHICLE, Kind.WALKER):
+            order, _ = self.registry.solid_rows()
+            arrays = self.registry.arrays
+            blocker = first_body_in_the_way(
+                actor.row, order, arrays.pose, arrays.body, SPAWN_OVERLAP_M
+            )
+            if blocker >= 0:
+                self.registry.remove(actor)
+                return None
+        return actor
+
+    def advance(self, dt: float) -> None:
+        """Move everything by one tick and bring the records up to date."""
+        arrays, bank = self.registry.arrays, self.town.bank
+        advance_actors_range(
+            0,
+            arrays.count,
+            arrays.pose,
+            arrays.motion,
+            arrays.body,
+            arrays.driving,
+            arrays.walking,
+            arrays.mount,
+            bank.grid,
+            bank.points,
+            bank.lanes,
+            dt,
+        )
+        order, west = self.registry.solid_rows()
+        self.num_pairs = touch_bodies(
+            order, west, arrays.pose, arrays.motion, arrays.body, arrays.driving, self.pairs
+        )
+        self.signals.advance(dt)
+        self.write_records()
+
+    def compile_kernels(self) -> None:
+        """Call every kernel once, so that no client waits while they compile (or load)."""
+        self.advance(0.05)
+        arrays = self.registry.arrays
+        touch_boxes_range(0, 0, arrays.pose, arrays.body, self.trigger_boxes, self._touched)
+        order, _ = self.registry.solid_rows()
+        first_body_in_the_way(0, order, arrays.pose, arrays.body, SPAWN_OVERLAP_M)
+
+    def write_records(self) -> None:
+        """Everything that a snapshot shows and that changes by itself."""
+        arrays, signals = self.registry.arrays, self.signals
+        records = arrays.records
+        lights = records[self._light_rows]
+        lights["signal_state"] = signals.state
+        lights["frozen"] = signals.is_frozen
+        lights["elapsed_s"] = signals.elapsed_s[signals.controller]
+        lights["green_s"], lights["yellow_s"], lights["red_s"] = signals.stage_s[
+            :, signals.controller
+        ]
+        self._write_vehicle_surroundings()
+        self.write_record_poses()
+
+    def write_record_poses(self) -> None:
+        """Poses and rates of all actors, flipped into CARLA's frame."""
+        arrays = self.registry.arrays
+        count = arrays.count
+        arrays.records["pose"][:count] = arrays.pose_block[:, :count].T * POSE_TO_WIRE
+        arrays.records["motion"][:count] = arrays.motion_block[:, :count].T * MOTION_TO_WIRE
+
+    def _write_vehicle_surroundings(self) -> None:
+        """Gear, speed limit and the light that each vehicle stands at."""
+        arrays = self.registry.arrays
+        rows = self.registry.rows_of(Kind.VEHICLE)
+        if not rows.size:
+            return
+        if len(self._touched.light) < arrays.capacity:
+            self._touched = empty_touched(arrays.capacity)
+        touched, records = self._touched, arrays.records
+        touch_boxes_range(0, arrays.count, arrays.pose, arrays.body, self.trigger_boxes, touched)
+        records["gear"][rows] = arrays.driving.reported_gear[rows]
+        limits = touched.limit_kmh[rows]
+        entered = limits > 0.0
+        if entered.any():
+            records["speed_limit"][rows[entered]] = limits[entered]
+        if not self.lights:
+            return
+        light = touched.light[rows]
+        at_light = light >= 0
+        records["has_light"][rows] = at_light
+        records["light_state"][rows] = np.where(at_light, self.signals.state[light], GREEN)
+        records["light_id"][rows] = np.where(at_light, self._light_ids[light], 0)
+
+    def snapshot_body(self) -> bytes:
+        """The packed records of all actors."""
+        arrays = self.registry.arrays
+        return arrays.records[: arrays.count].tobytes()

@@ -1,0 +1,130 @@
+"""Starts a headless server as a child process and ends it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sim_adapters.carla.headless.versions import DEFAULT_VERSION
+
+START_LIMIT_S = 180.0  # a cold start parses the town and compiles the kernels
+_STOP_LIMIT_S = 5.0
+_READY = re.compile(r"listening on \S+:(\d+)")
+_PACKAGE_ROOT = Path(__file__).parents[3]
+
+
+class HeadlessServer:
+    """A server process, as a context manager.
+
+        with HeadlessServer("Town01") as server:
+            client = carla.Client("127.0.0.1", server.port)
+
+    Args:
+        town: First town.
+        port: RPC port; 0 takes two free ones.
+        version: Release whose protocol is spoken.
+        log_path: Where the server logs; a temporary file by default.
+        start_limit_s: How long the start may take.
+    """
+
+    def __init__(
+        self,
+        town: str = "Town01",
+        *,
+        port: int = 0,
+        version: str = DEFAULT_VERSION,
+        log_path: Path | None = None,
+        start_limit_s: float = START_LIMIT_S,
+    ) -> None:
+        self._command = [
+            *(sys.executable, "-u", "-m", "sim_adapters.carla.headless"),
+            *(f"town={town}", f"port={port}", f"version={version}"),
+        ]
+        self._log_path = log_path
+        self._start_limit_s = start_limit_s
+        self._log: Any = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = port
+
+    def __enter__(self) -> HeadlessServer:
+        """Start, and wait until the server answers."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        assert self._process is not None, "the server has not been started"
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def log_text(self) -> str:
+        """What the server has logged so far."""
+        if self._log is None:
+            return ""
+        return Path(self._log.name).read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start the process and wait until it listens.
+
+        Raises:
+            RuntimeError: it ended or did not listen in time; with its log.
+        """
+        self._log = (
+            tempfile.NamedTemporaryFile(prefix="headless-carla-", suffix=".log")  # noqa: SIM115
+            if self._log_path is None
+            else self._log_path.open("wb")  # closed by `stop`
+        )
+        search_path = [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search_path))},
+        )
+        deadline = time.monotonic() + self._start_limit_s
+        while time.monotonic() < deadline:
+            found = _READY.search(self.log_text())
+            if found:
+                self.port = int(found.group(1))
+                return
+            if not self.is_running:
+                break
+            time.sleep(0.05)
+        log = self.log_text()
+        self.stop()
+        raise RuntimeError(f"the headless server did not start:\n{log[-2000:]}")
+
+    def stop(self) -> None:
+        """End the process, gently at first; more than one call does nothing."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._log is not None:
+            self._log.close()
+            self._log = None

@@ -1,0 +1,130 @@
+"""A town as the server needs it: the OpenDRIVE text for clients, the map bank, the landmarks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim_adapters.carla.headless.frame import PoseTuple
+from sim_adapters.kernel_cache import cache_root
+from sim_adapters.maps.lane_graph import pose_on_lane
+from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
+from sim_adapters.scene.map_bank import LaneKind, MapBank
+
+GENERATED_TOWN = "OpenDriveMap"  # CARLA's name for the world of `generate_opendrive_world`
+KNOWN_TOWNS = (*(f"Town{number:02d}" for number in range(1, 8)), "Town10HD", "Town15")
+_ALIASES = {f"{name}_Opt": name for name in KNOWN_TOWNS}  # layered maps: the same roads
+_SPAWN_STEP_M = 30.0
+_SPAWN_HEIGHT_M = 0.5
+_SHORTEST_SPAWN_LANE_M = 8.0
+_WORKER = "sim_adapters.carla.headless.landmarks_worker"
+_WORKER_LIMIT_S = 120.0
+_PACKAGE_ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A signal of the OpenDRIVE file where CARLA places it (right-handed)."""
+
+    sign_id: str
+    sign_type: str
+    value: float
+    x: float
+    y: float
+    z: float
+    yaw_rad: float
+
+
+@dataclass(frozen=True)
+class Town:
+    """One loaded map."""
+
+    name: str
+    document: str
+    bank: MapBank
+    landmarks: dict[str, Landmark]
+    spawn_points: list[PoseTuple]
+
+
+def load_town(name: str) -> Town:
+    """The town called `name` ("Town01", "/Game/Carla/Maps/Town01", "Town01_Opt") or a file's path.
+
+    Raises:
+        FileNotFoundError: no such town.
+        ValueError: a large town, or a file that is no usable map.
+    """
+    if not name.endswith((".xodr", ".xodr.gz")):
+        name = name.rpartition("/")[2]
+        name = _ALIASES.get(name, name)
+    return _load(find_town_file(name), town_name(name))
+
+
+def generate_town(document: str) -> Town:
+    """The town of an OpenDRIVE text.
+
+    Raises:
+        ValueError: the text is no usable map.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{GENERATED_TOWN}.xodr"
+        path.write_text(document, encoding="utf-8")
+        return _load(path, GENERATED_TOWN)
+
+
+def _load(path: Path, name: str) -> Town:
+    document = read_town_document(path)
+    bank = load_map_bank([str(path)])  # in a child process: a bad file ends only that
+    landmarks = {landmark.sign_id: landmark for landmark in _read_landmarks(document)}
+    return Town(name, document.decode("utf-8"), bank, landmarks, spawn_points(bank))
+
+
+def spawn_points(bank: MapBank) -> list[PoseTuple]:
+    """Places on driving lanes outside junctions, every 30 m, half a metre up as in CARLA."""
+    points: list[PoseTuple] = []
+    lanes = bank.lanes
+    for lane in range(len(lanes.length_m)):
+        length_m = float(lanes.length_m[lane])
+        is_road = lanes.kind[lane] == LaneKind.DRIVING and lanes.junction[lane] < 0
+        if not is_road or length_m < _SHORTEST_SPAWN_LANE_M:
+            continue
+        count = max(1, int(length_m / _SPAWN_STEP_M))
+        for index in range(count):
+            place = pose_on_lane(bank.points, lanes, lane, length_m * (index + 0.5) / count)
+            z = place.z + _SPAWN_HEIGHT_M
+            points.append((place.x, place.y, z, 0.0, place.yaw_rad, 0.0))
+    return points
+
+
+def _read_landmarks(document: bytes) -> list[Landmark]:
+    """Landmarks of the document, from the cache or from a child process."""
+    digest = hashlib.sha256(document).hexdigest()[:20]
+    folder = cache_root() / "landmarks"
+    cached = folder / f"{digest}.json"
+    if not cached.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        search_path = [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
+        try:
+            child = subprocess.run(
+                [sys.executable, "-m", _WORKER],
+                input=document,
+                capture_output=True,
+                timeout=_WORKER_LIMIT_S,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search_path))},
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ValueError("CARLA's parser did not finish listing the landmarks") from None
+        if child.returncode != 0:
+            reason = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            raise ValueError(f"CARLA's parser could not list the landmarks: {reason}")
+        with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as scratch:
+            scratch.write(child.stdout)
+        Path(scratch.name).replace(cached)
+    return [Landmark(**entry) for entry in json.loads(cached.read_text())]

@@ -1,0 +1,158 @@
+"""The unmodified client library drives vehicles and walkers on the headless server."""
+
+from __future__ import annotations
+
+import math
+
+import carla
+import numpy as np
+import pytest
+
+from sim_adapters.carla.headless.process import HeadlessServer
+from sim_adapters.world.dynamics import ego_step
+
+STEP_S = 0.05
+HERO = "vehicle.lincoln.mkz_2020"
+
+
+def spawn_hero(world: carla.World, place: int = 0, name: str = HERO) -> carla.Vehicle:
+    blueprint = world.get_blueprint_library().find(name)
+    blueprint.set_attribute("role_name", "hero")
+    vehicle = world.spawn_actor(blueprint, world.get_map().get_spawn_points()[place])
+    for _ in range(8):  # it falls half a metre
+        world.tick()
+    return vehicle
+
+
+def test_hero_drives_exactly_as_the_embedded_dynamics(world: carla.World) -> None:
+    hero = spawn_hero(world)
+    start = hero.get_transform()
+    # Our frame is right-handed: y, yaw and steering change sign
+    state = (start.location.x, -start.location.y, -math.radians(start.rotation.yaw), 0.0)
+    hero.apply_control(carla.VehicleControl(throttle=0.7, steer=0.1))
+    for _ in range(60):
+        state = ego_step(*state, -0.1, 0.7, 0.0, STEP_S)
+        world.tick()
+    pose, velocity = hero.get_transform(), hero.get_velocity()
+    assert pose.location.x == pytest.approx(state[0], abs=1e-3)
+    assert pose.location.y == pytest.approx(-state[1], abs=1e-3)
+    turned = math.radians(pose.rotation.yaw) + state[2]
+    assert math.remainder(turned, 2.0 * math.pi) == pytest.approx(0.0, abs=1e-3)
+    assert math.hypot(velocity.x, velocity.y) == pytest.approx(state[3], abs=1e-3)
+
+
+def test_positive_steering_turns_right_which_is_clockwise_in_carla(world: carla.World) -> None:
+    hero = spawn_hero(world)
+    before = hero.get_transform()
+    hero.apply_control(carla.VehicleControl(throttle=0.7, steer=0.3))
+    for _ in range(40):
+        world.tick()
+    offset = hero.get_location() - before.location
+    right = before.get_right_vector()
+    assert offset.x * right.x + offset.y * right.y > 0.5
+    assert hero.get_angular_velocity().z > 1.0
+    assert hero.get_control().gear >= 1
+
+
+def test_reverse_drives_backwards_and_the_brake_ends_it(world: carla.World) -> None:
+    hero = spawn_hero(world)
+    before = hero.get_transform()
+    hero.apply_control(carla.VehicleControl(throttle=0.5, reverse=True))
+    for _ in range(60):
+        world.tick()
+    offset = hero.get_location() - before.location
+    forward = before.get_forward_vector()
+    assert offset.x * forward.x + offset.y * forward.y < -1.0
+    assert hero.get_control().gear == -1
+    hero.apply_control(carla.VehicleControl(hand_brake=True))
+    for _ in range(60):
+        world.tick()
+    assert hero.get_velocity().length() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_spawned_car_falls_onto_its_lane_and_stands_there(world: carla.World) -> None:
+    hero = spawn_hero(world)
+    waypoint = world.get_map().get_waypoint(hero.get_location())
+    assert hero.get_location().z == pytest.approx(waypoint.transform.location.z, abs=0.02)
+    assert hero.bounding_box.extent.x == pytest.approx(2.44619, abs=1e-4)
+    assert hero.get_speed_limit() == pytest.approx(30.0)
+
+
+def test_second_car_at_the_same_place_is_refused(world: carla.World) -> None:
+    hero = spawn_hero(world)
+    blueprint = world.get_blueprint_library().find(HERO)
+    assert world.try_spawn_actor(blueprint, hero.get_transform()) is None
+    with pytest.raises(RuntimeError, match="Spawn failed because of collision"):
+        world.spawn_actor(blueprint, hero.get_transform())
+
+
+def test_camera_and_lidar_refuse_and_say_why(world: carla.World) -> None:
+    library = world.get_blueprint_library()
+    for name in ("sensor.camera.rgb", "sensor.lidar.ray_cast"):
+        with pytest.raises(RuntimeError, match="needs rendering"):
+            world.spawn_actor(library.find(name), carla.Transform())
+
+
+def test_walker_walks_as_fast_as_told_and_faces_its_way(world: carla.World) -> None:
+    blueprint = world.get_blueprint_library().find("walker.pedestrian.0001")
+    place = world.get_map().get_spawn_points()[3]
+    walker = world.spawn_actor(blueprint, carla.Transform(place.location))
+    world.tick()
+    start = walker.get_location()
+    walker.apply_control(carla.WalkerControl(carla.Vector3D(0.0, 1.0, 0.0), 1.5))
+    for _ in range(20):
+        world.tick()
+    moved = walker.get_location() - start
+    assert (moved.x, moved.y) == pytest.approx((0.0, 1.5), abs=1e-3)
+    assert walker.get_transform().rotation.yaw == pytest.approx(90.0, abs=1e-3)
+    assert walker.get_velocity().y == pytest.approx(1.5, abs=1e-4)
+
+
+def test_batch_spawns_drives_and_reports_each_command(
+    client: carla.Client, world: carla.World
+) -> None:
+    blueprint = world.get_blueprint_library().find("vehicle.audi.tt")
+    places = world.get_map().get_spawn_points()
+    spawn, control = carla.command.SpawnActor, carla.command.ApplyVehicleControl
+    batch = [
+        spawn(blueprint, place).then(
+            control(carla.command.FutureActor, carla.VehicleControl(throttle=1.0))
+        )
+        for place in (places[0], places[1], places[1])
+    ]
+    responses = client.apply_batch_sync(batch, True)
+    assert [bool(response.error) for response in responses] == [False, False, True]
+    assert "collision" in responses[2].error
+    first = world.get_actor(responses[0].actor_id)
+    assert first.get_control().throttle == pytest.approx(1.0)
+    destroyed = client.apply_batch_sync([carla.command.DestroyActor(first.id)], True)
+    assert not destroyed[0].has_error()
+    assert first.id not in {actor.id for actor in world.get_actors()}
+
+
+def test_traffic_manager_drives_ten_cars_in_their_lanes(
+    client: carla.Client, server: HeadlessServer, world: carla.World
+) -> None:
+    blueprint = world.get_blueprint_library().find("vehicle.audi.tt")
+    places = world.get_map().get_spawn_points()[::3][:10]
+    manager = client.get_trafficmanager(server.port + 100)
+    manager.set_synchronous_mode(True)
+    manager.set_random_device_seed(1)
+    cars = [world.spawn_actor(blueprint, place) for place in places]
+    for car in cars:
+        car.set_autopilot(True, manager.get_port())
+    world.tick()
+    before = {car.id: car.get_location() for car in cars}
+    for _ in range(300):
+        world.tick()
+    moved = [before[car.id].distance(car.get_location()) for car in cars]
+    town = world.get_map()
+    offsets = []
+    for car in cars:
+        lane = town.get_waypoint(car.get_location()).transform.location
+        offsets.append(math.hypot(lane.x - car.get_location().x, lane.y - car.get_location().y))
+    assert np.median(moved) > 20.0  # some wait at red lights
+    assert max(offsets) < 1.0
+    for car in cars:
+        car.set_autopilot(False, manager.get_port())
+    world.tick()
