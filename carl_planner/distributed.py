@@ -54,6 +54,11 @@ class ProcessGroup:
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return bool(tensor)
 
+    def wait(self) -> None:
+        """Wait until all ranks are here."""
+        if self.world_size > 1:
+            dist.barrier()
+
     def gather(self, item: Any) -> list[Any]:
         """Items of all ranks by rank, on every rank; for plain objects, not for gradients."""
         if self.world_size == 1:

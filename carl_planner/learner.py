@@ -20,7 +20,7 @@ from carl_planner.observation_storage import make_storage
 from carl_planner.policy import ActorCritic
 from carl_planner.ppo import Ppo, PpoSettings
 from carl_planner.rollout_buffer import RolloutBuffer
-from carl_planner.rollout_env import as_rollout_env, can_be_saved
+from carl_planner.rollout_env import as_rollout_env, can_be_saved, prepare
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,15 @@ class Learner:
         )
 
     def start(self) -> None:
-        """Begin the first episodes with the same weights on all ranks."""
+        """Begin the first episodes with the same weights on all ranks.
+
+        Kernels are compiled here, before a run's time limit counts. One process of a machine goes
+        first and the others load what it has compiled.
+        """
+        for first in (True, False):
+            if (self.group.local_rank == 0) == first:
+                prepare(self.env)
+            self.group.wait()
         self.collector.reset(self.config.seed + self.group.rank * self.num_envs)
         self.ppo.synchronize()
 

@@ -57,6 +57,12 @@ def as_rollout_env(env: VectorEnv | RolloutEnv) -> RolloutEnv:
     return CopyingRolloutEnv(env)
 
 
+def prepare(env: RolloutEnv) -> None:
+    """Let the environment do what its first step would cost (compile kernels), if it can."""
+    if hasattr(env, "prepare"):
+        env.prepare()  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def can_be_saved(env: RolloutEnv) -> bool:
     """Whether the environment's state can go into a checkpoint."""
     return hasattr(env, "state_dict")

@@ -8,6 +8,7 @@ What is already there is kept: a finished training is not repeated, a stopped on
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -106,7 +107,7 @@ def train(config: DictConfig, folder: Path) -> Path:
     if final.is_file():
         log.info("training is done already: %s", final)
         return final
-    command = [sys.executable, "-m", "carl_planner.train"]
+    command = training_command(config.train_processes or default_processes())
     if latest.is_file():
         command.append(f"resume={folder}")
     else:
@@ -119,13 +120,27 @@ def train(config: DictConfig, folder: Path) -> Path:
             *config.train_overrides,
         ]
     log.info("training: %s", " ".join(command[1:]))
-    status = subprocess.run(command, check=False).returncode
+    environment = {"OMP_NUM_THREADS": "1"} | os.environ  # processes share the cores already
+    status = subprocess.run(command, check=False, env=environment).returncode
     if status != 0 or not final.is_file():
         raise ChildProcessError(
             f"training ended with status {status} and without {final}: its log is in {folder}; "
             "start the demo again to go on"
         )
     return final
+
+
+def default_processes() -> int:
+    """One training process a core, two at most: the demo's batch of 64 worlds gains no more."""
+    return min(2, len(os.sched_getaffinity(0)))
+
+
+def training_command(processes: int) -> list[str]:
+    """`carl_planner.train` in that many data-parallel processes."""
+    if processes == 1:
+        return [sys.executable, "-m", "carl_planner.train"]
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    return [sys.executable, *launcher, "-m", "carl_planner.train"]
 
 
 def video_candidates(

@@ -159,6 +159,11 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         del kwargs
         self.simulator.close()
 
+    def prepare(self) -> None:
+        """Compile what a step needs; the next `reset` with a seed starts as if nothing was."""
+        self.reset(seed=0)
+        self.step(np.zeros(self.action_space.shape, np.float32))
+
     # The learner's rows ----------------------------------------------------------------------
 
     def bind(self, rows: Mapping[str, np.ndarray]) -> None:

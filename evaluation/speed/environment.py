@@ -15,6 +15,8 @@ BUSY = (
     "simulator.num_threads=1",
     "simulator.max_vehicles=48",
     "simulator.traffic.num_vehicles=48",
+    "simulator.max_pedestrians=16",
+    "simulator.pedestrians.num_pedestrians=12",
     "scenarios.scenario_triggers=false",
 )
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from evaluation.demo import default_processes
 from evaluation.speed.stopwatch import Measurement
 
 WARM_UP_ITERATIONS = 2  # kernels, memory and caches
@@ -29,7 +30,8 @@ def iteration_rates(overrides: Sequence[str], *, processes: int = 1) -> list[flo
     with tempfile.TemporaryDirectory() as folder:
         launcher = ["-m", "carl_planner.train"]
         if processes > 1:
-            launcher = ["-m", "torch.distributed.run", f"--nproc_per_node={processes}", *launcher]
+            torchrun = ["-m", "torch.distributed.run", "--standalone"]
+            launcher = [*torchrun, f"--nproc_per_node={processes}", *launcher]
         command = [sys.executable, *launcher, *overrides, f"output_root={folder}"]
         environment = {**os.environ}
         if processes > 1:
@@ -51,8 +53,9 @@ def measurement(key: str, rates: Sequence[float], floor: float | None, note: str
 
 def measure_train_demo() -> list[Measurement]:
     """`experiment=demo` end to end on all cores: simulation, observation, policy and updates."""
-    rates = iteration_rates(["experiment=demo", "ppo.total_samples=400_000"])
-    return [measurement("train_demo", rates, 10_000, f"{os.cpu_count()} cores, MLP, end to end")]
+    processes = default_processes()
+    rates = iteration_rates(["experiment=demo", "ppo.total_samples=400_000"], processes=processes)
+    return [measurement("train_demo", rates, 10_000, f"{processes} processes, MLP, end to end")]
 
 
 def measure_train_carl() -> list[Measurement]:

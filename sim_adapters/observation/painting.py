@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernels import device_function, inlined_function, range_kernel
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
 from sim_adapters.observation.raster import (
     Brush,
