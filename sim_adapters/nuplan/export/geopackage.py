@@ -1,0 +1,60 @@
+"""Writes map layers to a .gpkg file with the feature ids and column types that nuPlan's have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyogrio.raw
+import shapely
+from numpy.typing import NDArray
+
+from sim_adapters.nuplan.export.geographic import PROJECTION
+
+
+class Layer(NamedTuple):
+    """One layer: N features; `columns` hold (N,) int64, float64 (NaN: null) or str arrays."""
+
+    name: str
+    geometry_type: str  # "Polygon" or "LineString"
+    geometry: list[shapely.Geometry]
+    columns: dict[str, NDArray[np.generic]]  # "fid" among them
+
+
+def write_layer(path: Path, layer: Layer) -> None:
+    """Append a layer to the file, which is made if it isn't there."""
+    fields = list(layer.columns)
+    pyogrio.raw.write(
+        str(path),
+        geometry=shapely.to_wkb(np.array(layer.geometry, dtype=object)),
+        field_data=[_as_field(values) for values in layer.columns.values()],
+        fields=fields,
+        layer=layer.name,
+        driver="GPKG",
+        geometry_type=layer.geometry_type,
+        crs=PROJECTION,
+        append=path.exists(),
+        layer_options={"FID": "fid"},
+    )
+
+
+def write_metadata(path: Path) -> None:
+    """Append the table that names the projection of all layers."""
+    pyogrio.raw.write(
+        str(path),
+        geometry=None,
+        field_data=[
+            np.array([text], dtype=object) for text in ("projectedCoordSystem", PROJECTION)
+        ],
+        fields=["key", "value"],
+        layer="meta",
+        driver="GPKG",
+        geometry_type=None,
+        crs=None,
+        append=True,
+    )
+
+
+def _as_field(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    return values.astype(object) if values.dtype.kind in "US" else values

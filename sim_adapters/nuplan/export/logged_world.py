@@ -1,0 +1,200 @@
+"""LoggedWorld: the embedded world with one of its own drivers in the place of the learning one.
+
+The ego of a log is a vehicle of the background traffic: it sits in slot 0, around which traffic
+and people are kept up, and the traffic kernels drive it like all others. It has the body of
+nuPlan's car and its rear axle follows the lanes' centre lines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sim_adapters.nuplan.export.pacifica import (
+    HEIGHT_M,
+    LENGTH_M,
+    REAR_AXLE_TO_CENTER_M,
+    WIDTH_M,
+)
+from sim_adapters.nuplan.export.road_network import RoadNetwork
+from sim_adapters.nuplan.export.roadworks import (
+    LOOK_EVERY_TICKS,
+    plan_roadworks,
+    show_roadworks,
+)
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.state import empty_scene
+from sim_adapters.world.pedestrian_state import PedestrianSettings, empty_walkers
+from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
+from sim_adapters.world.sidewalks import build_sidewalks
+from sim_adapters.world.signals import empty_signal_plan, reset_signals_range, update_lights_range
+from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.statics import (
+    StaticSettings,
+    build_standing_places,
+    empty_standing_things,
+    reset_statics_range,
+    step_statics_range,
+)
+from sim_adapters.world.traffic import (
+    reset_traffic_range,
+    step_traffic_range,
+    traffic_arguments,
+)
+from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic_spawn import draw_town_point, spawn_vehicle
+from sim_adapters.world.traffic_state import empty_traffic
+from sim_adapters.world.vehicle_catalogue import EGO_VEHICLE
+
+STEP_S = 0.05  # nuPlan's lidar turns at 20 Hz
+WARM_UP_S = 8.0
+MIN_ROAD_AHEAD_M = 15.0  # of the ego at the start
+_MAX_START_DRAWS = 200
+_SLOTS = {"vehicles": 60, "pedestrians": 24, "statics": 32, "roadworks": 28}
+
+
+class LoggedWorld:
+    """One embedded world whose slot 0 is driven by the traffic kernels.
+
+    Args:
+        maps: The towns.
+        map_index: Which of them.
+        network: Its roads, for building sites.
+        seed: Of everything in the world.
+        traffic: Of the background.
+        pedestrians: How many people.
+        statics: What stands beside the road.
+        roadworks_share: Of the roads that have a building site.
+
+    Raises:
+        ValueError: the town has no road to start on.
+    """
+
+    def __init__(
+        self,
+        maps: MapBank,
+        map_index: int,
+        network: RoadNetwork,
+        *,
+        seed: int,
+        traffic: TrafficSettings,
+        pedestrians: PedestrianSettings,
+        statics: StaticSettings,
+        roadworks_share: float,
+    ) -> None:
+        self.maps = maps
+        self.traffic_settings, self.pedestrian_settings = traffic, pedestrians
+        self.static_settings = statics
+        first_pedestrian = 1 + _SLOTS["vehicles"]
+        first_static = first_pedestrian + _SLOTS["pedestrians"]
+        self.first_roadwork = first_static + _SLOTS["statics"]
+        num_slots = self.first_roadwork + _SLOTS["roadworks"]
+        # Slot 0 belongs to the vehicles that traffic drives, once the ego sits in it
+        self.layout = SlotLayout(0, first_pedestrian, first_static, num_slots)
+        self.scene = empty_scene(
+            1, num_slots, num_lights=maps.max_lights, num_route_points=1, step_s=STEP_S
+        )
+        self.traffic = empty_traffic(1, self.layout, maps)
+        self.signal_plan = empty_signal_plan(1, maps)
+        self.sidewalks, self.crossings = build_sidewalks(maps)
+        self.walkers = empty_walkers(1, num_slots)
+        self.places = build_standing_places(maps)
+        self.things = empty_standing_things(1, num_slots)
+        self.roadworks = plan_roadworks(
+            maps, map_index, network, self.places, share=roadworks_share, seed=seed
+        )
+        self.scene.clocks.map_index[0] = map_index
+        self.scene.clocks.seed[0] = np.uint64(seed)
+        self._start(map_index)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the ego came to a road's end and is gone."""
+        return not bool(self.scene.traits.valid[0, 0])
+
+    def step(self) -> None:
+        """Advance by `STEP_S`."""
+        scene = self.scene
+        standing: tuple[Any, ...] = (*self._static_arguments(), STEP_S)
+        step_statics_range(0, 1, *standing)
+        if round(float(scene.clocks.elapsed_s[0]) / STEP_S) % LOOK_EVERY_TICKS == 0:
+            self._show_roadworks()
+        step_traffic_range(0, 1, *self._traffic_arguments(self.layout))
+        walking: tuple[Any, ...] = (
+            *self._pedestrian_arguments(),
+            scene.lights,
+            self.crossings,
+            STEP_S,
+        )
+        step_pedestrians_range(0, 1, *walking)
+        scene.clocks.elapsed_s[0] += STEP_S
+        update_lights_range(0, 1, *self._light_arguments())
+
+    def _start(self, map_index: int) -> None:
+        maps, scene = self.maps, self.scene
+        reset_signals_range(0, 1, self.signal_plan, maps.groups, maps.ranges, scene.clocks, True)
+        update_lights_range(0, 1, *self._light_arguments())
+        self._place_ego(map_index)
+        reset_statics_range(0, 1, *self._static_arguments())
+        self._show_roadworks()
+        reset_traffic_range(0, 1, *self._traffic_arguments(self.layout._replace(first_vehicle=1)))
+        reset_pedestrians_range(0, 1, *self._pedestrian_arguments())
+        for _ in range(round(WARM_UP_S / STEP_S)):
+            self.step()
+
+    def _place_ego(self, map_index: int) -> None:
+        """Put a vehicle of the traffic into slot 0 and give it the Pacifica's body."""
+        maps, scene, traffic = self.maps, self.scene, self.traffic
+        point, seed = self._draw_start(map_index), scene.clocks.seed[0]
+        lane, s_m = int(maps.points.lane[point]), float(maps.points.s_m[point])
+        where: tuple[Any, ...] = (0, 0, seed, EGO_VEHICLE, lane, s_m, 0.0)
+        spawn_vehicle(
+            *(maps.points, maps.lanes, maps.links, traffic.map, scene.motion, scene.traits),
+            *(traffic.places, traffic.drivers, traffic.progress, traffic.overrides),
+            *where,
+        )
+        scene.traits.half_length_m[0, 0] = 0.5 * LENGTH_M
+        scene.traits.half_width_m[0, 0] = 0.5 * WIDTH_M
+        scene.traits.half_height_m[0, 0] = 0.5 * HEIGHT_M
+        # The traffic's rear axle lies half a wheel base behind the centre
+        traffic.places.half_wheelbase_m[0, 0] = REAR_AXLE_TO_CENTER_M
+
+    def _draw_start(self, map_index: int) -> int:
+        maps, table = self.maps, self.traffic.map
+        for attempt in range(_MAX_START_DRAWS):
+            point = draw_town_point(table, map_index, self.scene.clocks.seed[0], attempt)
+            lane = int(maps.points.lane[point])
+            ahead_m = float(maps.lanes.length_m[lane] - maps.points.s_m[point])
+            if point >= 0 and table.leads_on[lane] and ahead_m > MIN_ROAD_AHEAD_M:
+                return point
+        raise ValueError(f"{maps.towns[map_index]} has no road on which a drive could start")
+
+    def _show_roadworks(self) -> None:
+        radius_m = self.static_settings.radius_m
+        show_roadworks(self.scene, self.roadworks, 0, self.first_roadwork, radius_m)
+
+    def _traffic_arguments(self, layout: SlotLayout) -> tuple[Any, ...]:
+        return traffic_arguments(self.scene, self.maps, self.traffic, self.traffic_settings, layout)
+
+    def _pedestrian_arguments(self) -> tuple[Any, ...]:
+        scene, maps, layout = self.scene, self.maps, self.layout
+        return (
+            *(maps.points, maps.lanes, maps.ranges, scene.motion, scene.traits, scene.clocks),
+            *(self.walkers, self.sidewalks, self.pedestrian_settings),
+            *(layout.first_pedestrian, layout.first_static),
+        )
+
+    def _static_arguments(self) -> tuple[Any, ...]:
+        scene = self.scene
+        return (
+            *(scene.motion, scene.traits, scene.clocks, self.things, self.places),
+            *(self.static_settings, self.layout.first_static, self.first_roadwork),
+        )
+
+    def _light_arguments(self) -> tuple[Any, ...]:
+        maps, scene = self.maps, self.scene
+        return (
+            *(scene.lights, self.signal_plan, maps.signals, maps.groups, maps.ranges),
+            scene.clocks,
+        )
