@@ -40,6 +40,8 @@ class RandomRoutes:
         scenario_triggers: Put CaRL's scenario slots on the routes.
         scenario_weights: How likely each type is tried first in a slot; 0 switches a type off.
         time_limit_s: Of an episode.
+        one_town_per_world: World w drives in town w (mod the number of towns) only; servers take
+            seconds to load another town.
 
     Raises:
         ValueError: a town that `maps` lacks, or one without a road of that length.
@@ -56,8 +58,10 @@ class RandomRoutes:
         scenario_triggers: bool = True,
         scenario_weights: Mapping[str, float] | None = None,
         time_limit_s: float = CARL_TIME_LIMIT_S,
+        one_town_per_world: bool = False,
     ) -> None:
         self.maps, self.seed = maps, seed
+        self.one_town_per_world = one_town_per_world
         self.length_m, self.time_limit_s = length_m, time_limit_s
         self.scenario_triggers = scenario_triggers
         self.routes_per_town = routes_per_town
@@ -73,6 +77,8 @@ class RandomRoutes:
         """The scenario of that world's `episode`-th episode."""
         draws = Draws(_world_seed(self.seed, world, episode), 0, _RNG_POOL)
         town = draws.integer(len(self._generators))
+        if self.one_town_per_world:
+            town = world % len(self._generators)
         pooled = self._pooled(town, draws.integer(self.routes_per_town))
         return replace(pooled, seed=_world_seed(self.seed, world, episode))
 

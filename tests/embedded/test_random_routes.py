@@ -208,6 +208,19 @@ def test_random_routes_use_all_towns_or_those_named(town_maps: MapBank) -> None:
         RandomRoutes(town_maps, 1, towns=["Town09"])
 
 
+def test_worlds_may_keep_to_one_town_each(town_maps: MapBank) -> None:
+    source = RandomRoutes(
+        town_maps,
+        1,
+        length_m=200.0,
+        routes_per_town=2,
+        scenario_triggers=False,
+        one_town_per_world=True,
+    )
+    for world, town in ((0, "Town01"), (1, "Town02"), (2, "Town01")):
+        assert {source.next_scenario(world, episode).town for episode in range(6)} == {town}
+
+
 def test_thinned_route_leads_the_same_way_again(
     wide_town: MapBank, wide_routes: list[Route]
 ) -> None:
