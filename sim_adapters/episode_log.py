@@ -18,6 +18,7 @@ END_FACTS = (
     "off_route",
     "route_finished",
     "timed_out",
+    "simulator_failed",
 )
 
 
