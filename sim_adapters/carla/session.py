@@ -96,6 +96,13 @@ class LiveSession:
         if ids:
             self.client.apply_batch_sync([carla.command.DestroyActor(i) for i in ids], False)
 
+    def release(self) -> None:
+        """Let the server run on its own again."""
+        settings = self.world.get_settings()
+        settings.synchronous_mode = False
+        settings.fixed_delta_seconds = None
+        self.world.apply_settings(settings)
+
     def _be_synchronous(self) -> None:
         settings = self.world.get_settings()
         settings.synchronous_mode = True

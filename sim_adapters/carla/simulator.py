@@ -7,7 +7,8 @@ the scene read. Whatever goes wrong with a server ends in `WorldLostError` or a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import carla
 import numpy as np
@@ -21,7 +22,7 @@ from sim_adapters.carla.live_lights import LiveLights
 from sim_adapters.carla.scene_reader import SceneReader
 from sim_adapters.carla.session import LiveSession
 from sim_adapters.embedded.world_start import check_route, clear_world, start_clocks, write_route
-from sim_adapters.process_pool import WorldLostError
+from sim_adapters.pool_worker import WorldLostError
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.scenario import Scenario
@@ -35,13 +36,29 @@ LARGEST_START_DROP_M = 3.0
 _logger = logging.getLogger(__name__)
 
 
+class Server(Protocol):
+    """What a world needs to know of its server."""
+
+    @property
+    def tm_port(self) -> int:
+        """TCP port for this client's TrafficManager."""
+        ...
+
+    def connect(self) -> LiveSession:
+        """A session; RuntimeError if the server does not answer."""
+        ...
+
+    def stop(self) -> None:
+        """End the server if it is this process' own; safe to call twice."""
+        ...
+
+
 class CarlaSimulator:
     """One world, one driver (a `Simulator` with B = 1).
 
     Args:
         maps: Towns that scenarios may name.
-        connect: Gives a session with a server; called at the first reset.
-        tm_port: TCP port for this client's TrafficManager.
+        server: Connected to at the first reset, stopped by `close`.
         traffic: Background traffic; None for an empty town.
         max_actors: Actor slots, the ego's included.
         max_route_points: Longest dense route.
@@ -53,9 +70,8 @@ class CarlaSimulator:
     def __init__(
         self,
         maps: MapBank,
-        connect: Callable[[], LiveSession],
+        server: Server,
         *,
-        tm_port: int,
         traffic: LiveTrafficSettings | None = None,
         max_actors: int = 96,
         max_route_points: int = 2048,
@@ -76,13 +92,24 @@ class CarlaSimulator:
         self.reader: SceneReader | None = None
         self.traffic: BackgroundTraffic | None = None
         self.warm_up_steps = max(1, round(warm_up_s / step_s))
-        self._connect = connect
+        self._server = server
         self._traffic_settings = traffic
-        self._tm_port = tm_port
         self._read_lamps = read_lamps
         self._contacts: ContactLog | None = None
         self._own: list[int] = []  # the ego and what hangs on it
         self._started_s = 0.0  # the server's clock at the start of the episode
+
+    def prepare(self, town: str) -> None:
+        """Connect and load a town ahead of the first episode, which then starts at once.
+
+        Raises:
+            WorldLostError: the server died or does not answer.
+        """
+        try:
+            self._enter(town)
+        except RuntimeError as error:
+            self.session = None
+            raise WorldLostError(f"the server was lost while {town} was loaded: {error}") from error
 
     # Simulator -------------------------------------------------------------------------------
 
@@ -102,8 +129,9 @@ class CarlaSimulator:
         start_clocks(self.scene, 0, scenario, map_index)
         write_route(self.scene, 0, scenario)
         try:
-            self._start(scenario, map_index)
+            self._start(scenario)
         except RuntimeError as error:
+            self.session = None  # nothing more can be asked of it
             raise WorldLostError(f"the server was lost at the start: {error}") from error
 
     def step(self, steer: NDArray[np.float64], acceleration: NDArray[np.float64]) -> None:
@@ -119,6 +147,7 @@ class CarlaSimulator:
         try:
             self._advance(control)
         except RuntimeError as error:
+            self.session = None
             raise WorldLostError(f"the server was lost: {error}") from error
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -131,29 +160,23 @@ class CarlaSimulator:
         self.scene.clocks.failed[:] = True
 
     def close(self) -> None:
-        """Remove what this client put into the world and leave the server's loop free-running."""
+        """Leave the server as it was found, then stop it; safe to call twice."""
         session, self.session = self.session, None
-        if session is None:
-            return
-        try:
-            self._clear_episode(session)
-            if self.traffic is not None:
-                self.traffic.shut_down()
-            settings = session.world.get_settings()
-            settings.synchronous_mode = False
-            session.world.apply_settings(settings)
-        except RuntimeError as error:
-            _logger.info("the server was gone before its world could be tidied up: %s", error)
+        if session is not None:
+            try:
+                self._clear_episode(session)
+                if self.traffic is not None:
+                    self.traffic.shut_down()
+                session.release()
+            except RuntimeError as error:
+                _logger.info("the server was gone before its world could be tidied up: %s", error)
         self.traffic = None
+        self._server.stop()
 
     # Episodes --------------------------------------------------------------------------------
 
-    def _start(self, scenario: Scenario, map_index: int) -> None:
-        session = self._connected()
-        if self.ego is not None:
-            self._clear_episode(session)
-        if session.load(scenario.town):
-            self._enter_town(session, map_index)
+    def _start(self, scenario: Scenario) -> None:
+        session = self._enter(scenario.town)
         session.world.reset_all_traffic_lights()
         ego = self._spawn_ego(session, scenario)
         if ego is None:
@@ -172,19 +195,26 @@ class CarlaSimulator:
             self._advance(brake)
         self._check_start(scenario)
 
-    def _connected(self) -> LiveSession:
-        if self.session is None:
-            self.session = self._connect()
-        return self.session
+    def _enter(self, town: str) -> LiveSession:
+        """A session with that town loaded and nothing left of the last episode."""
+        session = self.session
+        if session is None:
+            session = self.session = self._server.connect()
+        if self.ego is not None:
+            self._clear_episode(session)
+        if session.load(town):
+            self._survey(session, self.maps.map_index(town))
+        return session
 
-    def _enter_town(self, session: LiveSession, map_index: int) -> None:
+    def _survey(self, session: LiveSession, map_index: int) -> None:
+        """Find the lights of a town just loaded, and start its traffic."""
         lights = LiveLights(session.world, self.maps, map_index)
         self.reader = SceneReader(session.world, self.scene, lights, read_lamps=self._read_lamps)
         if self._traffic_settings is not None:
             if self.traffic is not None:
                 self.traffic.shut_down()
             self.traffic = BackgroundTraffic(
-                session, self.maps, map_index, self._traffic_settings, self._tm_port
+                session, self.maps, map_index, self._traffic_settings, self._server.tm_port
             )
 
     def _spawn_ego(self, session: LiveSession, scenario: Scenario) -> carla.Vehicle | None:

@@ -1,0 +1,119 @@
+"""N live worlds as one Simulator: a process pool whose processes have a CARLA server each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from sim_adapters.carla.background_traffic import LiveTrafficSettings
+from sim_adapters.carla.servers import LiveServer, ServerSettings, describe
+from sim_adapters.carla.simulator import CarlaSimulator
+from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.town_files import town_name
+from sim_adapters.pool_worker import WorldLostError
+from sim_adapters.process_pool import PoolSettings, ProcessPool
+from sim_adapters.scene.state import empty_scene
+
+_logger = logging.getLogger(__name__)
+
+
+def make_carla_simulator(
+    num_worlds: int,
+    *,
+    towns: Sequence[str],
+    pixels_per_meter: float = 2.0,
+    server: ServerSettings | None = None,
+    traffic: LiveTrafficSettings | None = None,
+    pool: PoolSettings | None = None,
+    max_actors: int = 96,
+    max_route_points: int = 2048,
+    step_s: float = 0.1,
+    warm_up_s: float = 2.0,
+    read_lamps: bool = True,
+) -> ProcessPool:
+    """A Simulator of B worlds on CARLA servers, from configuration.
+
+    Args:
+        num_worlds: B.
+        towns: Names or files of the towns.
+        pixels_per_meter: Resolution of the map layers.
+        server: Which servers, where.
+        traffic: Background traffic; None for empty towns.
+        pool: Processes and patience.
+        max_actors: Actor slots of a world, the ego's included.
+        max_route_points: Longest dense route that a world can hold.
+        step_s: Length of a step.
+        warm_up_s: The ego brakes this long before an episode begins.
+        read_lamps: Ask for the lamps of vehicles in every step.
+
+    Raises:
+        ValueError: no CARLA where the settings say, or a town that cannot be used.
+        FileNotFoundError: no file of a town.
+    """
+    maps = load_map_bank(towns, pixels_per_meter=pixels_per_meter)
+    pool, server = pool or PoolSettings(), server or ServerSettings()
+    num_processes = num_worlds + pool.num_spares
+    _logger.info("starting %s", describe(server, num_processes))
+    make_world = partial(
+        make_live_world,
+        num_processes=num_processes,
+        towns=list(towns),
+        pixels_per_meter=pixels_per_meter,
+        server=server,
+        traffic=traffic,
+        max_actors=max_actors,
+        max_route_points=max_route_points,
+        step_s=step_s,
+        warm_up_s=warm_up_s,
+        read_lamps=read_lamps,
+    )
+    scene = empty_scene(
+        num_worlds,
+        max_actors,
+        num_lights=maps.max_lights,
+        num_route_points=max_route_points,
+        step_s=step_s,
+    )
+    return ProcessPool(make_world, scene, maps, pool)
+
+
+def make_live_world(
+    number: int,
+    *,
+    num_processes: int,
+    towns: list[str],
+    pixels_per_meter: float,
+    server: ServerSettings,
+    traffic: LiveTrafficSettings | None,
+    max_actors: int,
+    max_route_points: int,
+    step_s: float,
+    warm_up_s: float,
+    read_lamps: bool,
+) -> CarlaSimulator:
+    """The world of process `number`, on a server of its own with a town loaded.
+
+    Raises:
+        WorldLostError: the server does not come up.
+    """
+    maps = load_map_bank(towns, pixels_per_meter=pixels_per_meter)
+    town = town_name(towns[number % len(towns)])
+    live = LiveServer(server, number, num_processes, town=town, step_s=step_s, end_with_server=True)
+    live.start()
+    world = CarlaSimulator(
+        maps,
+        live,
+        traffic=traffic,
+        max_actors=max_actors,
+        max_route_points=max_route_points,
+        step_s=step_s,
+        warm_up_s=warm_up_s,
+        read_lamps=read_lamps,
+    )
+    try:
+        world.prepare(town)
+    except WorldLostError:
+        world.close()
+        raise
+    return world
