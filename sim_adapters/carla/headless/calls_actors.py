@@ -74,6 +74,7 @@ class ActorCalls:
             raise CallError(COLLISION_AT_SPAWN)
         if blueprint.kind == Kind.SENSOR and blueprint.type_id not in _STREAMLESS:
             actor.stream_id = self._world.streams.open()
+            self._world.sensors.add(actor)
         return actor
 
     def find(self, actor_id: Any) -> Actor:

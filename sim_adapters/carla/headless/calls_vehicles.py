@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from sim_adapters.carla.headless import wire_values as values
+from sim_adapters.carla.headless.ackermann import AckermannTarget
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
 from sim_adapters.carla.headless.calls_actors import ActorCalls
@@ -14,7 +15,6 @@ from sim_adapters.carla.headless.frame import vector_from_wire
 from sim_adapters.carla.headless.protocol import Answer
 from sim_adapters.carla.headless.vehicle_physics import describe_physics
 from sim_adapters.carla.headless.world import World
-from sim_adapters.world.dynamics import MAX_WHEEL_ANGLE_RAD
 
 _FASTEST_WALKER_MPS = 20.0
 
@@ -46,6 +46,7 @@ class VehicleCalls:
         steer = values.within(values.number(steer), -1.0, 1.0)
         brake = values.within(values.number(brake), 0.0, 1.0)
         flags = [values.flag(value) for value in (hand_brake, reverse, manual)]
+        self._world.episode.ackermann_targets.pop(actor.actor_id, None)
         arrays, row = self._world.episode.registry.arrays, actor.row
         driving, record = arrays.driving, arrays.records[row]
         driving.throttle[row], driving.steer[row] = throttle, -steer
@@ -56,15 +57,12 @@ class VehicleCalls:
 
     @call("apply_ackermann_control_to_vehicle", Answer.VOID)
     def apply_ackermann(self, actor_id: Any, control: Any) -> None:
-        """Hold a steering angle [rad] and approach a speed [m/s]."""
+        """Hold a steering angle [rad] and approach a speed [m/s] until an ordinary control."""
         actor = self._vehicle(actor_id)
-        angle, _, speed, _, _ = values.numbers(values.items(control, 5)[:5], 5)
-        arrays, row = self._world.episode.registry.arrays, actor.row
-        now = float(arrays.driving.speed[row])
-        error = abs(speed) - now * math.copysign(1.0, speed)
-        throttle, brake = max(0.0, min(1.0, 0.5 * error)), max(0.0, min(1.0, -0.3 * error))
-        steer = max(-1.0, min(1.0, angle / MAX_WHEEL_ANGLE_RAD))
-        self.apply_control(actor_id, [throttle, steer, brake, False, speed < 0.0, False, 0])
+        steer, steer_speed, speed, acceleration, _ = values.numbers(control, 5)
+        self._world.episode.ackermann_targets[actor.actor_id] = AckermannTarget(
+            -steer, abs(steer_speed), speed, abs(acceleration)
+        )
 
     @call("apply_control_to_walker", Answer.VOID)
     def control_walker(self, actor_id: Any, control: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sim_adapters.carla.headless.ackermann import AckermannTarget, drive_to_target
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import GREEN, Actor, ActorRegistry
 from sim_adapters.carla.headless.blueprints import Blueprint
@@ -43,6 +44,7 @@ class Episode:
         self.trigger_boxes = self.furniture.trigger_boxes()
         self.pairs = empty_contact_pairs()
         self.num_pairs = 0
+        self.ackermann_targets: dict[int, AckermannTarget] = {}
         self._touched = empty_touched(self.registry.arrays.capacity)
         self._build_permanent_actors()
 
@@ -93,9 +95,16 @@ class Episode:
                 return None
         return actor
 
+    def remove(self, actor: Actor) -> None:
+        """Take an actor out."""
+        self.ackermann_targets.pop(actor.actor_id, None)
+        self.registry.remove(actor)
+
     def advance(self, dt: float) -> None:
         """Move everything by one tick and bring the records up to date."""
         arrays, bank = self.registry.arrays, self.town.bank
+        for actor_id, target in self.ackermann_targets.items():
+            drive_to_target(arrays, self.registry.by_id[actor_id].row, target, dt)
         advance_actors_range(
             0,
             arrays.count,

@@ -6,10 +6,13 @@ import logging
 import time
 from typing import Any
 
+import msgpack
+
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
 from sim_adapters.carla.headless.blueprints import build_library
 from sim_adapters.carla.headless.episode import Episode
+from sim_adapters.carla.headless.sensors import Sensors
 from sim_adapters.carla.headless.settings import EpisodeSettings
 from sim_adapters.carla.headless.streams import WORLD_STREAM, Streams, Subscriber
 from sim_adapters.carla.headless.town import Town
@@ -43,9 +46,11 @@ class World:
         self.frame = 0
         self.elapsed_s = 0.0
         self._last_dt_s = self.settings.tick_s
+        self._packer = msgpack.Packer(unicode_errors="surrogateescape")
         self._map_changed = True
         self.episode = Episode(1, town)
         self.episode.compile_kernels()
+        self.sensors = Sensors(self)
         streams.on_world_subscriber = self._greet
 
     def load(self, town: Town, *, reset_settings: bool) -> None:
@@ -55,6 +60,7 @@ class World:
                 self.streams.shut(actor.stream_id)
         first_id = self.episode.registry.next_id
         self.episode = Episode(self.episode.episode_id + 1, town, first_id)
+        self.sensors = Sensors(self)
         if reset_settings:
             self.settings = EpisodeSettings()
         self.weather = [0.0] * NUM_WEATHER_VALUES
@@ -70,14 +76,16 @@ class World:
         self.elapsed_s += dt
         self._last_dt_s = dt
         self.episode.advance(dt)
+        self.sensors.measure()
         self._send_snapshot()
         return self.frame
 
-    def event(self, sensor_type: int, actor: Actor, body: bytes) -> None:
+    def event(self, sensor_type: int, actor: Actor, measured: list[Any]) -> None:
         """Send one sensor's measurement of this frame."""
         record = self.episode.registry.arrays.records["pose"][actor.row]
         header = SENSOR_HEADER.pack(sensor_type, self.frame, self.elapsed_s, *record.tolist())
         may_drop = not self.settings.is_synchronous
+        body = self._packer.pack(measured)
         self.streams.send(actor.stream_id, header + body, may_drop=may_drop)
 
     def destroy(self, actor: Actor) -> bool:
@@ -86,7 +94,8 @@ class World:
             return False
         if actor.stream_id:
             self.streams.shut(actor.stream_id)
-        self.episode.registry.remove(actor)
+            self.sensors.remove(actor)
+        self.episode.remove(actor)
         return True
 
     def to_wire(self, actor: Actor) -> list[Any]:

@@ -1,0 +1,189 @@
+"""Sensors that the server measures: collision, obstacle, GNSS and IMU.
+
+Lane-invasion sensors live in the client library, which finds crossings on the map by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sim_adapters.carla.headless.actor_arrays import Kind
+from sim_adapters.carla.headless.actors import Actor
+from sim_adapters.carla.headless.frame import axes_of, vector_to_wire
+from sim_adapters.carla.headless.geo_reference import read_geo_reference
+from sim_adapters.carla.headless.rays import body_hits
+
+if TYPE_CHECKING:
+    from sim_adapters.carla.headless.world import World
+
+COLLISION, GNSS, IMU, OBSTACLE = 0, 4, 5, 7  # places in CARLA's registry of sensors
+GRAVITY_MPS2 = 9.81
+_FELT_IMPULSE_NS = 1.0  # a lasting contact that presses less than this is not reported again
+_MOVING_KINDS = (Kind.VEHICLE, Kind.WALKER)
+_EARLY_S = 1e-6
+
+
+@dataclass
+class Measuring:
+    """A sensor with a rhythm, and its noise."""
+
+    actor: Actor
+    interval_s: float
+    next_s: float = 0.0
+    random: np.random.Generator = field(default_factory=np.random.default_rng)
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether `sensor_tick` seconds have passed; without one the sensor measures each tick."""
+        if now_s < self.next_s - _EARLY_S:
+            return False
+        self.next_s = now_s + self.interval_s
+        return True
+
+    def noise(self, name: str) -> float:
+        """A draw with the standard deviation and bias that the sensor was spawned with."""
+        deviation = float_attribute(self.actor, f"noise_{name}_stddev", 0.0)
+        drawn = self.random.normal(0.0, deviation) if deviation > 0.0 else 0.0
+        return drawn + float_attribute(self.actor, f"noise_{name}_bias", 0.0)
+
+
+class Sensors:
+    """All sensors of an episode.
+
+    Args:
+        world: Whose actors they watch and whose streams they write to.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._geo_reference = read_geo_reference(world.episode.town.document)
+        self._collision_sensors: dict[int, Actor] = {}
+        self._measuring: dict[int, Measuring] = {}
+        self._touching: set[tuple[int, int]] = set()
+
+    def add(self, actor: Actor) -> None:
+        """A sensor has been spawned."""
+        if actor.type_id == "sensor.other.collision":
+            self._collision_sensors[actor.actor_id] = actor
+        elif actor.type_id in ("sensor.other.gnss", "sensor.other.imu", "sensor.other.obstacle"):
+            interval_s = max(float_attribute(actor, "sensor_tick", 0.0), 0.0)
+            seed = int(float_attribute(actor, "noise_seed", 0.0))
+            measuring = Measuring(actor, interval_s, random=np.random.default_rng(abs(seed)))
+            self._measuring[actor.actor_id] = measuring
+
+    def remove(self, actor: Actor) -> None:
+        """A sensor has been destroyed."""
+        self._collision_sensors.pop(actor.actor_id, None)
+        self._measuring.pop(actor.actor_id, None)
+
+    def measure(self) -> None:
+        """Send what every sensor with listeners sees in this tick."""
+        self._report_collisions()
+        for measuring in self._measuring.values():
+            stream_id = measuring.actor.stream_id
+            if not self._world.streams.has_listeners(stream_id):
+                continue
+            if measuring.is_due(self._world.elapsed_s):
+                self._measure_one(measuring)
+
+    def _measure_one(self, measuring: Measuring) -> None:
+        actor = measuring.actor
+        if actor.type_id == "sensor.other.gnss":
+            self._world.event(GNSS, actor, self._geo_location(measuring))
+        elif actor.type_id == "sensor.other.imu":
+            self._world.event(IMU, actor, self._inertia(measuring))
+        else:
+            detection = self._obstacle(actor)
+            if detection is not None:
+                self._world.event(OBSTACLE, actor, detection)
+
+    def _report_collisions(self) -> None:
+        """One event a frame and pair, to the sensors of both, as CARLA's registry keeps them.
+
+        A pair is reported when it begins to touch and in every frame in which it presses.
+        """
+        episode = self._world.episode
+        by_row, pairs = episode.registry.by_row, episode.pairs
+        touching: set[tuple[int, int]] = set()
+        for index in range(episode.num_pairs):
+            one, other = by_row[pairs.row[index]], by_row[pairs.other_row[index]]
+            x, y = float(pairs.impulse_x[index]), float(pairs.impulse_y[index])
+            names = (one.actor_id, other.actor_id)
+            pair = (min(names), max(names))
+            touching.add(pair)
+            if pair in self._touching and math.hypot(x, y) < _FELT_IMPULSE_NS:
+                continue
+            self._send_collision(one, other, x, y)
+            self._send_collision(other, one, -x, -y)
+        self._touching = touching
+
+    def _send_collision(self, one: Actor, other: Actor, x: float, y: float) -> None:
+        for sensor in self._collision_sensors.values():
+            if sensor.parent_id != one.actor_id:
+                continue
+            if self._world.streams.has_listeners(sensor.stream_id):
+                impulse = vector_to_wire(x, y, 0.0)
+                actors = [self._world.to_wire(one), self._world.to_wire(other)]
+                self._world.event(COLLISION, sensor, [*actors, impulse])
+
+    def _geo_location(self, measuring: Measuring) -> list[float]:
+        """[latitude, longitude, altitude]."""
+        x, y, z = self._world.episode.registry.arrays.pose_block[:3, measuring.actor.row]
+        latitude, longitude = self._geo_reference.locate(float(x), float(y))
+        return [
+            latitude + measuring.noise("lat"),
+            longitude + measuring.noise("lon"),
+            float(z) + measuring.noise("alt"),
+        ]
+
+    def _inertia(self, measuring: Measuring) -> list[Any]:
+        """[accelerometer, gyroscope, compass] in the sensor's left-handed axes.
+
+        The accelerometer feels gravity; the compass is zero at north and grows clockwise.
+        """
+        registry = self._world.episode.registry
+        actor = measuring.actor
+        parent = registry.by_id.get(actor.parent_id, actor)
+        arrays = registry.arrays
+        pitch, yaw, roll = (float(value) for value in arrays.pose_block[3:, actor.row])
+        axes = np.array(axes_of(pitch, yaw, roll)).reshape(3, 3)  # forward, left, up
+        rates, acceleration = arrays.motion_block[3:6, parent.row], arrays.motion_block[6:]
+        felt = axes @ (acceleration[:, parent.row] + [0.0, 0.0, GRAVITY_MPS2])
+        turning = axes @ rates
+        accelerometer = [float(felt[0]), -float(felt[1]), float(felt[2])]
+        gyroscope = [-float(turning[0]), float(turning[1]), -float(turning[2])]
+        for index, axis in enumerate("xyz"):
+            accelerometer[index] += measuring.noise(f"accel_{axis}")
+            gyroscope[index] += measuring.noise(f"gyro_{axis}")
+        compass = math.atan2(float(axes[0, 0]), float(axes[0, 1])) % (2.0 * math.pi)
+        return [accelerometer, gyroscope, compass]
+
+    def _obstacle(self, actor: Actor) -> list[Any] | None:
+        """[self, other, distance] of the first body ahead, if there is one."""
+        registry = self._world.episode.registry
+        parent = registry.by_id.get(actor.parent_id, actor)
+        pose = registry.arrays.pose_block[:, actor.row]
+        forward = np.array(axes_of(float(pose[3]), float(pose[4]), float(pose[5]))[:3])
+        reach_m = min(max(float_attribute(actor, "distance", 5.0), 0.0), 1000.0)
+        radius_m = max(float_attribute(actor, "hit_radius", 0.5), 0.0)
+        only_moving = actor.attribute("only_dynamics", "false").lower() in ("true", "1")
+        hits = body_hits(registry, pose[:3].copy(), forward * reach_m, radius_m=radius_m)
+        for share, row in hits:
+            other = registry.by_row[row]
+            if other is parent or (only_moving and other.kind not in _MOVING_KINDS):
+                continue
+            names = [self._world.to_wire(parent), self._world.to_wire(other)]
+            return [*names, share * reach_m]
+        return None
+
+
+def float_attribute(actor: Actor, name: str, default: float) -> float:
+    """A numeric attribute, or the default where the text is no finite number."""
+    try:
+        value = float(actor.attribute(name, str(default)))
+    except ValueError:
+        return default
+    return value if math.isfinite(value) and abs(value) < 1e9 else default
