@@ -105,6 +105,13 @@ class LogReader:
             ),
         )
 
+    def count_oddities(self) -> Counter[str]:
+        """Oddities of the whole log that no scenario shows."""
+        rows = self.database.rows(
+            "SELECT COUNT(*) FROM track WHERE token NOT IN (SELECT track_token FROM lidar_box)"
+        )
+        return Counter({"tracks without boxes": int(rows[0][0])})
+
     def _window(self, candidate: Candidate) -> NDArray[np.int64]:
         """Rows of the frames; the window is cut by time, both ends inclusive."""
         window = self.mapping.window(candidate.scenario_type)

@@ -119,6 +119,9 @@ def load_filter(
             raise ValueError(f"{path} holds no keys")
         if splitter is not None:
             config = OmegaConf.merge({"splitter": OmegaConf.load(splitter)}, config)
+        elif OmegaConf.is_interpolation(config, "log_names") and config.get("scenario_tokens"):
+            # Tokens name their scenarios in any log, the list of logs only makes it quicker
+            changes = {"log_names": None} | changes
         values: Any = OmegaConf.to_container(OmegaConf.merge(config, changes), resolve=True)
     except InterpolationKeyError as error:
         raise ValueError(

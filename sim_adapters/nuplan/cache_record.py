@@ -1,0 +1,195 @@
+"""One scenario as bytes: the records of the scenario cache (docs/nuplan_data.md describes them).
+
+A record is a header of int64 counts and then columns, each padded to eight bytes, little-endian.
+Most arrays that are read are views of the bytes, so reading costs little more than fetching them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog
+
+# Raise whenever the layout or the meaning of a column changes: caches are made anew
+RECORD_VERSION = 1
+_MAGIC = 0x4C52_4143_6C70_756E  # "nuplCARL" in the file
+_ALIGNMENT = 8
+_EGO_COLUMNS = EgoLog._fields[1:]
+_MOVING_COLUMNS = ("x", "y", "yaw_rad", "vx_mps", "vy_mps")  # of BoxLog, one value a box
+_SIZE_COLUMNS = ("length_m", "width_m")  # one value a track where no track changes its size
+
+
+class ScenarioName(NamedTuple):
+    """What the index of a cache says of a scenario."""
+
+    token: str
+    scenario_type: str
+    log_name: str
+    map_name: str
+
+
+class _Counts(NamedTuple):
+    """Header of a record."""
+
+    magic: int
+    version: int
+    frames: int
+    past: int
+    future: int
+    boxes: int
+    tracks: int
+    sizes: int  # of `tracks`, or of `boxes`
+    lights: int
+    connectors: int
+    route: int
+    corrected_route: int
+    token_bytes: int  # of all track tokens together
+
+
+def pack_scenario(log: ScenarioLog) -> bytes:
+    """The record of a scenario; its names go to the index."""
+    boxes, lights = log.boxes, log.lights
+    tokens = [bytes.fromhex(token) for token in log.track_tokens]
+    sizes = _sizes_by_track(boxes, len(tokens))
+    connectors, connector = np.unique(lights.connector_fid, return_inverse=True)
+    counts = _Counts(
+        magic=_MAGIC,
+        version=RECORD_VERSION,
+        frames=log.num_frames,
+        past=len(log.past_ego.x),
+        future=len(log.future_ego.x),
+        boxes=len(boxes.x),
+        tracks=len(tokens),
+        sizes=len(sizes[0]),
+        lights=len(lights.state),
+        connectors=len(connectors),
+        route=len(log.route_fids),
+        corrected_route=len(log.corrected_route_fids),
+        token_bytes=sum(len(token) for token in tokens),
+    )
+    columns = _columns(counts)
+    values: list[Any] = [
+        *(np.concatenate(part) for part in zip(log.past_ego, log.ego, log.future_ego, strict=True)),
+        boxes.first,
+        boxes.track,
+        _first_of_track(boxes.type, boxes.track, len(tokens)),
+        *(getattr(boxes, name) for name in _MOVING_COLUMNS),
+        *sizes,
+        lights.first,
+        connectors,
+        connector,
+        lights.state,
+        log.route_fids,
+        log.corrected_route_fids,
+        [len(token) for token in tokens],
+        np.frombuffer(b"".join(tokens), np.uint8),
+    ]
+    header = np.array(counts, "<i8").tobytes()
+    return header + b"".join(
+        _padded(np.asarray(value, dtype).tobytes())
+        for value, (dtype, _) in zip(values, columns, strict=True)
+    )
+
+
+def unpack_scenario(record: bytes | bytearray, name: ScenarioName) -> ScenarioLog:
+    """The scenario of a record, whose bytes its arrays share (a bytearray makes them writable).
+
+    Raises:
+        ValueError: the bytes are no record of this version.
+    """
+    num_counts = len(_Counts._fields)
+    if len(record) < 8 * num_counts:
+        raise ValueError(f"{len(record)} bytes are too few for a record")
+    counts = _Counts(*np.frombuffer(record, "<i8", num_counts).tolist())
+    if counts.magic != _MAGIC or counts.version != RECORD_VERSION or min(counts) < 0:
+        raise ValueError("the bytes are no record of this version")
+    values = _read_columns(record, 8 * num_counts, _columns(counts))
+    ego = [values.pop(0) for _ in EgoLog._fields]
+    past, future = counts.past, counts.past + counts.frames
+    first, track, kinds = (values.pop(0) for _ in range(3))
+    moving = {column: values.pop(0) for column in _MOVING_COLUMNS}
+    by_track = counts.sizes == counts.tracks != counts.boxes
+    sizes = {column: values.pop(0) for column in _SIZE_COLUMNS}
+    sizes = {key: value[track] if by_track else value for key, value in sizes.items()}
+    light_first, connectors, connector, state, route, corrected, lengths, tokens = values
+    return ScenarioLog(
+        **name._asdict(),
+        ego=EgoLog(*(column[past:future] for column in ego)),
+        past_ego=EgoLog(*(column[:past] for column in ego)),
+        future_ego=EgoLog(*(column[future:] for column in ego)),
+        boxes=BoxLog(first=first, track=track, type=kinds[track], **moving, **sizes),
+        track_tokens=_split_tokens(tokens, lengths),
+        lights=LightLog(light_first, connectors[connector], state),
+        route_fids=tuple(route.tolist()),
+        corrected_route_fids=tuple(corrected.tolist()),
+    )
+
+
+def _columns(counts: _Counts) -> list[tuple[str, int]]:
+    """Type and length of each column, in the order of the record."""
+    moments = counts.past + counts.frames + counts.future
+    return [
+        ("<i8", moments),
+        *[("<f8", moments)] * len(_EGO_COLUMNS),
+        ("<i4", counts.frames + 1),
+        ("<i4", counts.boxes),
+        ("u1", counts.tracks),
+        *[("<f8", counts.boxes)] * len(_MOVING_COLUMNS),
+        *[("<f8", counts.sizes)] * len(_SIZE_COLUMNS),
+        ("<i4", counts.frames + 1),
+        ("<i8", counts.connectors),
+        ("<u2", counts.lights),
+        ("u1", counts.lights),
+        ("<i8", counts.route),
+        ("<i8", counts.corrected_route),
+        ("u1", counts.tracks),
+        ("u1", counts.token_bytes),
+    ]
+
+
+def _read_columns(
+    record: bytes | bytearray, offset: int, columns: list[tuple[str, int]]
+) -> list[NDArray[Any]]:
+    values: list[NDArray[Any]] = []
+    for dtype, count in columns:
+        size = np.dtype(dtype).itemsize * count
+        if offset + size > len(record):
+            raise ValueError("the record is cut short")
+        values.append(np.frombuffer(record, dtype, count, offset))
+        offset += size + -size % _ALIGNMENT
+    return values
+
+
+def _padded(column: bytes) -> bytes:
+    return column + b"\0" * (-len(column) % _ALIGNMENT)
+
+
+def _sizes_by_track(boxes: BoxLog, num_tracks: int) -> list[NDArray[np.float64]]:
+    """Lengths and widths of the tracks; of the boxes if any track changes its size."""
+    whole = [boxes.length_m, boxes.width_m]
+    if num_tracks == len(boxes.x):
+        return whole  # so that the number of sizes tells the two apart
+    sizes = [_first_of_track(column, boxes.track, num_tracks) for column in whole]
+    is_constant = all(
+        np.array_equal(size[boxes.track], column) for size, column in zip(sizes, whole, strict=True)
+    )
+    return sizes if is_constant else whole
+
+
+def _first_of_track(
+    values: NDArray[Any], track: NDArray[np.int32], num_tracks: int
+) -> NDArray[Any]:
+    """Value of each track's first box, zero for a track without boxes."""
+    present, first = np.unique(track, return_index=True)
+    by_track = np.zeros(num_tracks, values.dtype)
+    by_track[present] = values[first]
+    return by_track
+
+
+def _split_tokens(tokens: NDArray[np.uint8], lengths: NDArray[np.uint8]) -> tuple[str, ...]:
+    ends = np.cumsum(lengths, dtype=np.int64).tolist()
+    text = tokens.tobytes().hex()
+    return tuple(text[2 * first : 2 * last] for first, last in zip([0, *ends], ends, strict=False))

@@ -1,0 +1,84 @@
+"""CacheReport: what became of every log and every scenario that a cache was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SHOWN_NAMES = 5  # of each list in the summary; the report file holds all
+
+
+@dataclass
+class CacheReport:
+    """Counts and names.
+
+    Args:
+        num_logs: Logs looked into.
+        num_candidates: Frames that the filter's types, tokens, maps and goals let through.
+        num_selected: Those left by its counts and spacing.
+        scenarios: Cached, by type.
+        maps: Cached, by location.
+        bad_logs: Skipped logs, and why.
+        missing_tokens: Tokens that the filter asks for and no log gives, and why.
+        skipped: Selected scenarios that cannot be used, and why.
+        thresholds: Selected scenarios that the filter's thresholds on the ego's motion drop.
+        without_route: Cached scenarios without a roadblock route on the map.
+        standing: Cached scenarios whose logged ego moves less than 0.1 m.
+        notes: Oddities of the data, and how often they were met.
+    """
+
+    num_logs: int = 0
+    num_candidates: int = 0
+    num_selected: int = 0
+    scenarios: Counter[str] = field(default_factory=Counter)
+    maps: Counter[str] = field(default_factory=Counter)
+    bad_logs: dict[str, str] = field(default_factory=dict)
+    missing_tokens: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    thresholds: list[str] = field(default_factory=list)
+    without_route: list[str] = field(default_factory=list)
+    standing: list[str] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def num_cached(self) -> int:
+        """Scenarios in the cache."""
+        return sum(self.scenarios.values())
+
+    def to_json(self) -> str:
+        """The whole report."""
+        return json.dumps({"num_cached": self.num_cached} | vars(self), indent=1)
+
+    def summary(self) -> str:
+        """The report on a screen."""
+        lines = [
+            f"scenarios cached: {self.num_cached} of {self.num_selected} selected "
+            f"({self.num_candidates} candidates in {self.num_logs} logs)"
+        ]
+        lines += [f"  {count:6d}  {name}" for name, count in sorted(self.scenarios.items())]
+        lines += _named("logs skipped", self.bad_logs)
+        lines += _named("tokens of the filter not found", self.missing_tokens)
+        lines += _named("scenarios skipped", self.skipped)
+        dropped: dict[str, Any] = {
+            "scenarios dropped by the filter's thresholds": self.thresholds,
+            "scenarios without a route (not for training)": self.without_route,
+            "scenarios whose human stands still (not for training)": self.standing,
+        }
+        for title, names in dropped.items():
+            lines += _named(title, dict.fromkeys(names, ""))
+        lines += [f"  {count} {name}" for name, count in sorted(self.notes.items()) if count]
+        return "\n".join(lines)
+
+
+def _named(title: str, reasons: Mapping[str, str]) -> list[str]:
+    if not reasons:
+        return []
+    lines = [f"{title}: {len(reasons)}"]
+    for name, reason in list(reasons.items())[:SHOWN_NAMES]:
+        lines.append(f"  {name}: {reason}" if reason else f"  {name}")
+    if len(reasons) > SHOWN_NAMES:
+        lines.append(f"  ... and {len(reasons) - SHOWN_NAMES} more, see the report file")
+    return lines

@@ -1,0 +1,90 @@
+"""CachedScenarios: endless training scenarios out of a scenario cache."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from sim_adapters.nuplan.cache_file import CacheEntry, ScenarioCache, open_cache
+from sim_adapters.nuplan.replay_route import logged_scenario
+from sim_adapters.nuplan.scenario_log import LoggedScenario
+from sim_adapters.nuplan.track_limits import CARL_LIMITS, TrackLimits, nearest_tracks
+from sim_adapters.scene.counter_rng import random_bits
+from sim_adapters.scene.map_bank import MapBank
+
+_RNG_CHOICE = 7401  # purposes of the draws of this file
+_RNG_WORLD_SEED = 7402
+_SEED_MASK = (1 << 62) - 1
+
+log = logging.getLogger(__name__)
+
+
+class CachedScenarios:
+    """Scenarios drawn uniformly with replacement, as CaRL draws its training files.
+
+    What cannot be trained on is left out, counted and named in the log: scenarios without a route
+    on the map and, since progress is a share of the human's way, those whose human stands still.
+    Which scenario a world's episode drives is a pure function of (seed, world, episode).
+
+    Args:
+        maps: The locations; scenarios of others are an error.
+        seed: Of the choice.
+        cache: The cache, or its folder.
+        scenario_types: Types to drive, all if not given.
+        track_limits: Boxes kept in each frame, CaRL's by default; None keeps all.
+        min_human_path_m: Least way of the logged ego's centre. CaRL takes any but zero; a way
+            of centimetres pays the full reward for a twitch, 1.0 leaves such scenarios out.
+        needs_route: Leave out scenarios without a route.
+
+    Raises:
+        ValueError: a location that `maps` lacks, or no scenario left.
+    """
+
+    def __init__(
+        self,
+        maps: MapBank,
+        seed: int,
+        *,
+        cache: str | Path | ScenarioCache,
+        scenario_types: Sequence[str] | None = None,
+        track_limits: TrackLimits | None = CARL_LIMITS,
+        min_human_path_m: float = 0.1,
+        needs_route: bool = True,
+    ) -> None:
+        self.seed, self.track_limits = seed, track_limits
+        self.cache = cache if isinstance(cache, ScenarioCache) else open_cache(cache)
+        wanted = [
+            entry
+            for entry in self.cache.entries.values()
+            if scenario_types is None or entry.name.scenario_type in scenario_types
+        ]
+        standing = [e for e in wanted if e.human_path_m < min_human_path_m]
+        lost = [e for e in wanted if e.num_route == 0 and needs_route]
+        _report_left_out(standing, f"their human moves less than {min_human_path_m} m")
+        _report_left_out(lost, "they have no route on the map")
+        left_out = {entry.name.token for entry in (*standing, *lost)}
+        self.tokens = tuple(e.name.token for e in wanted if e.name.token not in left_out)
+        if not self.tokens:
+            raise ValueError(
+                f"none of the {len(self.cache)} scenarios in {self.cache.folder} can be trained "
+                f"on: {len(wanted)} are of the wanted types, {len(left_out)} of those are left out"
+            )
+        for map_name in sorted({entry.name.map_name for entry in wanted}):
+            maps.map_index(map_name)  # says which location is missing
+
+    def next_scenario(self, world: int, episode: int) -> LoggedScenario:
+        """The scenario of that world's `episode`-th episode."""
+        choice = int(random_bits(self.seed, world, episode, _RNG_CHOICE)) % len(self.tokens)
+        chosen = self.cache.read(self.tokens[choice])
+        if self.track_limits is not None:
+            chosen = nearest_tracks(chosen, self.track_limits)
+        seed = int(random_bits(self.seed, world, episode, _RNG_WORLD_SEED)) & _SEED_MASK
+        return logged_scenario(chosen, seed=seed)
+
+
+def _report_left_out(entries: Sequence[CacheEntry], reason: str) -> None:
+    if entries:
+        names = ", ".join(entry.name.token for entry in entries[:5])
+        more = ", ..." if len(entries) > 5 else ""
+        log.warning("%d scenarios left out, %s: %s%s", len(entries), reason, names, more)
