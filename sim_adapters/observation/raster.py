@@ -60,7 +60,7 @@ def _put(plane: Plane, row: int, column: int, value: int) -> None:
 
 
 @device_function
-def _clip_line(
+def clip_line(
     x0: int, y0: int, x1: int, y1: int, right: int, bottom: int
 ) -> tuple[bool, int, int, int, int]:
     """Cut a line to [0, right] x [0, bottom]; False if nothing is left (Cohen-Sutherland)."""
@@ -87,7 +87,7 @@ def _clip_line(
 def draw_line(plane: Plane, x0: int, y0: int, x1: int, y1: int, value: int) -> None:
     """One-pixel line, both ends included: 8-connected Bresenham, always left to right."""
     height, width = plane.shape
-    visible, x0, y0, x1, y1 = _clip_line(x0, y0, x1, y1, width - 1, height - 1)
+    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, width - 1, height - 1)
     if not visible:
         return
     if x1 < x0:
@@ -108,7 +108,7 @@ def draw_line(plane: Plane, x0: int, y0: int, x1: int, y1: int, value: int) -> N
 @device_function
 def _widen_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
     """`draw_line` into the brush's row spans."""
-    visible, x0, y0, x1, y1 = _clip_line(x0, y0, x1, y1, width - 1, brush.left.shape[0] - 1)
+    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, width - 1, brush.left.shape[0] - 1)
     if not visible:
         return
     if x1 < x0:
@@ -130,7 +130,7 @@ def _widen_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) ->
 def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
     """Line between 16.16 points into the brush's row spans; the end is rounded on its own."""
     right, bottom = (width << _SHIFT) - 1, (brush.left.shape[0] << _SHIFT) - 1
-    visible, x0, y0, x1, y1 = _clip_line(x0, y0, x1, y1, right, bottom)
+    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, right, bottom)
     if not visible:
         return
     dx, dy = x1 - x0, y1 - y0

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.scene.history import SceneHistory
+from sim_adapters.scene.nuplan_memory import NuplanMemory
 from sim_adapters.scene.state import SceneBatch
 
 FloatArray = NDArray[np.float64]
@@ -96,6 +97,7 @@ class EpisodeMemory:
     signs: SignTracker
     contacts: ContactTracker
     history: SceneHistory | None = None  # only if the observer looks back
+    nuplan: NuplanMemory | None = None  # only of nuPlan's detector
 
 
 def empty_memory(scene: SceneBatch) -> EpisodeMemory:

@@ -1,0 +1,296 @@
+"""Kernels that draw CaRL's nine nuPlan channels from rows and vector maps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.observation.nuplan_near_areas import (
+    NearAreas,
+    find_near_areas,
+    place_exterior,
+    place_points,
+)
+from sim_adapters.observation.nuplan_rows import NO_LINE, NUM_CORNERS, NuplanRows
+from sim_adapters.observation.nuplan_view import NuplanView, Origin, origin_at, speed_value
+from sim_adapters.observation.polygon_fill import (
+    FillBits,
+    draw_polyline,
+    draw_segment,
+    fill_corners,
+    fill_polygon,
+    flush_fill,
+)
+from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas, Polylines, RoadEdges
+from sim_adapters.scene.nuplan_area_index import AreaIndex
+
+ROAD, ROUTE, BOUNDARIES, LIGHTS, STOP_LINES, SPEED_LIMITS = range(6)  # channels; boxes name theirs
+NUM_CHANNELS = 9
+MAX_LIMIT_MPS = 30.0  # speed limits from which on a centre line is white
+_WHITE = 255
+_ROADBLOCK, _BLOCK_CONNECTOR = int(AreaKind.ROADBLOCK), int(AreaKind.ROADBLOCK_CONNECTOR)
+_CARPARK, _STOP_POLYGON = int(AreaKind.CARPARK), int(AreaKind.STOP_POLYGON)
+
+Frames = NDArray[np.uint8]
+Plane = NDArray[np.uint8]
+
+
+class NuplanStyle(NamedTuple):
+    """What CaRL's options switch on."""
+
+    stop_lines: int  # 1: fill the stop-line channel, which CaRL leaves empty
+    connector_route: int  # 1: the route at junctions is its lane connectors, not whole connectors
+
+
+class NuplanBrush(NamedTuple):
+    """Scratch of one thread."""
+
+    corner_x: NDArray[np.int64]  # (4,)
+    corner_y: NDArray[np.int64]
+
+
+@device_function
+def is_on_route(rows: NuplanRows, row: int, area: int) -> bool:
+    """Whether the route of a row passes an area."""
+    for place in range(rows.route_areas.shape[1]):
+        found = rows.route_areas[row, place]
+        if found < 0:
+            return False
+        if found == area:
+            return True
+    return False
+
+
+@device_function
+def _fill_area(
+    plane: Plane,
+    view: NuplanView,
+    origin: Origin,
+    area: int,
+    areas: MapAreas,
+    near: NearAreas,
+    bits: FillBits,
+) -> None:
+    count = place_exterior(view, origin, area, areas, near)
+    fill_polygon(plane, bits, near.column_px, near.row_px, count, _WHITE)
+
+
+@device_function
+def _draw_row(
+    plane: Plane,
+    view: NuplanView,
+    origin: Origin,
+    line: int,
+    value: int,
+    lines: Polylines,
+    near: NearAreas,
+) -> None:
+    """One polyline of a table, a pixel wide."""
+    first, last = lines.first_point[line], lines.first_point[line + 1]
+    count = place_points(view, origin, lines.x, lines.y, first, last, near)
+    draw_polyline(plane, near.column_px, near.row_px, count, value)
+
+
+@device_function
+def paint_road(
+    plane: Plane,
+    view: NuplanView,
+    origin: Origin,
+    count: int,
+    areas: MapAreas,
+    edges: RoadEdges,
+    index: AreaIndex,
+    near: NearAreas,
+    bits: FillBits,
+) -> None:
+    """Fill roadblocks, car parks and the intersections of near connectors."""
+    last_intersection = -1
+    for i in range(count):
+        area = near.area[i]
+        if areas.kind[area] == _ROADBLOCK or areas.kind[area] == _CARPARK:
+            _fill_area(plane, view, origin, area, areas, near, bits)
+        elif areas.kind[area] == _BLOCK_CONNECTOR:
+            for k in range(index.first_edge[area], index.first_edge[area + 1]):
+                found = int(edges.intersection[index.block_edge[k]])
+                # The connectors of one intersection follow one another in most maps
+                if found >= 0 and found != last_intersection:
+                    _fill_area(plane, view, origin, found, areas, near, bits)
+                    last_intersection = found
+    flush_fill(plane, bits, _WHITE)
+
+
+@device_function
+def paint_route(
+    plane: Plane,
+    view: NuplanView,
+    origin: Origin,
+    row: int,
+    count: int,
+    style: NuplanStyle,
+    rows: NuplanRows,
+    areas: MapAreas,
+    edges: RoadEdges,
+    index: AreaIndex,
+    near: NearAreas,
+    bits: FillBits,
+) -> None:
+    """Fill the route's roadblocks and roadblock connectors."""
+    for i in range(count):
+        area = near.area[i]
+        kind = areas.kind[area]
+        if kind not in (_ROADBLOCK, _BLOCK_CONNECTOR) or not is_on_route(rows, row, area):
+            continue
+        if kind == _BLOCK_CONNECTOR and style.connector_route:
+            for k in range(index.first_edge[area], index.first_edge[area + 1]):
+                polygon = int(edges.area[index.block_edge[k]])
+                _fill_area(plane, view, origin, polygon, areas, near, bits)
+        else:
+            _fill_area(plane, view, origin, area, areas, near, bits)
+    flush_fill(plane, bits, _WHITE)
+
+
+@device_function
+def paint_stop_lines(
+    plane: Plane,
+    view: NuplanView,
+    origin: Origin,
+    count: int,
+    areas: MapAreas,
+    near: NearAreas,
+    bits: FillBits,
+) -> None:
+    """Fill the stop polygons among the near areas."""
+    for i in range(count):
+        if areas.kind[near.area[i]] == _STOP_POLYGON:
+            _fill_area(plane, view, origin, near.area[i], areas, near, bits)
+    flush_fill(plane, bits, _WHITE)
+
+
+@device_function
+def paint_boundaries(
+    plane: Plane,
+    view: NuplanView,
+    origin: Origin,
+    count: int,
+    areas: MapAreas,
+    index: AreaIndex,
+    left: Polylines,
+    right: Polylines,
+    near: NearAreas,
+) -> None:
+    """Both boundaries of every lane; connectors have none."""
+    for i in range(count):
+        area = near.area[i]
+        if areas.kind[area] == _ROADBLOCK:
+            for k in range(index.first_edge[area], index.first_edge[area + 1]):
+                edge = index.block_edge[k]
+                _draw_row(plane, view, origin, edge, _WHITE, left, near)
+                _draw_row(plane, view, origin, edge, _WHITE, right, near)
+
+
+@device_function
+def paint_speed_limits(
+    plane: Plane,
+    view: NuplanView,
+    origin: Origin,
+    count: int,
+    areas: MapAreas,
+    edges: RoadEdges,
+    index: AreaIndex,
+    baselines: Polylines,
+    near: NearAreas,
+) -> None:
+    """Centre lines in the gray value of their limit, connectors over lanes."""
+    for kind in (_ROADBLOCK, _BLOCK_CONNECTOR):
+        for i in range(count):
+            area = near.area[i]
+            if areas.kind[area] != kind:
+                continue
+            for k in range(index.first_edge[area], index.first_edge[area + 1]):
+                edge = index.block_edge[k]
+                value = speed_value(float(edges.speed_limit_mps[edge]), MAX_LIMIT_MPS)
+                _draw_row(plane, view, origin, edge, value, baselines, near)
+
+
+@device_function
+def paint_lights(
+    plane: Plane,
+    view: NuplanView,
+    origin: Origin,
+    row: int,
+    count: int,
+    rows: NuplanRows,
+    edges: RoadEdges,
+    baselines: Polylines,
+    near: NearAreas,
+) -> None:
+    """Centre lines of connectors in the gray value of their light."""
+    for light in range(rows.light_edges.shape[1]):
+        edge = rows.light_edges[row, light]
+        if edge < 0:
+            return
+        for i in range(count):
+            if near.area[i] == edges.roadblock[edge]:
+                _draw_row(plane, view, origin, edge, rows.light_values[row, light], baselines, near)
+
+
+@device_function
+def paint_boxes(frame: Frames, row: int, rows: NuplanRows, brush: NuplanBrush) -> None:
+    """All boxes of a row onto their channels, later over earlier ones."""
+    for box in range(rows.box_values.shape[1]):
+        value = rows.box_values[row, box]
+        if value == 0:
+            return
+        plane, points = frame[rows.box_channels[row, box]], rows.box_points[row, box]
+        for corner in range(NUM_CORNERS):
+            brush.corner_x[corner] = points[corner, 0]
+            brush.corner_y[corner] = points[corner, 1]
+        fill_corners(plane, brush.corner_x, brush.corner_y, value)
+        if len(points) > NUM_CORNERS and points[NUM_CORNERS, 0] != NO_LINE:
+            start, end = points[NUM_CORNERS], points[NUM_CORNERS + 1]
+            draw_segment(plane, int(start[0]), int(start[1]), int(end[0]), int(end[1]), value)
+
+
+@range_kernel
+def paint_nuplan_range(
+    first: int,
+    last: int,
+    view: NuplanView,
+    style: NuplanStyle,
+    rows: NuplanRows,
+    areas: MapAreas,
+    grid: AreaGrid,
+    edges: RoadEdges,
+    index: AreaIndex,
+    baselines: Polylines,
+    left: Polylines,
+    right: Polylines,
+    near: NearAreas,
+    bits: FillBits,
+    brush: NuplanBrush,
+    frames: Frames,
+) -> None:
+    """Draw rows first to last - 1 into (N, 9, H, W) frames."""
+    for row in range(first, last):
+        frame = frames[row]
+        frame[:] = 0
+        x, y, yaw = rows.pose[row, 0], rows.pose[row, 1], rows.pose[row, 2]
+        origin = origin_at(view, x, y, yaw)
+        stops = style.stop_lines != 0
+        map_index = rows.map_index[row, 0]
+        count = find_near_areas(view, origin, map_index, stops, areas, grid, near)
+        here = view, origin
+        paint_road(frame[ROAD], *here, count, areas, edges, index, near, bits)
+        paint_route(
+            *(frame[ROUTE], *here, row, count, style, rows),
+            *(areas, edges, index, near, bits),
+        )
+        paint_boundaries(frame[BOUNDARIES], *here, count, areas, index, left, right, near)
+        paint_lights(frame[LIGHTS], *here, row, count, rows, edges, baselines, near)
+        if stops:
+            paint_stop_lines(frame[STOP_LINES], *here, count, areas, near, bits)
+        paint_speed_limits(frame[SPEED_LIMITS], *here, count, areas, edges, index, baselines, near)
+        paint_boxes(frame, row, rows, brush)
