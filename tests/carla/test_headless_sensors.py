@@ -54,7 +54,7 @@ def test_collision_is_reported_once_a_frame_with_the_impulse_that_stops_the_car(
     for _ in range(10):
         world.tick()
     wall.set_simulate_physics(False)  # it stands fast
-    sensor, events = attach(world, "sensor.other.collision", hero)
+    _sensor, events = attach(world, "sensor.other.collision", hero)
     hero.set_target_velocity(place.get_forward_vector() * 6.0)
     hero.apply_control(carla.VehicleControl(throttle=0.3))
     for _ in range(30):
@@ -106,7 +106,7 @@ def test_debris_lies_flat_and_a_cone_does_not(world: carla.World) -> None:
         world.tick()
     spawn(world, "static.prop.dirtdebris01", ahead(hero.get_transform(), 6.0))
     spawn(world, "static.prop.constructioncone", ahead(hero.get_transform(), 12.0))
-    sensor, events = attach(world, "sensor.other.collision", hero)
+    _sensor, events = attach(world, "sensor.other.collision", hero)
     hero.apply_control(carla.VehicleControl(throttle=0.8))
     for _ in range(80):
         world.tick()
@@ -117,7 +117,7 @@ def test_debris_lies_flat_and_a_cone_does_not(world: carla.World) -> None:
 
 def test_gnss_measures_by_the_formula_of_the_leaderboard(world: carla.World) -> None:
     hero = spawn(world, HERO, world.get_map().get_spawn_points()[7])
-    sensor, events = attach(world, "sensor.other.gnss", hero)
+    _sensor, events = attach(world, "sensor.other.gnss", hero)
     world.tick()
     measured, place = drain(events)[-1], hero.get_location()
     # Town01 lies at 0 N 0 E, where a degree is the Earth's radius times pi / 180 both ways; the
@@ -171,7 +171,7 @@ def test_obstacle_sensor_measures_the_gap_ahead(world: carla.World) -> None:
 
 def test_lane_invasion_is_noticed_by_the_client(world: carla.World) -> None:
     hero = spawn(world, HERO, world.get_map().get_spawn_points()[0])
-    sensor, events = attach(world, "sensor.other.lane_invasion", hero)
+    _sensor, events = attach(world, "sensor.other.lane_invasion", hero)
     hero.apply_control(carla.VehicleControl(throttle=0.8, steer=-0.3))
     for _ in range(60):
         world.tick()
@@ -180,7 +180,7 @@ def test_lane_invasion_is_noticed_by_the_client(world: carla.World) -> None:
 
 def test_sensor_tick_spaces_out_measurements(world: carla.World) -> None:
     hero = spawn(world, HERO, world.get_map().get_spawn_points()[0])
-    sensor, events = attach(world, "sensor.other.gnss", hero, sensor_tick="0.2")
+    _sensor, events = attach(world, "sensor.other.gnss", hero, sensor_tick="0.2")
     drain(events)
     for _ in range(20):  # 1 s
         world.tick()

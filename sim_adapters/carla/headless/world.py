@@ -54,7 +54,11 @@ class World:
         streams.on_world_subscriber = self._greet
 
     def load(self, town: Town, *, reset_settings: bool) -> None:
-        """Start a new episode in `town`; all actors are gone."""
+        """Start a new episode in `town`; all actors are gone.
+
+        The new episode shows itself at the next tick only, as in CARLA: the client, which ticks
+        until it sees it, is not ready for it any earlier.
+        """
         for actor in self.episode.registry.by_id.values():
             if actor.stream_id:
                 self.streams.shut(actor.stream_id)
@@ -66,7 +70,6 @@ class World:
         self.weather = [0.0] * NUM_WEATHER_VALUES
         self.elapsed_s = 0.0
         self._map_changed = True
-        self._send_snapshot()
         _logger.info("loaded %s", town.name)
 
     def tick(self) -> int:
