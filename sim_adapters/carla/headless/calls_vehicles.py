@@ -106,8 +106,9 @@ class VehicleCalls:
 
     @call("set_vehicle_light_state", Answer.VOID)
     def set_lamps(self, actor_id: Any, state: Any) -> None:
-        """Switch lamps."""
-        self._vehicle(actor_id).lamps = values.whole(values.items(state, 1)[0])
+        """Switch lamps; the call sends a struct, the batch command the bare flags."""
+        flags = state if isinstance(state, int) else values.items(state, 1)[0]
+        self._vehicle(actor_id).lamps = values.whole(flags)
 
     @call("get_vehicle_light_states")
     def all_lamps(self) -> list[list[Any]]:
