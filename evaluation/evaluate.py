@@ -2,6 +2,7 @@
 
 Drives every route with every seed, prints the table and writes the leaderboard's results.json,
 all episodes and a report into `output`. See configs/evaluate.yaml for all options.
+`benchmark=val14` drives nuPlan scenarios instead, see configs/benchmark/val14.yaml.
 """
 
 from __future__ import annotations
@@ -155,7 +156,11 @@ def describe(config: DictConfig, benchmark: Benchmark) -> dict[str, Any]:
 def command(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():
-        evaluate(config)
+        benchmark = instantiate(config.benchmark)
+        if isinstance(benchmark, Benchmark):
+            evaluate(config)
+        else:
+            benchmark.evaluate(config)  # Val14 has no routes
 
 
 def main() -> None:
