@@ -1,0 +1,148 @@
+"""Our simulation and scores against runs of the devkit: worst differences of a folder of runs.
+
+    python -m tests.nuplan.run_parity RUNS CACHE MAPS
+
+RUNS is what devkit_oracle.py wrote, CACHE the scenario cache of the same logs. Metrics are compared
+twice: on the devkit's own traces, and on the traces of our simulation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.nuplan_metrics import score_scenarios
+from evaluation.nuplan_metrics.scenario_scores import METRICS
+from evaluation.val14_drivers import RULE_DRIVERS
+from evaluation.val14_rollout import TRAFFIC
+from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
+from sim_adapters.nuplan.cache_file import open_cache
+from sim_adapters.nuplan.closed_loop import Driver, simulate
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
+from sim_adapters.scene.map_bank import MapBank
+from tests.nuplan.devkit_runs import DevkitRun, read_run, tracks_of_log
+from tests.nuplan.metric_parity import metric_differences
+
+_RUN = re.compile(r"(?P<token>[0-9a-f]+)_(?P<planner>idm|simple|log_future)_(?P<mode>\w+)")
+_DRIVER_NAMES = {"idm": "idm", "simple": "constant_speed", "log_future": "log_replay"}
+DRIVERS: dict[str, Callable[[], Driver]] = {
+    name: RULE_DRIVERS[ours] for name, ours in _DRIVER_NAMES.items() if ours in RULE_DRIVERS
+}
+TOLERANCE = 1e-6
+BATCH = 32
+
+
+def simulation_differences(
+    runs: Sequence[DevkitRun],
+    logs: Sequence[ScenarioLog],
+    maps: MapBank,
+    driver: Driver,
+    mode: str,
+) -> list[dict[str, float]]:
+    """Largest absolute differences of a batch of runs of one planner and mode, run by run."""
+    ego, tracks = simulate(logs, maps, driver, traffic=TRAFFIC[mode])
+    scores = score_scenarios(ego, tracks, logs, maps)
+    differences = []
+    for row, (run, log, ours) in enumerate(zip(runs, logs, scores, strict=True)):
+        found = _ego_differences(ego, row, run.ego)
+        found |= _track_differences(tracks, row, tracks_of_log(run, log))
+        if ours.metrics is None:
+            raise ValueError(f"{run.token}: {ours.failure}")
+        for name, value in zip(METRICS, ours.metrics, strict=True):
+            found[f"simulated/{name}"] = abs(run.scores[name] - value)
+        found["simulated/final_score"] = abs(run.final_score - ours.score)
+        differences.append(found)
+    return differences
+
+
+def _ego_differences(ours: EgoTrace, row: int, theirs: EgoTrace) -> dict[str, float]:
+    count = int(theirs.num_samples[0])
+    assert ours.num_samples[row] == count
+    return {
+        f"ego/{name}": _largest(getattr(ours, name)[row, :count], getattr(theirs, name)[0, :count])
+        for name in EgoTrace._fields[1:]
+    }
+
+
+def _track_differences(ours: TrackTrace, row: int, theirs: TrackTrace) -> dict[str, float]:
+    """Boxes matched by track, whatever their order; infinite where one side has a box too many."""
+    worst = dict.fromkeys((f"tracks/{name}" for name in TrackTrace._fields[2:]), 0.0)
+    worst["tracks/presence"] = 0.0
+    for k in range(theirs.num_boxes.shape[1]):
+        sides = []
+        for side, index in ((ours, row), (theirs, 0)):
+            track = side.track[index, k]
+            rows = np.flatnonzero(track >= 0)
+            sides.append((side, index, rows[np.argsort(track[rows])]))
+        tracks = [side.track[index, k, rows] for side, index, rows in sides]
+        if not np.array_equal(*tracks):
+            worst["tracks/presence"] = np.inf
+            continue
+        for name in TrackTrace._fields[2:]:
+            values = [getattr(side, name)[index, k, rows] for side, index, rows in sides]
+            worst[f"tracks/{name}"] = max(worst[f"tracks/{name}"], _largest(*values))
+    return worst
+
+
+def _largest(ours: np.ndarray, theirs: np.ndarray) -> float:
+    difference = np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64))
+    return float(np.max(difference, initial=0.0))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the worst differences; the status counts runs beyond the tolerance."""
+    parser = argparse.ArgumentParser(prog="python -m tests.nuplan.run_parity", description=__doc__)
+    for name in ("runs", "cache", "maps"):
+        parser.add_argument(name, type=Path)
+    options = parser.parse_args(arguments)
+    cache = open_cache(options.cache)
+    maps = load_nuplan_maps(options.maps, cache.map_names)
+    groups: dict[tuple[str, str], list[DevkitRun]] = {}
+    for path in sorted(options.runs.glob("*.npz")):
+        match = _RUN.fullmatch(path.stem)
+        if match and match["token"] in cache.entries:
+            groups.setdefault((match["planner"], match["mode"]), []).append(read_run(path))
+    return sum(_compare(key, runs, cache.read, maps) for key, runs in groups.items())
+
+
+def _compare(
+    key: tuple[str, str],
+    runs: Sequence[DevkitRun],
+    read: Callable[[str], ScenarioLog],
+    maps: MapBank,
+) -> int:
+    planner, mode = key
+    found = [metric_differences(run, maps) for run in runs]
+    if planner in DRIVERS:
+        for first in range(0, len(runs), BATCH):
+            portion = runs[first : first + BATCH]
+            logs = [read(run.token) for run in portion]
+            more = simulation_differences(portion, logs, maps, DRIVERS[planner](), mode)
+            for one, simulated in zip(found[first:], more, strict=False):
+                one.update(simulated)
+    failed = 0
+    for run, one in zip(runs, found, strict=True):
+        beyond = {name: value for name, value in one.items() if not value <= TOLERANCE}
+        failed += bool(beyond)
+        if beyond:
+            _say(f"  {run.token} {run.scenario_type}: {beyond}")
+    worst = {name: max(one[name] for one in found) for name in found[0]}
+    _say(f"{planner} {mode}: {len(runs)} runs, {failed} beyond {TOLERANCE}; worst of each:")
+    for name, value in worst.items():
+        if value > 0.0:
+            _say(f"    {name:60s} {value:.2e}")
+    return failed
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
