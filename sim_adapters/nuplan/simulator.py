@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sim_adapters.kernels import range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, drive_bicycle, write_centre
+from sim_adapters.nuplan.idm_traffic import IdmTraffic
 from sim_adapters.nuplan.lqr import PROFILE_STEP_US, track_trajectories_range
 from sim_adapters.nuplan.lqr_profile import Profiles, empty_profiles
 from sim_adapters.nuplan.one_stage import Commands, command_actions_range, empty_commands
@@ -25,6 +26,7 @@ from sim_adapters.nuplan.replay_log import (
     empty_log_book,
     write_log,
 )
+from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
 from sim_adapters.nuplan.trajectory import Trajectories, check_trajectories
 from sim_adapters.scene.kernel_launch import launch_range
@@ -61,8 +63,8 @@ class NuplanSimulator:
     ) -> None:
         if maps.vector is None:
             raise ValueError("these maps have no polygons: load them with load_nuplan_maps")
-        if traffic != "log":  # reactive agents follow
-            raise ValueError(f"traffic is {traffic!r}, expected 'log'")
+        if traffic not in ("log", "idm"):
+            raise ValueError(f"traffic is {traffic!r}, expected 'log' or 'idm'")
         self.maps, self.traffic, self.num_threads = maps, traffic, num_threads
         self.scene = empty_scene(
             num_worlds,
@@ -73,6 +75,8 @@ class NuplanSimulator:
         self.book = empty_log_book(num_worlds)
         self.commands = empty_commands(num_worlds)
         self._profiles = empty_profiles(num_worlds, 0)
+        reactive = traffic == "idm"
+        self.agents = IdmTraffic(maps, self.scene, num_threads=num_threads) if reactive else None
 
     # Simulator -------------------------------------------------------------------------------
 
@@ -92,7 +96,7 @@ class NuplanSimulator:
             write_route(self.scene, int(world), scenario.route)
             start_clocks(self.scene, int(world), scenario, log.num_frames, map_index)
             self._show_lights(int(world), int(world) + 1)
-            self._start_traffic(int(world))
+            self._start_traffic(int(world), log)
 
     def step(self, steer: NDArray[np.float64], acceleration: NDArray[np.float64]) -> None:
         """Drive every world to its next frame under CaRL's one-stage control."""
@@ -129,7 +133,8 @@ class NuplanSimulator:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Everything needed to go on exactly here, the logs included."""
-        return copy_arrays(self.scene, "scene") | copy_arrays(self.book, "book")
+        state = copy_arrays(self.scene, "scene") | copy_arrays(self.book, "book")
+        return state | copy_arrays(self.agents.state, "agents") if self.agents else state
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from what `state_dict` gave."""
@@ -137,6 +142,8 @@ class NuplanSimulator:
         self.book = book_of_size(self.book, *lengths)
         restore_arrays(self.scene, state, "scene")
         restore_arrays(self.book, state, "book")
+        if self.agents:
+            self.agents.restore(state)
 
     def close(self) -> None:
         """Nothing to release."""
@@ -149,34 +156,29 @@ class NuplanSimulator:
         A world that has reached its last frame stays there.
         """
         scene, timeline = self.scene, self.book.timeline
+        if self.agents:
+            self.agents.step(self.book)
         self._launch(drive_egos_range, timeline, self.commands, scene.ego, scene.motion, scene.body)
         np.minimum(timeline.frame + 1, timeline.num_frames - 1, out=timeline.frame)
         self._show_lights(0, scene.num_worlds)
-        self._step_traffic()
+        self._show_traffic(0, scene.num_worlds)
         scene.clocks.elapsed_s[:] += scene.step_s
 
-    def _start_traffic(self, world: int) -> None:
-        scene, book = self.scene, self.book
-        replay_boxes_range(
-            world,
-            world + 1,
-            book.timeline,
-            book.boxes,
-            KIND_OF_TYPE,
-            scene.motion,
-            scene.traits,
-        )
+    def _start_traffic(self, world: int, log: ScenarioLog) -> None:
+        if self.agents:
+            self.agents.make_room(log)
+            self.agents.start(world, world + 1, self.book)
+        else:
+            self._show_traffic(world, world + 1)
 
-    def _step_traffic(self) -> None:
+    def _show_traffic(self, first: int, last: int) -> None:
         scene, book = self.scene, self.book
-        self._launch(
-            replay_boxes_range,
-            book.timeline,
-            book.boxes,
-            KIND_OF_TYPE,
-            scene.motion,
-            scene.traits,
-        )
+        if self.agents:
+            self.agents.show(first, last, book)
+        else:
+            replay_boxes_range(
+                first, last, book.timeline, book.boxes, KIND_OF_TYPE, scene.motion, scene.traits
+            )
 
     def _profiles_for(self, trajectories: Trajectories) -> Profiles:
         """The tracker's workspace, enlarged if a trajectory is longer than any before."""

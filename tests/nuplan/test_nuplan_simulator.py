@@ -120,7 +120,7 @@ def test_standing_human_leaves_no_nan_in_the_route(maps: MapBank) -> None:
     assert not simulator.scene.routes.percent.any()
 
 
-@pytest.mark.parametrize("traffic", ["log"])
+@pytest.mark.parametrize("traffic", ["log", "idm"])
 def test_reset_touches_only_the_named_worlds(maps: MapBank, traffic: Traffic) -> None:
     simulator = NuplanSimulator(maps, 3, max_actors=8, traffic=traffic)
     simulator.reset(np.arange(3), [_scenario(seed) for seed in (1, 2, 3)])
@@ -131,7 +131,7 @@ def test_reset_touches_only_the_named_worlds(maps: MapBank, traffic: Traffic) ->
     _assert_equal(before[2], _rows(simulator, 2))
 
 
-@pytest.mark.parametrize("traffic", ["log"])
+@pytest.mark.parametrize("traffic", ["log", "idm"])
 def test_a_world_does_the_same_alone_and_in_a_batch(maps: MapBank, traffic: Traffic) -> None:
     batch = NuplanSimulator(maps, 3, max_actors=8, traffic=traffic)
     batch.reset(np.arange(3), [_scenario(seed) for seed in (1, 2, 3)])
@@ -143,7 +143,7 @@ def test_a_world_does_the_same_alone_and_in_a_batch(maps: MapBank, traffic: Traf
         _assert_equal(_rows(batch, world), _rows(alone, 0))
 
 
-@pytest.mark.parametrize("traffic", ["log"])
+@pytest.mark.parametrize("traffic", ["log", "idm"])
 def test_restored_simulator_goes_on_exactly(maps: MapBank, traffic: Traffic) -> None:
     one = NuplanSimulator(maps, 2, max_actors=8, traffic=traffic)
     one.reset(np.arange(2), [_scenario(seed) for seed in (1, 2)])
