@@ -52,23 +52,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     scenarios = _scenarios(options)
     _LOG.info("%d scenarios", len(scenarios))
+    challenges = {
+        f"{planner}_{mode}": _config(options, planner, mode)
+        for planner in options.planners
+        for mode in options.modes
+    }
+    engines = {name: build_metrics_engines(cfg, scenarios) for name, cfg in challenges.items()}
     failed = 0
-    for mode in options.modes:
-        for planner in options.planners:
-            cfg = _config(options, planner, mode)
-            engines = build_metrics_engines(cfg, scenarios)
-            for scenario in scenarios:
-                path = options.out / f"{scenario.token}_{planner}_{mode}.npz"
-                if path.exists():
-                    continue
-                try:
-                    run = _run(cfg, scenario, engines[scenario.scenario_type], options.plans)
-                except Exception:  # a scenario that the devkit fails on is a result, too
-                    _LOG.exception("%s failed", path.stem)
-                    failed += 1
-                    continue
-                _write(path, run)
-                _LOG.info("%s %.6f", path.stem, run["final_score"])
+    for scenario in scenarios:
+        for name, cfg in challenges.items():
+            path = options.out / f"{scenario.token}_{name}.npz"
+            if path.exists():
+                continue
+            try:
+                run = _run(cfg, scenario, engines[name][scenario.scenario_type], options.plans)
+            except Exception:  # a scenario that the devkit fails on is a result, too
+                _LOG.exception("%s failed", path.stem)
+                failed += 1
+                continue
+            _write(path, run)
+            _LOG.info("%s %.6f", path.stem, run["final_score"])
     return failed
 
 
