@@ -124,6 +124,8 @@ _OTHER_PROPS = {
 }
 _FLAT_PROPS = ("dirtdebris", "ironplank")  # wheels roll over them
 
+_GNSS_AXES, _BOTH = ("lat", "lon", "alt"), ("stddev", "bias")
+
 Attribute = tuple[str, int, str, tuple[str, ...], bool]  # id, type, value, recommended, modifiable
 
 
@@ -300,10 +302,12 @@ def _sensors() -> list[Blueprint]:
             ("debug_linetrace", BOOL, "false", (), True),
             tick,
         ),
-        "other.gnss": (*_noise(("lat", "lon", "alt"), biased=True), tick),
+        "other.gnss": (*_noise(*(f"{axis}_{what}" for axis in _GNSS_AXES for what in _BOTH)), tick),
         "other.imu": (
-            *_noise(tuple(f"accel_{axis}" for axis in "xyz"), biased=False),
-            *_noise(tuple(f"gyro_{axis}" for axis in "xyz"), biased=True),
+            *_noise(
+                *(f"accel_stddev_{axis}" for axis in "xyz"),
+                *(f"gyro_{what}_{axis}" for what in _BOTH for axis in "xyz"),
+            ),
             tick,
         ),
     }
@@ -346,12 +350,9 @@ def _camera_attributes(name: str) -> tuple[Attribute, ...]:
     return ()
 
 
-def _noise(names: tuple[str, ...], *, biased: bool) -> tuple[Attribute, ...]:
-    deviations = tuple(f"noise_{name}_stddev" for name in names)
-    biases = tuple(f"noise_{name}_bias" for name in names) if biased else ()
-    seed: Attribute = ("noise_seed", INT, "0", (), True)
-    floats = tuple((name, FLOAT, "0.0", (), True) for name in (*deviations, *biases))
-    return (*floats, seed) if "noise_lat_stddev" in deviations or not biased else floats
+def _noise(*names: str) -> tuple[Attribute, ...]:
+    floats = tuple((f"noise_{name}", FLOAT, "0.0", (), True) for name in names)
+    return (*floats, ("noise_seed", INT, "0", (), True))
 
 
 def _others() -> list[Blueprint]:

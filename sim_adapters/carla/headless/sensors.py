@@ -44,10 +44,14 @@ class Measuring:
         return True
 
     def noise(self, name: str) -> float:
-        """A draw with the standard deviation and bias that the sensor was spawned with."""
-        deviation = float_attribute(self.actor, f"noise_{name}_stddev", 0.0)
+        """A draw with the standard deviation and bias that the sensor was spawned with.
+
+        Args:
+            name: An attribute's with {} for "stddev" or "bias", e.g. "noise_gyro_{}_x".
+        """
+        deviation = float_attribute(self.actor, name.format("stddev"), 0.0)
         drawn = self.random.normal(0.0, deviation) if deviation > 0.0 else 0.0
-        return drawn + float_attribute(self.actor, f"noise_{name}_bias", 0.0)
+        return drawn + float_attribute(self.actor, name.format("bias"), 0.0)
 
 
 class Sensors:
@@ -134,9 +138,9 @@ class Sensors:
         x, y, z = self._world.episode.registry.arrays.pose_block[:3, measuring.actor.row]
         latitude, longitude = self._geo_reference.locate(float(x), float(y))
         return [
-            latitude + measuring.noise("lat"),
-            longitude + measuring.noise("lon"),
-            float(z) + measuring.noise("alt"),
+            latitude + measuring.noise("noise_lat_{}"),
+            longitude + measuring.noise("noise_lon_{}"),
+            float(z) + measuring.noise("noise_alt_{}"),
         ]
 
     def _inertia(self, measuring: Measuring) -> list[Any]:
@@ -156,8 +160,8 @@ class Sensors:
         accelerometer = [float(felt[0]), -float(felt[1]), float(felt[2])]
         gyroscope = [-float(turning[0]), float(turning[1]), -float(turning[2])]
         for index, axis in enumerate("xyz"):
-            accelerometer[index] += measuring.noise(f"accel_{axis}")
-            gyroscope[index] += measuring.noise(f"gyro_{axis}")
+            accelerometer[index] += measuring.noise(f"noise_accel_{{}}_{axis}")
+            gyroscope[index] += measuring.noise(f"noise_gyro_{{}}_{axis}")
         compass = math.atan2(float(axes[0, 0]), float(axes[0, 1])) % (2.0 * math.pi)
         return [accelerometer, gyroscope, compass]
 
