@@ -20,6 +20,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyogrio.raw
@@ -40,10 +41,9 @@ VERSIONS = {
 FRAME_S = 0.05
 START_US = 1_620_000_000_000_000
 
-Rows = list[dict[str, object]]
+Rows = list[dict[str, Any]]
 Layers = dict[str, Rows]
 
-_LINES = {"lane_connectors", "baseline_paths", "boundaries"}
 _TEXT = {"traffic_light_stop_line_fids"}
 _LANES = (  # fid, roadblock, index, from, to (in the driving direction)
     (11, 1, 0, (0.0, -1.75), (100.0, -1.75)),
@@ -150,7 +150,7 @@ def write_layer(path: Path, name: str, rows: Rows, *, crs: str = ZONE) -> None:
         fields=columns,
         layer=name,
         driver="GPKG",
-        geometry_type="LineString" if name in _LINES else "Polygon",
+        geometry_type=rows[0]["geometry"].geom_type if rows else "Polygon",
         promote_to_multi=False,
         crs=crs,
         append=path.exists(),
@@ -259,7 +259,7 @@ class TinyLog:
         scene_s: Length of a scene.
         route: Roadblock ids of every scene.
         jitter_us: Largest random shift of a frame's time.
-        seed: Of jitter, pitch and roll.
+        seed: Of jitter, pitch and roll, and part of all tokens.
     """
 
     tags: Mapping[int, Sequence[str]] = field(
@@ -274,15 +274,13 @@ class TinyLog:
     location: str = LOCATION
     ego_speed_mps: float = 4.0
 
+    def token(self, kind: int, number: int) -> bytes:
+        """A token of 8 bytes; `kind` 8 are lidar frames."""
+        return kind.to_bytes(1, "big") + self.seed.to_bytes(2, "big") + number.to_bytes(5, "big")
 
-def token(kind: int, number: int) -> bytes:
-    """A token of 8 bytes; `kind` 8 are lidar frames."""
-    return kind.to_bytes(2, "big") + number.to_bytes(6, "big")
-
-
-def frame_token(number: int) -> str:
-    """Hex token of a frame, the scenario's if it is tagged."""
-    return token(8, number).hex()
+    def frame_token(self, number: int) -> str:
+        """Hex token of a frame, the scenario's if it is tagged."""
+        return self.token(8, number).hex()
 
 
 def write_log(path: Path, log: TinyLog | None = None) -> Path:
@@ -293,9 +291,9 @@ def write_log(path: Path, log: TinyLog | None = None) -> Path:
     with sqlite3.connect(path) as connection:
         connection.executescript(_SCHEMA)
         for table, rows in _tables(path.stem, log).items():
-            connection.executemany(
-                f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows
-            ) if rows else None
+            if rows:
+                places = ", ".join("?" * len(rows[0]))
+                connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
     connection.close()
     return path
 
@@ -318,44 +316,44 @@ def _tables(name: str, log: TinyLog) -> dict[str, list[tuple[object, ...]]]:
     num_scenes = math.ceil(count * FRAME_S / log.scene_s)
     categories = sorted({track.category for track in log.tracks})
     return {
-        "log": [(token(1, 0), log.location)],
-        "lidar": [(token(2, 0), token(1, 0), "MergedPointCloud")],
-        "category": [(token(4, i), name) for i, name in enumerate(categories)],
+        "log": [(log.token(1, 0), log.location)],
+        "lidar": [(log.token(2, 0), log.token(1, 0), "MergedPointCloud")],
+        "category": [(log.token(4, i), name) for i, name in enumerate(categories)],
         "track": [
-            (token(6, i), token(4, categories.index(track.category)))
+            (log.token(6, i), log.token(4, categories.index(track.category)))
             for i, track in enumerate(log.tracks)
         ],
         "scene": [
-            (token(5, i), f"scene-{i:03d}", token(7, count - 1), log.route)
+            (log.token(5, i), f"scene-{i:03d}", log.token(7, count - 1), log.route)
             for i in range(num_scenes)
         ],
         "ego_pose": [_ego_row(log, frame, time, draws) for frame, time in enumerate(times)],
         "lidar_pc": [
             (
-                token(8, frame),
-                token(8, frame + 1) if frame + 1 < count else None,
-                token(8, frame - 1) if frame else None,
-                token(7, frame),
-                token(2, 0),
-                token(5, int(times[frame] / log.scene_s)),
+                log.token(8, frame),
+                log.token(8, frame + 1) if frame + 1 < count else None,
+                log.token(8, frame - 1) if frame else None,
+                log.token(7, frame),
+                log.token(2, 0),
+                log.token(5, int(times[frame] / log.scene_s)),
                 f"{name}/{frame}.pcd",
                 int(stamps[frame]),
             )
             for frame in range(count)
         ],
         "lidar_box": [
-            _box_row(frame, float(time), number, track)
+            _box_row(log, frame, float(time), number, track)
             for frame, time in enumerate(times)
             for number, track in reversed(list(enumerate(log.tracks)))
             if track.seen_s[0] <= time <= track.seen_s[1]
         ],
         "traffic_light_status": [
-            (token(10, 3 * frame + i), token(8, frame), fid, _status(float(time), i))
+            (log.token(10, 3 * frame + i), log.token(8, frame), fid, _status(float(time), i))
             for frame, time in enumerate(times)
             for i, fid in enumerate((22, 21, 23))
         ],
         "scenario_tag": [
-            (token(11, 10 * frame + i), token(8, frame), kind)
+            (log.token(11, 10 * frame + i), log.token(8, frame), kind)
             for frame, kinds in log.tags.items()
             for i, kind in enumerate(kinds)
         ],
@@ -372,10 +370,12 @@ def _ego_row(
     half = 0.5 * np.array([draws.normal(0.0, 0.02), draws.normal(0.0, 0.02), yaw])
     q = np.array([1.0, *half]) * (1.0 + 1e-7 * draws.normal())
     motion = (speed, 0.1 * math.sin(time), 0.3 * math.cos(time), 0.02 * draws.normal())
-    return token(7, frame), x, y, *q.tolist(), *motion
+    return log.token(7, frame), x, y, *q.tolist(), *motion
 
 
-def _box_row(frame: int, time: float, number: int, track: TinyTrack) -> tuple[object, ...]:
+def _box_row(
+    log: TinyLog, frame: int, time: float, number: int, track: TinyTrack
+) -> tuple[object, ...]:
     way = track.speed_mps * time
     vx, vy = (track.speed_mps * c for c in (math.cos(track.yaw_rad), math.sin(track.yaw_rad)))
     x, y = place(
@@ -384,7 +384,8 @@ def _box_row(frame: int, time: float, number: int, track: TinyTrack) -> tuple[ob
     )
     pose = (x, y, 0.5, track.yaw_rad)
     size = (track.size[1], track.size[0], 1.6)
-    return token(9, 100 * frame + number), token(8, frame), token(6, number), *pose, *size, vx, vy
+    names = (log.token(9, 100 * frame + number), log.token(8, frame), log.token(6, number))
+    return *names, *pose, *size, vx, vy
 
 
 def _status(time: float, number: int) -> str:
