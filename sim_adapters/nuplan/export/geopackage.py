@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyogrio
 import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
 
 from sim_adapters.nuplan.export.geographic import PROJECTION
+
+pyogrio.set_gdal_config_options({"OGR_SQLITE_SYNCHRONOUS": "OFF"})  # files are renamed when whole
 
 
 class Layer(NamedTuple):

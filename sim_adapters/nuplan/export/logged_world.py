@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from sim_adapters.nuplan.export.pacifica import (
+from sim_adapters.nuplan.bicycle import (
     HEIGHT_M,
     LENGTH_M,
-    REAR_AXLE_TO_CENTER_M,
+    REAR_AXLE_TO_CENTRE_M,
     WIDTH_M,
 )
 from sim_adapters.nuplan.export.road_network import RoadNetwork
@@ -158,7 +158,7 @@ class LoggedWorld:
         scene.traits.half_width_m[0, 0] = 0.5 * WIDTH_M
         scene.traits.half_height_m[0, 0] = 0.5 * HEIGHT_M
         # The traffic's rear axle lies half a wheel base behind the centre
-        traffic.places.half_wheelbase_m[0, 0] = REAR_AXLE_TO_CENTER_M
+        traffic.places.half_wheelbase_m[0, 0] = REAR_AXLE_TO_CENTRE_M
 
     def _draw_start(self, map_index: int) -> int:
         maps, table = self.maps, self.traffic.map

@@ -42,11 +42,13 @@ def write_map(map_root: Path, maps: MapBank, map_index: int, network: RoadNetwor
     return path
 
 
-def write_map_index(map_root: Path, towns: Sequence[str]) -> None:
-    """Write the index of all locations, and empty maps for those that the devkit insists on."""
+def write_map_index(map_root: Path) -> None:
+    """Write the index of all maps there are, and empty ones for what the devkit insists on."""
     for location in DEVKIT_LOCATIONS:
-        _write(map_path(map_root, location), [_empty_connectors()])
-    locations = [*(location_name(town) for town in towns), *DEVKIT_LOCATIONS]
+        path = map_path(map_root, location)
+        if not path.exists():
+            _write(path, [_empty_connectors()])
+    locations = sorted(path.parts[-3] for path in map_root.glob(f"*/{MAP_VERSION}/map.gpkg"))
     index = {location: {"version": MAP_VERSION, "layers": {}} for location in locations}
     (map_root / f"{MAP_SET}.json").write_text(json.dumps(index, indent=1))
 

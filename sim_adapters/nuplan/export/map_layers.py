@@ -230,8 +230,10 @@ def _intersections(network: RoadNetwork, outlines: Outlines) -> Layer:
 
 def _closed(polygons: list[Polygon], closing_m: float = SEAM_M) -> shapely.Geometry:
     """Union of polygons with gaps up to twice the closing filled."""
-    grown = shapely.buffer(shapely.union_all(polygons), closing_m, join_style="mitre")
-    return shapely.buffer(grown, -closing_m, join_style="mitre")
+    union = shapely.union_all(polygons)
+    grown = shapely.buffer(union, closing_m, join_style="mitre")
+    # Mitred corners are not exactly those of before: the union keeps them inside
+    return shapely.union(union, shapely.buffer(grown, -closing_m, join_style="mitre"))
 
 
 def _without_small_holes(polygon: Polygon) -> Polygon:

@@ -17,14 +17,14 @@ from sim_adapters.nuplan.export.drive_signals import DriveSignals
 
 BoolArray = NDArray[np.bool_]
 
-REPEAT_S = 10.0
+REPEAT_S = 20.0
 STANDING_MPS = 0.1
 HIGH_SPEED_MPS = 9.0
 LOW_SPEED_MPS = (0.3, 1.2)
 STEADY_MPS2 = 0.5  # acceleration below which a speed is held
 LATERAL_MPS2 = (1.5, 3.5)
 FOLLOWING_MPS, FOLLOWING_GAP_M = 3.5, 10.0
-STOPPING_MPS, STOPPING_MPS2, STOPPING_GAP_M = 0.3, -0.6, 6.0
+STOPPING_MPS, STOPPING_MPS2, STOPPING_GAP_M = 2.0, -0.4, 6.0
 LONG_VEHICLE_M, LONG_VEHICLE_GAP_M = 5.9, (3.0, 10.0)
 NEAR_MPS, NUM_NEAR = 3.0, 4  # while moving; and how many moving vehicles are near
 NUM_NEAR_STANDING = 4  # vehicles around an ego that stands
@@ -79,7 +79,8 @@ def tag_conditions(s: DriveSignals) -> dict[str, BoolArray]:
         "starting_straight_traffic_light_intersection_traversal": s.is_straight_through_light
         & is_moving,
         "stationary_in_traffic": ~is_moving & (s.num_near >= NUM_NEAR_STANDING),
-        "stopping_with_lead": (s.speed_mps < STOPPING_MPS)
+        "stopping_with_lead": is_moving
+        & (s.speed_mps < STOPPING_MPS)
         & (s.acceleration_mps2 < STOPPING_MPS2)
         & (s.lead_gap_m < STOPPING_GAP_M),
         "waiting_for_pedestrian_to_cross": (s.speed_mps < WAITING_MPS) & s.is_crossed_ahead,

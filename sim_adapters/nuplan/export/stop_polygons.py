@@ -10,9 +10,9 @@ from shapely.geometry import Polygon
 
 from sim_adapters.scene.map_bank import EntryRule, LaneKind, MapBank
 
-# A strip ends a little inside the connector, whose centre line must cross it to own it. It begins
-# nearer to the junction than the embedded traffic stops (1 m), so nobody waits on it.
-BEFORE_END_M, BEYOND_END_M = 0.8, 0.4
+# A strip reaches into the connector, whose centre line must cross it to own it. It begins nearer to
+# the junction than the embedded traffic stops (bumpers 0.2 m before it), so nobody waits on it.
+BEFORE_END_M, BEYOND_END_M = 0.15, 0.6
 
 
 class StopPolygonType(IntEnum):

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.export.geographic import ORIGIN_X, ORIGIN_Y, PROJECTION
 from sim_adapters.nuplan.export.log_schema import CATEGORIES, INDICES, SCHEMA
 from sim_adapters.nuplan.export.logged_world import STEP_S
 from sim_adapters.nuplan.export.map_layers import FIRST_CONNECTOR_FID
-from sim_adapters.nuplan.export.pacifica import REAR_AXLE_TO_CENTER_M
 from sim_adapters.nuplan.export.recording import Recording
 from sim_adapters.nuplan.export.road_network import RoadNetwork
 from sim_adapters.nuplan.export.scenario_tags import Tag
@@ -60,10 +60,10 @@ class LogContent:
 def write_log(path: Path, content: LogContent) -> None:
     """Write the file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(".partial")  # needs no journal: a torn one is never renamed
     partial.unlink(missing_ok=True)
     with closing(sqlite3.connect(partial)) as database:
-        database.executescript(SCHEMA)
+        database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + SCHEMA)
         for table, rows in _tables(content):
             _insert(database, table, rows)
         database.executescript(INDICES)
@@ -144,8 +144,8 @@ def _ego_poses(content: LogContent) -> Iterator[Row]:
     r, log, epsg = content.recording, content.token("log", 0), int(PROJECTION.split(":")[1])
     yaw = r.yaw_rad[:, 0]
     cos_yaw, sin_yaw = np.cos(yaw), np.sin(yaw)
-    x = ORIGIN_X + r.x[:, 0] - REAR_AXLE_TO_CENTER_M * cos_yaw
-    y = ORIGIN_Y + r.y[:, 0] - REAR_AXLE_TO_CENTER_M * sin_yaw
+    x = ORIGIN_X + r.x[:, 0] - REAR_AXLE_TO_CENTRE_M * cos_yaw
+    y = ORIGIN_Y + r.y[:, 0] - REAR_AXLE_TO_CENTRE_M * sin_yaw
     velocity = _turned(r.vx_mps[:, 0], r.vy_mps[:, 0], cos_yaw, sin_yaw)
     acceleration = _turned(r.ego_ax_mps2, r.ego_ay_mps2, cos_yaw, sin_yaw)
     columns = (x, y, r.z[:, 0], *velocity, *acceleration, yaw, r.ego_yaw_rate_radps)

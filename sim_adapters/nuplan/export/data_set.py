@@ -1,0 +1,187 @@
+"""Makes a data set: the maps of some towns and a number of logs in each, whatever is missing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.town_files import town_name
+from sim_adapters.nuplan.export.drive_signals import drive_signals
+from sim_adapters.nuplan.export.geographic import location_name
+from sim_adapters.nuplan.export.log_writer import LogContent, write_log
+from sim_adapters.nuplan.export.logged_world import STEP_S, LoggedWorld
+from sim_adapters.nuplan.export.map_files import map_path, write_map, write_map_index
+from sim_adapters.nuplan.export.recording import Recording, record
+from sim_adapters.nuplan.export.road_network import RoadNetwork, build_road_network
+from sim_adapters.nuplan.export.scenario_tags import find_tags
+from sim_adapters.nuplan.export.scene_routes import cut_scenes
+from sim_adapters.nuplan.export.settings import ExportSettings
+from sim_adapters.scene.counter_rng import random_bits
+from sim_adapters.scene.map_bank import MapBank
+
+MANIFEST = "export.json"
+FORMAT_VERSION = 1  # raised when the same settings give other files
+_MAX_ATTEMPTS = 10  # at a drive whose road does not end on the way
+_RNG_DRIVE = 7411
+_SEED_MASK = (1 << 62) - 1
+
+_logger = logging.getLogger(__name__)
+
+
+class Drive(NamedTuple):
+    """One log to be made."""
+
+    town: str  # name or file
+    number: int  # within the town, from 0
+
+    @property
+    def log_name(self) -> str:
+        """Stem of its file."""
+        return f"{location_name(town_name(self.town))}_{self.number:04d}"
+
+
+class MadeLog(NamedTuple):
+    """What became of a drive."""
+
+    drive: Drive
+    path: Path
+    is_new: bool
+
+
+def make_data_set(
+    out: Path,
+    towns: Sequence[str],
+    drives_per_town: int,
+    settings: ExportSettings,
+    *,
+    num_workers: int = 1,
+) -> Iterator[MadeLog]:
+    """Write maps, then logs, yielding each log when it is there.
+
+    Files that exist are kept, so a stopped export goes on, and one may add towns and drives.
+
+    Raises:
+        ValueError: the folder holds a set made with other settings; a town is unknown or cannot
+            be a flat map.
+    """
+    _claim(out, towns, settings)
+    _write_maps(out / "maps", towns)
+    drives = [Drive(town, number) for town in towns for number in range(drives_per_town)]
+    make = partial(make_log, out=out, settings=settings)
+    if num_workers == 1:
+        yield from map(make, drives)
+        return
+    # "spawn": a forked child would inherit threads of the libraries loaded here
+    with ProcessPoolExecutor(num_workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(make, drives)
+
+
+def make_log(drive: Drive, *, out: Path, settings: ExportSettings) -> MadeLog:
+    """Drive and write one log, unless it is there.
+
+    Raises:
+        ValueError: no drive of this length was found.
+    """
+    path = out / "logs" / f"{drive.log_name}.db"
+    if path.exists():
+        return MadeLog(drive, path, is_new=False)
+    maps, network = _town(drive.town)
+    recording = record_drive(maps, network, drive, settings)
+    content = LogContent(
+        name=drive.log_name,
+        location=location_name(maps.towns[0]),
+        recording=recording,
+        network=network,
+        first_signal=int(maps.ranges.signal[0]),
+        scenes=cut_scenes(recording, network, round(settings.scene_s / STEP_S)),
+        tags=find_tags(drive_signals(recording, maps), step_s=STEP_S),
+        sensor_range_m=settings.sensor_range_m,
+    )
+    write_log(path, content)
+    return MadeLog(drive, path, is_new=True)
+
+
+def record_drive(
+    maps: MapBank, network: RoadNetwork, drive: Drive, settings: ExportSettings
+) -> Recording:
+    """Let the ego of this drive go its way.
+
+    Args:
+        maps: A bank of the drive's town alone.
+        network: Its roads.
+        drive: Names the random numbers.
+        settings: Of the set.
+
+    Raises:
+        ValueError: the ego's road ended each time before the drive did.
+    """
+    town = zlib.crc32(maps.towns[0].encode())
+    for attempt in range(_MAX_ATTEMPTS):
+        stream = drive.number * _MAX_ATTEMPTS + attempt
+        world = LoggedWorld(
+            maps,
+            0,
+            network,
+            seed=int(random_bits(settings.seed, town, stream, _RNG_DRIVE)) & _SEED_MASK,
+            traffic=settings.traffic,
+            pedestrians=settings.pedestrians,
+            statics=settings.statics,
+            roadworks_share=settings.roadworks_share,
+        )
+        recording = record(world, round(settings.drive_s / STEP_S))
+        if recording is not None:
+            return recording
+    raise ValueError(
+        f"none of {_MAX_ATTEMPTS} drives in {drive.town} lasted {settings.drive_s} s before its "
+        "road ended: lower drive_s"
+    )
+
+
+@lru_cache(maxsize=1)  # drives come town by town
+def _town(town: str) -> tuple[MapBank, RoadNetwork]:
+    maps = load_map_bank([town])
+    return maps, build_road_network(maps, 0)
+
+
+def _write_maps(map_root: Path, towns: Iterable[str]) -> None:
+    for town in towns:
+        if not map_path(map_root, location_name(town_name(town))).exists():
+            maps, network = _town(town)
+            try:
+                path = write_map(map_root, maps, 0, network)
+            except ValueError as error:
+                raise ValueError(f"{town}: {error}") from error
+            _logger.info(
+                "%s: %d lanes, %d connectors -> %s",
+                town,
+                len(network.lanes),
+                len(network.connectors),
+                path,
+            )
+    write_map_index(map_root)
+
+
+def _claim(out: Path, towns: Sequence[str], settings: ExportSettings) -> None:
+    """Write down what the folder is going to hold, or check that it fits."""
+    path, mine = out / MANIFEST, {"format": FORMAT_VERSION, **settings.as_json()}
+    known: list[str] = []
+    if path.exists():
+        manifest = json.loads(path.read_text())
+        known = manifest.pop("towns")
+        if manifest != mine:
+            changed = sorted(key for key in mine if manifest.get(key) != mine[key])
+            raise ValueError(
+                f"{out} holds a set with other {', '.join(changed)} (see {path}): export to "
+                "another folder, or delete this one"
+            )
+    out.mkdir(parents=True, exist_ok=True)
+    names = sorted({*known, *(town_name(town) for town in towns)})
+    path.write_text(json.dumps({"towns": names, **mine}, indent=1))
