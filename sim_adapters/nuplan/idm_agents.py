@@ -176,6 +176,7 @@ def _look_ahead(
         length,
         half_width,
         0.0,
+        False,
         shapes,
         scratch.line_x,
         scratch.line_y,

@@ -34,6 +34,7 @@ def nearest_on_line(
     num_points: int,
     half_width_m: float,
     end_extension_m: float,
+    with_own: bool,
     shapes: Shapes,
     line_x: FloatArray,
     line_y: FloatArray,
@@ -50,44 +51,44 @@ def nearest_on_line(
         num_points: Of the line in `line_x` and `line_y`.
         half_width_m: Of the widened line.
         end_extension_m: See `widened_line_hits`.
+        with_own: What meets `own` itself counts as well, on the line or not.
         shapes: All shapes.
         line_x: (B, P).
         line_y: (B, P).
     """
+    margin = half_width_m + end_extension_m
     min_x = min_y = math.inf
     max_x = max_y = -math.inf
     for i in range(num_points):
         min_x, max_x = min(min_x, line_x[world, i]), max(max_x, line_x[world, i])
         min_y, max_y = min(min_y, line_y[world, i]), max(max_y, line_y[world, i])
-    margin = half_width_m + end_extension_m
     best, smallest, low = -1, math.inf, math.inf
     for shape in range(end_shape):
         if shape == own or (
             shape < first_other and (shape >= num_agents or not alive[world, shape])
         ):
             continue
-        if (
-            shapes.min_x[world, shape] > max_x + margin
-            or shapes.max_x[world, shape] < min_x - margin
-            or shapes.min_y[world, shape] > max_y + margin
-            or shapes.max_y[world, shape] < min_y - margin
-            or squared_bounds_gap(world, own, shape, shapes) > smallest
-        ):
+        gap = squared_bounds_gap(world, own, shape, shapes)
+        if gap > smallest:
+            continue
+        near_line = (
+            shapes.min_x[world, shape] <= max_x + margin
+            and shapes.max_x[world, shape] >= min_x - margin
+            and shapes.min_y[world, shape] <= max_y + margin
+            and shapes.max_y[world, shape] >= min_y - margin
+        )
+        if not near_line and not (with_own and gap == 0.0):
             continue
         cutoff = max(smallest, TOUCHING_M2)
-        distance = squared_shape_distance(world, own, shape, cutoff, shapes)
-        lowest = shapes.min_y[world, shape] + shapes.max_y[world, shape]
-        if distance >= cutoff or (distance == 0.0 and smallest == 0.0 and lowest >= low):
+        squared = squared_shape_distance(world, own, shape, cutoff, shapes)
+        height = shapes.min_y[world, shape] + shapes.max_y[world, shape]
+        if squared >= cutoff or (squared == 0.0 and smallest == 0.0 and height >= low):
             continue
-        if widened_line_hits(
-            world,
-            line_x,
-            line_y,
-            num_points,
-            half_width_m,
-            end_extension_m,
-            shape,
-            shapes,
-        ):
-            best, smallest, low = shape, distance, lowest
+        hits = with_own and squared == 0.0
+        if not hits and near_line:
+            hits = widened_line_hits(
+                world, line_x, line_y, num_points, half_width_m, end_extension_m, shape, shapes
+            )
+        if hits:
+            best, smallest, low = shape, squared, height
     return best, math.sqrt(smallest)

@@ -169,6 +169,7 @@ def test_overlapping_shapes_are_chosen_by_the_tree_of_shapely() -> None:
             20,
             1.0,
             0.0,
+            False,
             shapes,
             line[None, :, 0].copy(),
             line[None, :, 1].copy(),

@@ -1,0 +1,157 @@
+"""IdmPlanner: the devkit's IDMPlanner for a batch of scenarios."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from evaluation.nuplan_drivers.idm_plan import (
+    NUM_SAMPLES,
+    IdmRoutes,
+    IdmWorkspace,
+    plan_behind_leader_range,
+)
+from evaluation.nuplan_drivers.route_search import RouteError, candidate_edges, find_way
+from sim_adapters.nuplan.idm_paths import begin_path, empty_paths
+from sim_adapters.nuplan.idm_shapes import BOX_CORNERS, Shapes, close_shape, empty_shapes
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.simulator import NuplanSimulator
+from sim_adapters.nuplan.trajectory import empty_trajectories
+from sim_adapters.scene.kernel_launch import launch_range
+from sim_adapters.scene.map_areas import Polylines, VectorMap
+from sim_adapters.scene.map_bank import MapBank
+
+DEFAULT_DESIRED_MPS = 10.0
+
+_logger = logging.getLogger(__name__)
+
+
+class IdmPlanner:
+    """Follows the centre lines of the log's route at the first lane's limit, behind its leader.
+
+    A scenario whose route it can't use counts as failed, as it does with the devkit: it is named in
+    the log, marked in `clocks.failed`, and the ego stands.
+    """
+
+    def start(self, simulator: NuplanSimulator, logs: Sequence[ScenarioLog]) -> None:
+        """Find each scenario's way and make room for the batch."""
+        maps, scene = simulator.maps, simulator.scene
+        ways = [_way_or_none(log, maps) for log in logs]
+        for world, way in enumerate(ways):
+            scene.clocks.failed[world] |= not way
+        self._lines = _join_lines(ways, maps)
+        longest = int(np.diff(self._lines.first_point).max(initial=2))
+        self._paths = empty_paths(len(logs), longest)
+        for row, way in enumerate(ways):
+            if way:
+                begin_path(row, row, self._lines, self._paths)
+        self._routes = _routes(ways, logs, simulator)
+        self._shapes = _shapes_of_gates(self._routes, scene.num_slots, maps)
+        self._workspace = IdmWorkspace(
+            np.zeros(self._shapes.first.shape, np.bool_),
+            *np.zeros((2, len(logs), longest + 2)),
+        )
+        self._plans = empty_trajectories(len(logs), NUM_SAMPLES + 1)
+
+    def drive(self, simulator: NuplanSimulator) -> None:
+        """Plan anew and follow the plan for one frame."""
+        scene, book = simulator.scene, simulator.book
+        launch_range(
+            plan_behind_leader_range,
+            scene.num_agents,
+            book.timeline,
+            book.lights,
+            scene.motion,
+            scene.traits,
+            scene.body,
+            self._routes,
+            self._lines,
+            self._paths,
+            self._shapes,
+            self._workspace,
+            self._plans,
+        )
+        simulator.follow(self._plans)
+
+
+def _way_or_none(log: ScenarioLog, maps: MapBank) -> list[int]:
+    """The way, empty if there is none or if its path would be a single point."""
+    try:
+        way = find_way(log, maps)
+    except RouteError as error:
+        _logger.warning("IdmPlanner can't drive %s: %s", log.token, error)
+        return []
+    assert maps.vector is not None
+    first_point = maps.vector.baselines.first_point
+    if sum(int(first_point[edge + 1] - first_point[edge]) for edge in way) < 3:
+        _logger.warning("IdmPlanner can't drive %s: its path is a single point", log.token)
+        return []
+    return way
+
+
+def _join_lines(ways: Sequence[Sequence[int]], maps: MapBank) -> Polylines:
+    """The centre lines of each way as one line, row by row."""
+    assert maps.vector is not None
+    baselines = maps.vector.baselines
+    points = [
+        np.concatenate(
+            [np.arange(baselines.first_point[e], baselines.first_point[e + 1]) for e in way]
+            or [np.zeros(0, np.int64)]
+        )
+        for way in ways
+    ]
+    rows = np.concatenate(points).astype(np.int64)
+    x, y = baselines.x[rows], baselines.y[rows]
+    first = np.cumsum([0, *map(len, points)]).astype(np.int32)
+    s_m = np.zeros(rows.size)
+    for begin, end in pairwise(first):
+        steps = np.hypot(np.diff(x[begin:end]), np.diff(y[begin:end]))
+        s_m[begin + 1 : end] = np.cumsum(steps)
+    return Polylines(first, x, y, baselines.yaw_rad[rows], s_m)
+
+
+def _routes(
+    ways: Sequence[Sequence[int]], logs: Sequence[ScenarioLog], simulator: NuplanSimulator
+) -> IdmRoutes:
+    """Desired speeds (the first edge's limit, or the present speed if higher) and gates."""
+    vector = simulator.maps.vector
+    assert vector is not None
+    body, edges = simulator.scene.body, vector.edges
+    gates = [
+        [e for e in dict.fromkeys(candidate_edges(log, simulator.maps)) if edges.is_connector[e]]
+        for log in logs
+    ]
+    rows = np.zeros((len(logs), max(1, *map(len, gates))), np.int32)
+    desired = np.full(len(logs), DEFAULT_DESIRED_MPS)
+    for world, (way, row) in enumerate(zip(ways, gates, strict=True)):
+        rows[world, : len(row)] = row
+        limit = edges.speed_limit_mps[way[0]] if way else 0.0
+        desired[world] = limit if limit > 0.0 else DEFAULT_DESIRED_MPS
+    np.maximum(desired, np.hypot(body.vx_mps, body.vy_mps), out=desired)
+    has_way = np.array([bool(way) for way in ways])
+    return IdmRoutes(has_way, desired, np.array([len(r) for r in gates], np.int32), rows)
+
+
+def _shapes_of_gates(routes: IdmRoutes, num_slots: int, maps: MapBank) -> Shapes:
+    """Room for boxes in the slots' shapes, and the gates' polygons behind them."""
+    vector: VectorMap | None = maps.vector
+    assert vector is not None
+    areas, boxes = vector.areas, BOX_CORNERS * num_slots
+    ring = areas.first_ring[vector.edges.area[routes.gate]]
+    first, last = areas.first_corner[ring], areas.first_corner[ring + 1] - 1
+    corners = boxes + int((last - first).sum(axis=1).max())
+    shapes = empty_shapes(routes.gate.shape[0], num_slots + routes.gate.shape[1], corners)
+    shapes.first[:, :num_slots] = BOX_CORNERS * np.arange(num_slots)
+    for world in range(routes.gate.shape[0]):
+        end = boxes
+        for gate in range(routes.num_gates[world]):
+            points = slice(first[world, gate], last[world, gate])
+            begin, end = end, end + points.stop - points.start
+            shapes.first[world, num_slots + gate] = begin
+            shapes.x[world, begin:end] = areas.x[points]
+            shapes.y[world, begin:end] = areas.y[points]
+            close_shape(world, num_slots + gate, end, end, shapes)
+    return shapes
