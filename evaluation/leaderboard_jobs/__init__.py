@@ -1,0 +1,1 @@
+"""Runs the unmodified leaderboard evaluator on many servers and reads what it wrote."""

@@ -1,0 +1,129 @@
+"""What the options of an official run mean, and the refusal of those that cannot be meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from evaluation.leaderboard_agent.agent_planner import RULE_PLANNERS
+from evaluation.results_file import write_json
+from sim_adapters.maps.route_file import RouteSpec, read_routes
+
+CHOICES_FILE, AGENT_FILE, RECORDING_FOLDER = "choices.json", "agent.yaml", "recordings"
+# A folder holds drives of one agent: these may not change while it is being filled
+_FIXED = ("checkpoint", "planner", "agent", "agent_config", "routes")
+
+
+def check_options(config: DictConfig) -> None:
+    """Refuse what cannot be meant.
+
+    Raises:
+        ValueError: says what was found, what was expected and what to do.
+    """
+    known = ("policy", *RULE_PLANNERS)
+    if config.routes is None:
+        raise ValueError("routes=FILE.xml is needed: a leaderboard 2 route file")
+    if config.agent is None and config.planner not in known:
+        raise ValueError(f"planner={config.planner} is unknown: choose one of {', '.join(known)}")
+    if config.agent is None and config.planner == "policy" and config.checkpoint is None:
+        raise ValueError(
+            f"planner=policy needs checkpoint=PATH; the others do not: {', '.join(RULE_PLANNERS)}"
+        )
+    for name in ("seeds", "servers", "attempts"):
+        if config[name] < 1:
+            raise ValueError(f"{name}={config[name]}: at least one is needed")
+    if config.hang_s <= config.timeout_s:
+        raise ValueError(
+            f"hang_s={config.hang_s} is not above timeout_s={config.timeout_s}: a slow server "
+            "would be taken for a hanging evaluator"
+        )
+
+
+def chosen_routes(config: DictConfig) -> list[RouteSpec]:
+    """Routes to drive and to score, in the order in which they were named.
+
+    Raises:
+        ValueError: the file lacks one of those named, is in the old format, or none is left.
+    """
+    specs = read_routes(config.routes)
+    if any(not spec.weathers and not spec.triggers for spec in specs):
+        _refuse_old_format(Path(config.routes))
+    known = [spec.route_id for spec in specs]
+    wanted, without = _ids(config.route) or known, _ids(config.without)
+    unknown = sorted({*wanted, *without} - set(known))
+    if unknown:
+        raise ValueError(
+            f"{config.routes} has no route {', '.join(unknown)}; it has {', '.join(known)}"
+        )
+    by_id = {spec.route_id: spec for spec in specs}
+    chosen = [by_id[route_id] for route_id in wanted if route_id not in without]
+    if not chosen:
+        raise ValueError("no route is left to drive: look at route= and without=")
+    return chosen
+
+
+def _refuse_old_format(path: Path) -> None:
+    if "<waypoints" not in path.read_text(errors="replace"):
+        raise ValueError(
+            f"{path} is a leaderboard 1 route file, the evaluator reads leaderboard 2: convert it "
+            "with the leaderboard's scripts/route_bridge.py"
+        )
+
+
+def _ids(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [str(entry) for entry in value] if isinstance(value, ListConfig) else [str(value)]
+
+
+def write_agent_config(folder: Path, config: DictConfig) -> Path:
+    """The file that evaluators give to the agent: another agent's own, or ours with our options."""
+    if config.agent is not None:
+        return Path(config.agent_config or "")
+    checkpoint = OmegaConf.to_container(OmegaConf.create({"c": config.checkpoint}))
+    assert isinstance(checkpoint, dict)
+    chosen: dict[str, Any] = {
+        "checkpoint": _absolute(checkpoint["c"]),
+        "trust": list(config.trust),
+        "planner": config.planner,
+        "device": config.device,
+        "recording": str(folder / RECORDING_FOLDER) if config.record else None,
+    }
+    path = folder / AGENT_FILE
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create(chosen)))
+    return path
+
+
+def _absolute(checkpoint: Any) -> Any:
+    """Evaluators run in folders of their own: paths must not depend on that."""
+    if isinstance(checkpoint, list):
+        return [_absolute(entry) for entry in checkpoint]
+    return None if checkpoint is None else str(Path(checkpoint).resolve())
+
+
+def keep_choices(folder: Path, config: DictConfig) -> None:
+    """Note what is driven in `folder`, and refuse to mix it with another agent's drives.
+
+    Raises:
+        ValueError: the folder was begun with other choices.
+    """
+    choices = json.loads(
+        json.dumps(
+            {name: OmegaConf.to_container(OmegaConf.create([config[name]])) for name in _FIXED}
+        )
+    )
+    path = folder / CHOICES_FILE
+    if not path.is_file():
+        write_json(path, choices)
+        return
+    earlier = json.loads(path.read_text())
+    changed = [name for name in _FIXED if earlier.get(name) != choices[name]]
+    if changed:
+        name = changed[0]
+        raise ValueError(
+            f"{folder} holds drives with {name}={earlier.get(name)}, now it is "
+            f"{name}={choices[name]}: choose another output="
+        )

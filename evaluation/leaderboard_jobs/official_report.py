@@ -1,0 +1,109 @@
+"""Files and tables of a finished official run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluation.leaderboard_jobs.job import RouteJob, read_record
+from evaluation.leaderboard_jobs.official_results import (
+    OfficialResult,
+    merged_document,
+    official_result,
+)
+from evaluation.report import Report, write_report
+from evaluation.results_file import RESULTS_FILE, write_json
+from evaluation.score_table import print_scores
+from evaluation.scored_world import ScoredWorld
+from evaluation.scores import benchmark_scores
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OfficialRun:
+    """One agent on one set of routes.
+
+    Args:
+        name: Of the agent.
+        world: Where it drove.
+        results: All routes and seeds.
+        facts: Short statements for the report's head.
+        beside: Other agents' results on the same routes, by name.
+    """
+
+    name: str
+    world: ScoredWorld
+    results: Sequence[OfficialResult]
+    facts: Mapping[str, str]
+    beside: Mapping[str, Sequence[OfficialResult]] = field(default_factory=dict)
+
+
+def write_official_report(folder: Path, run: OfficialRun, jobs: Sequence[RouteJob]) -> Path:
+    """Write results.json (the leaderboard's form) and report.html, print the table.
+
+    Args:
+        folder: Of the run.
+        run: What was found.
+        jobs: In the order of `run.results`.
+
+    Returns:
+        The report's path.
+    """
+    records = [record for job in jobs if (record := read_record(job)) is not None]
+    about = {"name": run.name, "warning": run.world.warning, **run.facts}
+    write_json(folder / RESULTS_FILE, merged_document(run.results, records, about))
+    planners = {run.name: run.results, **run.beside}
+    report = Report(
+        title=f"Official leaderboard: {run.name}",
+        planners=planners,
+        facts={**run.facts, **time_facts(run.results)},
+        world=run.world,
+    )
+    scores = {name: benchmark_scores(results) for name, results in planners.items()}
+    print_scores(report.title, scores, run.world)
+    return write_report(folder, report)
+
+
+def time_facts(results: Sequence[OfficialResult]) -> dict[str, str]:
+    """Wall-clock of the evaluators against game time, overall and of the slowest route."""
+    game_s = sum(result.duration_s for result in results)
+    wall_s = sum(result.wall_s for result in results)
+    slowest = min(results, key=speed_up)
+    return {
+        "game time": f"{game_s / 60.0:.1f} min",
+        "evaluators' wall-clock": f"{wall_s / 60.0:.1f} min, {game_s / max(wall_s, 1e-9):.1f} x "
+        "real time",
+        "slowest route": f"{slowest.route_id}, {speed_up(slowest):.1f} x real time",
+    }
+
+
+def speed_up(result: OfficialResult) -> float:
+    """Game seconds a second of wall-clock."""
+    return result.duration_s / max(result.wall_s, 1e-9)
+
+
+def read_beside(path: Path, jobs: Sequence[RouteJob]) -> tuple[str, list[OfficialResult]]:
+    """Name and results of another agent's merged results file.
+
+    Args:
+        path: A results.json of `evaluation.longest6_official`.
+        jobs: The routes and seeds that it must have.
+
+    Raises:
+        ValueError: it is no such file or lacks one of the routes.
+    """
+    document: dict[str, Any] = json.loads(path.read_text())
+    records = {record["route_id"]: record for record in document["_checkpoint"]["records"]}
+    seeds = sorted({job.seed for job in jobs})
+    results = []
+    for job in jobs:
+        key = f"RouteScenario_{job.route_id}_rep{seeds.index(job.seed)}"
+        if key not in records:
+            raise ValueError(f"{path} has no record of {job.name}: it cannot stand beside this run")
+        results.append(official_result(job, records[key]))
+    return str(document.get("about", {}).get("name", path.parent.name)), results

@@ -1,0 +1,45 @@
+"""What scores of the official evaluator may be called, by the server they were driven on."""
+
+from __future__ import annotations
+
+from evaluation.scored_world import ScoredWorld
+
+CARLA_COLUMN = "real CARLA"
+UNVALIDATED_DYNAMICS = (
+    "The car's dynamics are unvalidated: no recording of a real CARLA ego was compared with them."
+)
+
+
+def headless_world(version: str) -> ScoredWorld:
+    """Scores from the headless server.
+
+    Args:
+        version: CARLA's version whose protocol it speaks.
+    """
+    return ScoredWorld(
+        place=f"on carl-planner's headless server (CARLA {version} protocol), by the unmodified "
+        "evaluator",
+        score_title="driving score",
+        warning="Headless DS: not a CARLA or longest6 result.",
+        limits=(
+            "No Unreal: the towns are CARLA's road maps, vehicles move by this project's fitted "
+            "car, contacts are those of boxes, the ground is flat across a lane.",
+            UNVALIDATED_DYNAMICS,
+            "Traffic is CARLA's own TrafficManager, scenarios, criteria and score are the "
+            "unmodified scenario_runner's and leaderboard's.",
+            "The agent is privileged: it sees the true state of the world, no sensors.",
+        ),
+        column_suffix=": headless DS",
+        unmeasured=(CARLA_COLUMN,),
+    )
+
+
+def unreal_world(version: str) -> ScoredWorld:
+    """Scores from CARLA itself."""
+    return ScoredWorld(
+        place=f"in CARLA {version}, by the unmodified evaluator",
+        score_title="driving score",
+        warning=f"Measured in CARLA {version}.",
+        limits=("The agent is privileged: it sees the true state of the world, no sensors.",),
+        column_suffix=": CARLA DS",
+    )

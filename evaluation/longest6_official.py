@@ -1,0 +1,151 @@
+"""The official leaderboard: `python -m evaluation.longest6_official checkpoint=PATH routes=FILE`.
+
+Starts CARLA servers (Unreal below CARLA_ROOT, else headless) and an unmodified evaluator a route,
+runs again what crashed, ends what hangs, goes on where an earlier run stopped, and joins the
+records. There is no score while a route is missing. See configs/longest6_official.yaml.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+
+import hydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from carl_planner.command_errors import input_errors_reported
+from evaluation.leaderboard_jobs.evaluator_process import (
+    AGENT,
+    EvaluatorSettings,
+    run_evaluator,
+)
+from evaluation.leaderboard_jobs.job import Attempt, JobEnd, make_jobs, read_record
+from evaluation.leaderboard_jobs.job_queue import JobQueue
+from evaluation.leaderboard_jobs.official_options import (
+    check_options,
+    chosen_routes,
+    keep_choices,
+    write_agent_config,
+)
+from evaluation.leaderboard_jobs.official_report import (
+    OfficialRun,
+    read_beside,
+    write_official_report,
+)
+from evaluation.leaderboard_jobs.official_results import official_results
+from evaluation.leaderboard_jobs.official_servers import OfficialServers
+from evaluation.leaderboard_jobs.official_worlds import headless_world, unreal_world
+from evaluation.leaderboard_jobs.upstream import find_upstream
+from sim_adapters.carla.servers import ServerSettings, describe
+
+log = logging.getLogger(__name__)
+
+
+def run_official(config: DictConfig) -> Path:
+    """Drive all routes that have no record yet, then score; the report's path.
+
+    Raises:
+        MissingUpstreamError: the leaderboard is not on this machine.
+        MissingRoutesError: routes are left without a record; names them.
+        ValueError: options that cannot be meant.
+    """
+    check_options(config)
+    evaluators = evaluator_settings(config)
+    folder = Path(config.output).resolve()
+    routes = chosen_routes(config)
+    seeds = range(config.seed, config.seed + config.seeds)
+    jobs = make_jobs([(spec.route_id, spec.town) for spec in routes], seeds, folder / "routes")
+    settings: ServerSettings = instantiate(config.server, log_folder=str(folder / "servers"))
+    servers = OfficialServers(settings, config.servers, folder)
+    queue = JobQueue(
+        jobs,
+        servers.make,
+        partial(run_evaluator, evaluators),
+        num_servers=config.servers,
+        max_attempts=config.attempts,
+        on_attempt=log_attempt,
+    )
+    log.info("%s", describe(settings, config.servers))
+    log.info("%d drives, %d of them done already", len(jobs), queue.num_resumed)
+    outcome = queue.run()
+    results = official_results(jobs, outcome.missing)
+    version = servers.version() or "of unknown version"
+    is_carla = settings.kind == "unreal" or (settings.kind == "running" and config.running_is_carla)
+    run = OfficialRun(
+        name=config.name,
+        world=unreal_world(version) if is_carla else headless_world(version),
+        results=results,
+        facts={
+            "server": f"{'CARLA' if is_carla else 'carl-planner headless server'} {version}",
+            "agent": str(config.agent or config.checkpoint or config.planner),
+            "routes": route_text(config, len(routes)),
+            "seeds": f"{seeds[0]} to {seeds[-1]}",
+            "attempts that failed": str(sum(a.end is not JobEnd.DONE for a in outcome.attempts)),
+        },
+        beside=dict(read_beside(Path(path), jobs) for path in config.beside),
+    )
+    report = write_official_report(folder, run, jobs)
+    log.info("report: %s", report)
+    return report
+
+
+def evaluator_settings(config: DictConfig) -> EvaluatorSettings:
+    """How evaluators run; makes the run's folder with what its agents read."""
+    upstream = find_upstream(config.leaderboard_root, config.scenario_runner_root)
+    folder = Path(config.output).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    keep_choices(folder, config)
+    return EvaluatorSettings(
+        upstream=upstream,
+        routes=Path(config.routes).resolve(),
+        agent_config=write_agent_config(folder, config),
+        agent=Path(config.agent).resolve() if config.agent else AGENT,
+        python=config.python or sys.executable,
+        timeout_s=config.timeout_s,
+        hang_s=config.hang_s,
+    )
+
+
+def route_text(config: DictConfig, num_routes: int) -> str:
+    """The routes as the report names them: a part of a file is never called the whole."""
+    text = f"{num_routes} of {Path(config.routes).name}"
+    without = ", ".join(map(str, config.without))
+    return f"{text}, without {without}" if without else text
+
+
+def log_attempt(attempt: Attempt) -> None:
+    """One line for each route that is done."""
+    record = read_record(attempt.job)
+    if attempt.end is JobEnd.DONE and record is not None:
+        scores, meta = record["scores"], record["meta"]
+        log.info(
+            "%s in %s: score %.1f, %.1f %% of the route, %s; %.0f s of game in %.0f s",
+            attempt.job.name,
+            attempt.job.town,
+            scores["score_composed"],
+            scores["score_route"],
+            record["status"],
+            meta["duration_game"],
+            meta["duration_system"],
+        )
+
+
+@hydra.main(config_path="pkg://configs", config_name="longest6_official", version_base="1.3")
+def command(config: DictConfig) -> None:
+    """The hydra command."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left
+    with input_errors_reported():
+        run_official(config)
+
+
+def main() -> None:
+    """Console script."""
+    command()
+
+
+if __name__ == "__main__":
+    main()
