@@ -189,7 +189,7 @@ def test_everybody_else_is_seen_alike(pair: Pair) -> None:
             rows = one[name][0, mine].astype(float), other[name][0, theirs].astype(float)
             _assert_near(*rows, POSE_TOLERANCE, what)
         turn = other["motion.yaw_rad"][0, theirs] - one["motion.yaw_rad"][0, mine]
-        _assert_near(np.cos(turn), np.ones(len(mine)), POSE_TOLERANCE**2, f"yaw after step {k}")
+        assert np.cos(turn).min() >= math.cos(POSE_TOLERANCE), f"yaw after step {k}"
         num_compared += len(mine)
     assert num_compared > 1000
 
