@@ -92,6 +92,8 @@ def measure(
     Raises:
         ValueError: the map or the trace can't be scored; the message says why.
     """
+    if ego.num_samples[row] == 0:
+        raise ValueError("the planner could not drive it")
     comfort = comfort_signals(ego, row)  # first: it refuses traces that are too short
     path, expert = ego_path(ego, row), expert_path(log.ego)
     seen = seen_tracks(tracks, row, len(path.x))

@@ -41,7 +41,8 @@ def simulate(
 ) -> tuple[EgoTrace, TrackTrace]:
     """What `driver` does in each scenario; row i of the traces is logs[i].
 
-    All scenarios run in one batch: give the logs of a benchmark in portions.
+    All scenarios run in one batch: give the logs of a benchmark in portions. One that the driver
+    marks as failed (`clocks.failed`) has no samples.
 
     Args:
         logs: Scenarios, not empty.
@@ -71,6 +72,7 @@ def simulate(
         running = np.flatnonzero(sample < ego.num_samples)
         _record_ego(simulator, running, sample, ego)
         _record_tracks(simulator, running, sample, types, tracks)
+    ego.num_samples[simulator.scene.clocks.failed] = 0
     return ego, tracks
 
 
