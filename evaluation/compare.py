@@ -1,7 +1,7 @@
 """Compare two evaluations: `python -m evaluation.compare DIR_A DIR_B [--json FILE]`.
 
-Episodes are paired by route and seed: both planners met the same world, so the differences are
-far less noisy than the two scores. Intervals are bootstrapped over the pairs.
+Episodes are paired by route and seed, Val14's by scenario: both planners met the same world, so the
+differences are far less noisy than the two scores. Intervals are bootstrapped over the pairs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,6 +21,7 @@ from evaluation.episode_result import EpisodeResult
 from evaluation.results_file import read_results, write_json
 from evaluation.score_table import interval_text
 from evaluation.scores import COUNTED_KINDS, as_grid
+from evaluation.val14_compare import compare_val14, is_val14_run, val14_comparison_table
 
 COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     "driving_score": lambda result: result.driving_score,
@@ -107,16 +109,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("second", type=Path, help="output folder of the other")
     parser.add_argument("--json", type=Path, help="also write the differences here")
     options = parser.parse_args(arguments)
+    names = (str(options.first), str(options.second))
+    compare_folders = compare_val14_runs if is_val14_run(options.first) else compare_route_runs
     try:
-        (first, _), (second, _) = read_results(options.first), read_results(options.second)
-        differences = compare(first, second)
+        tables, document = compare_folders(options.first, options.second)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"error: {error}") from error
-    names = (str(options.first), str(options.second))
-    Console().print(comparison_table(names, differences, len(first)))
+    for table in tables:
+        Console().print(table)
     if options.json:
-        document = {name: asdict(difference) for name, difference in differences.items()}
         write_json(options.json, {"first": names[0], "second": names[1], "changes": document})
+
+
+def compare_route_runs(first: Path, second: Path) -> tuple[list[Table], dict[str, Any]]:
+    """Tables and JSON values of two evaluations on routes."""
+    (episodes, _), (others, _) = read_results(first), read_results(second)
+    differences = compare(episodes, others)
+    table = comparison_table((str(first), str(second)), differences, len(episodes))
+    return [table], {name: asdict(difference) for name, difference in differences.items()}
+
+
+def compare_val14_runs(first: Path, second: Path) -> tuple[list[Table], dict[str, Any]]:
+    """Tables and JSON values of two Val14 runs."""
+    comparisons = compare_val14(first, second)
+    names = (str(first), str(second))
+    return (
+        [val14_comparison_table(names, one) for one in comparisons],
+        {one.mode: asdict(one) for one in comparisons},
+    )
 
 
 if __name__ == "__main__":

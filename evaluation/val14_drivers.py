@@ -8,12 +8,14 @@ from omegaconf import DictConfig
 
 from evaluation.checkpoint_planner import load_ensemble, with_checkpoint_config
 from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
+from evaluation.nuplan_drivers.idm_planner import IdmPlanner
 from evaluation.nuplan_drivers.log_replay import LogReplay
 from evaluation.val14_policy import PolicyDriver
 from sim_adapters.nuplan.closed_loop import Driver
 
 MakeDriver = Callable[[], Driver]
 RULE_DRIVERS: dict[str, MakeDriver] = {
+    "idm": IdmPlanner,
     "log_replay": LogReplay,
     "constant_speed": ConstantSpeed,
 }
