@@ -26,6 +26,7 @@ from sim_adapters.nuplan.replay_log import (
     empty_log_book,
     write_log,
 )
+from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
 from sim_adapters.nuplan.trajectory import Trajectories, check_trajectories
@@ -48,6 +49,7 @@ class NuplanSimulator:
         traffic: "log" replays all tracks, "idm" drives the vehicles as the devkit's IDM agents do.
         max_actors: Slots for tracks in a world: most boxes of any frame.
         max_route_points: Most frames of a log.
+        max_route_areas: Most roadblocks and connectors of a route.
         num_threads: Threads for the kernels; a batch of few worlds is faster on one.
     """
 
@@ -59,6 +61,7 @@ class NuplanSimulator:
         traffic: Traffic = "log",
         max_actors: int = 320,
         max_route_points: int = 160,
+        max_route_areas: int = 128,
         num_threads: int = 1,
     ) -> None:
         if maps.vector is None:
@@ -71,7 +74,9 @@ class NuplanSimulator:
             max_actors + 1,
             num_lights=maps.max_lights,
             num_route_points=max_route_points,
+            num_route_areas=max_route_areas,
         )
+        self.route_blocks = RouteBlocks(maps.vector)
         self.book = empty_log_book(num_worlds)
         self.commands = empty_commands(num_worlds)
         self._profiles = empty_profiles(num_worlds, 0)
@@ -94,6 +99,8 @@ class NuplanSimulator:
             write_log(self.book, int(world), log, self.maps, map_index)
             place_ego(self.scene, int(world), log)
             write_route(self.scene, int(world), scenario.route)
+            passed = self.route_blocks.rows(map_index, log.corrected_route_fids)
+            write_route_areas(self.scene, int(world), passed)
             start_clocks(self.scene, int(world), scenario, log.num_frames, map_index)
             self._show_lights(int(world), int(world) + 1)
             self._start_traffic(int(world), log)
@@ -162,7 +169,8 @@ class NuplanSimulator:
         np.minimum(timeline.frame + 1, timeline.num_frames - 1, out=timeline.frame)
         self._show_lights(0, scene.num_worlds)
         self._show_traffic(0, scene.num_worlds)
-        scene.clocks.elapsed_s[:] += scene.step_s
+        now_us = timeline.time_us[np.arange(scene.num_worlds), timeline.frame]
+        scene.clocks.elapsed_s[:] = (now_us - timeline.time_us[:, 0]) * MICROSECOND_S
 
     def _start_traffic(self, world: int, log: ScenarioLog) -> None:
         if self.agents:
