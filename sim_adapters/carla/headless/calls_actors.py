@@ -22,6 +22,7 @@ from sim_adapters.carla.headless.world import World
 
 MAX_ACTORS = 10_000  # what runs away with memory is a client's mistake
 _MAX_ATTRIBUTES = 64
+_FASTEST_MPS = 300.0
 _STREAMLESS = frozenset({"sensor.other.lane_invasion"})  # computed in the client
 COLLISION_AT_SPAWN = "Spawn failed because of collision at spawn position"
 
@@ -142,7 +143,7 @@ class ActorCalls:
         row = actor.row
         arrays.motion_block[:3, row] = x, y, z
         yaw = float(arrays.pose.yaw[row])
-        arrays.driving.speed[row] = x * math.cos(yaw) + y * math.sin(yaw)
+        arrays.driving.speed[row] = _drivable(x * math.cos(yaw) + y * math.sin(yaw))
 
     @call("set_actor_target_angular_velocity", Answer.VOID)
     def set_angular_velocity(self, actor_id: Any, velocity: Any) -> None:
@@ -156,7 +157,7 @@ class ActorCalls:
         """Drive at this velocity, given in the vehicle's own frame, whatever the controls say."""
         actor = self.find(actor_id)
         forward = values.vector(velocity)[0]
-        self._world.episode.registry.arrays.driving.held_speed[actor.row] = forward
+        self._world.episode.registry.arrays.driving.held_speed[actor.row] = _drivable(forward)
 
     @call("disable_actor_constant_velocity", Answer.VOID)
     def release_velocity(self, actor_id: Any) -> None:
@@ -182,7 +183,8 @@ class ActorCalls:
         x, y, _ = vector_from_wire(wire_vector)
         yaw = float(arrays.pose.yaw[row])
         along = x * math.cos(yaw) + y * math.sin(yaw)
-        arrays.driving.speed[row] += along * seconds / mass
+        speed = float(arrays.driving.speed[row]) + along * seconds / mass
+        arrays.driving.speed[row] = _drivable(speed)
 
     @call("set_actor_simulate_physics", Answer.VOID)
     def simulate_physics(self, actor_id: Any, enabled: Any) -> None:
@@ -205,6 +207,10 @@ class ActorCalls:
         may_collide = blueprint is not None and blueprint.is_solid
         registry.arrays.body.is_solid[actor.row] = values.flag(enabled) and may_collide
         registry.forget_rows()
+
+
+def _drivable(speed_mps: float) -> float:
+    return values.within(speed_mps, -_FASTEST_MPS, _FASTEST_MPS)
 
 
 def _check_description(description: Any) -> list[Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from sim_adapters.carla.headless import wire_values as values
+from sim_adapters.carla.headless.background import Later
 from sim_adapters.carla.headless.blueprints import definitions
 from sim_adapters.carla.headless.dispatch import CallError, call
 from sim_adapters.carla.headless.frame import pose_to_wire
@@ -32,7 +34,7 @@ class WorldCalls:
     def __init__(self, world: World) -> None:
         self._world = world
         self._document: str | None = None
-        self._towns: dict[str, Town] = {}
+        self._towns = {world.episode.town.name: world.episode.town}
         self._definitions = definitions(world.library, world.version)
 
     @call("version")
@@ -75,29 +77,42 @@ class WorldCalls:
         return [f"/Game/Carla/Maps/{name}" for name in KNOWN_TOWNS]
 
     @call("load_new_episode", Answer.VOID)
-    def load(self, name: Any, reset_settings: Any = True, layers: Any = 0) -> None:
-        """Load a town; without a name the one that is loaded."""
-        reset = values.flag(reset_settings)
-        self._world.load(self._town(values.text(name)), reset_settings=reset)
+    def load(self, name: Any, reset_settings: Any = True, layers: Any = 0) -> Later:
+        """Load a town; without a name the one that is loaded.
 
-    def _town(self, name: str) -> Town:
-        short = name.rpartition("/")[2]
-        if not short:
-            return self._world.episode.town
-        try:
-            if short == GENERATED_TOWN:
-                if self._document is None:
-                    raise CallError("no OpenDRIVE text was sent: use generate_opendrive_world")
-                return generate_town(self._document)
-            if short not in self._towns:
-                if short.endswith((".xodr", ".gz")):  # clients name towns, never files
-                    raise CallError(f"{short!r} is no town: send its text instead")
-                while len(self._towns) >= _KEPT_TOWNS:
-                    del self._towns[next(iter(self._towns))]
-                self._towns[short] = load_town(short)
-            return self._towns[short]
-        except (FileNotFoundError, ValueError, RuntimeError) as error:
-            raise CallError(f"cannot load {short[:80]!r}: {error}") from error
+        Other clients are served while a map is being read.
+        """
+        reset, short = values.flag(reset_settings), values.text(name).rpartition("/")[2]
+
+        def start(outcome: Any) -> None:
+            if isinstance(outcome, (FileNotFoundError, ValueError, RuntimeError)):
+                raise CallError(f"cannot load {short[:80]!r}: {outcome}") from outcome
+            if isinstance(outcome, Exception):
+                raise outcome
+            self._remember(outcome)
+            self._world.load(outcome, reset_settings=reset)
+
+        return Later(self._town_reader(short), start)
+
+    def _remember(self, town: Town) -> None:
+        if town.name != GENERATED_TOWN:
+            self._towns[town.name] = town
+            while len(self._towns) > _KEPT_TOWNS:
+                del self._towns[next(iter(self._towns))]
+
+    def _town_reader(self, short: str) -> Callable[[], Town]:
+        """What reads the town, in another thread."""
+        known = self._world.episode.town if not short else self._towns.get(short)
+        if known is not None:
+            return lambda: known
+        if short == GENERATED_TOWN:
+            document = self._document
+            if document is None:
+                raise CallError("no OpenDRIVE text was sent: use generate_opendrive_world")
+            return lambda: generate_town(document)
+        if short.endswith((".xodr", ".gz")):  # clients name towns, never files
+            raise CallError(f"{short[:80]!r} is no town: send its text instead")
+        return lambda: load_town(short)
 
     @call("copy_opendrive_to_file", Answer.VOID)
     def keep_document(self, text: Any, parameters: Any = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from sim_adapters.carla.headless.background import Later
 from sim_adapters.carla.headless.protocol import Answer
 from sim_adapters.carla.headless.wire_values import BadValueError
 
@@ -85,10 +86,20 @@ class Dispatcher:
             return known.answer.failure(
                 f"{name}: expected {known.fewest} or more arguments, got {len(arguments)}"
             )
+        return self._guard(known, name, lambda: known.function(*arguments[: known.most]))
+
+    def _guard(self, known: _Call, name: str, work: Callable[[], Any]) -> Any:
+        """The wrapped outcome of `work`; a `Later` gives its own when it is finished."""
         try:
-            return known.answer.success(known.function(*arguments[: known.most]))
+            value = work()
+            if isinstance(value, Later):
+                return Later(
+                    value.work,
+                    lambda end: self._guard(known, name, lambda: value.finish(end)),
+                )
+            return known.answer.success(value)
         except (BadValueError, CallError) as error:
-            _logger.info("%s: %s", name, error)
+            _logger.debug("%s: %s", name, error)
             return known.answer.failure(f"{name}: {error}")
         except Exception:  # nothing that a client sends may end the server
             _logger.exception("%s failed", name)

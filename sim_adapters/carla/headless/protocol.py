@@ -11,6 +11,7 @@ from typing import Any
 
 import msgpack
 
+from sim_adapters.carla.headless.background import MAX_WAITING, Background, Later
 from sim_adapters.carla.headless.peers import Peer
 
 _logger = logging.getLogger(__name__)
@@ -48,13 +49,19 @@ class RpcPeer(Peer):
     Args:
         connection: Its socket.
         selector: Of the server's loop.
+        background: Does what takes long.
         respond: Carries out a call of this peer; gives (error, result), one of them None.
     """
 
     def __init__(
-        self, connection: socket.socket, selector: selectors.BaseSelector, respond: Respond
+        self,
+        connection: socket.socket,
+        selector: selectors.BaseSelector,
+        background: Background,
+        respond: Respond,
     ) -> None:
         super().__init__(connection, selector, _MAX_QUEUED_BYTES)
+        self._background = background
         self._respond = respond
         self._packer = msgpack.Packer(unicode_errors="surrogateescape")
         self._unpacker = msgpack.Unpacker(
@@ -99,5 +106,14 @@ class RpcPeer(Peer):
             wants_answer = wants_answer and arguments[0][:1] != [True]
             arguments = arguments[1:]
         error, result = self._respond(self, name, arguments)
-        if wants_answer:
-            self.send(self._packer.pack([_RESPONSE, message_id, error, result]))
+
+        def reply(value: Any) -> None:
+            if wants_answer:
+                self.send(self._packer.pack([_RESPONSE, message_id, error, value]))
+
+        if isinstance(result, Later) and self._background.num_waiting >= MAX_WAITING:
+            raise ValueError("too many worlds are being loaded")
+        if isinstance(result, Later):
+            self._background.submit(result, reply)
+        else:
+            reply(result)

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from sim_adapters.carla.headless.background import Background
 from sim_adapters.carla.headless.calls_actors import ActorCalls
 from sim_adapters.carla.headless.calls_batch import BatchCalls
 from sim_adapters.carla.headless.calls_lights import LightCalls
@@ -59,6 +60,7 @@ class HeadlessCarla:
     def __init__(self, options: ServerOptions) -> None:
         version = wire_version(options.version)
         self._selector = selectors.DefaultSelector()
+        self._background = Background(self._selector)
         self._rpc_socket, self._stream_socket = _listen(options.host, options.port)
         self.port: int = self._rpc_socket.getsockname()[1]
         self.streams = Streams(self.port + 1)
@@ -104,6 +106,7 @@ class HeadlessCarla:
     def stop(self) -> None:
         """Let `serve` return soon; callable from a signal handler."""
         self._is_stopping = True
+        self._background.wake()
 
     def close(self) -> None:
         """Close every socket."""
@@ -111,6 +114,7 @@ class HeadlessCarla:
             peer.close()
         for listener in (self._rpc_socket, self._stream_socket):
             listener.close()
+        self._background.close()
         self._selector.close()
 
     def _wait_s(self) -> float:
@@ -132,7 +136,7 @@ class HeadlessCarla:
     def _accept_rpc(self) -> None:
         connection = self._accept(self._rpc_socket)
         if connection is not None:
-            self._peers.append(RpcPeer(connection, self._selector, self._respond))
+            self._peers.append(RpcPeer(connection, self._selector, self._background, self._respond))
 
     def _accept_stream(self) -> None:
         connection = self._accept(self._stream_socket)

@@ -8,7 +8,7 @@ from typing import Any
 from sim_adapters.carla.headless import wire_values as values
 
 FREE_RUNNING_TICK_S = 0.05  # without a fixed step, in wall time
-LONGEST_TICK_S = 10.0
+SHORTEST_TICK_S, LONGEST_TICK_S = 1e-4, 10.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,11 @@ class EpisodeSettings:
         synchronous, no_rendering, delta, *others = values.items(fields, 3)
         step = values.optional(delta)
         step_s = None if step is None else values.number(step)
-        if step_s is not None and not 0.0 <= step_s <= LONGEST_TICK_S:
-            raise values.BadValueError(f"fixed_delta_seconds must be 0 to {LONGEST_TICK_S:g} s")
+        if step_s and not SHORTEST_TICK_S <= step_s <= LONGEST_TICK_S:
+            raise values.BadValueError(
+                f"fixed_delta_seconds must be {SHORTEST_TICK_S:g} to {LONGEST_TICK_S:g} s, or 0 "
+                f"for {FREE_RUNNING_TICK_S:g} s; got {step_s:g}"
+            )
         checked = [
             value if isinstance(value, bool) else values.number(value) for value in others[:8]
         ]

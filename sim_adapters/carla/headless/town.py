@@ -21,6 +21,7 @@ from sim_adapters.scene.map_bank import LaneKind, MapBank
 GENERATED_TOWN = "OpenDriveMap"  # CARLA's name for the world of `generate_opendrive_world`
 KNOWN_TOWNS = (*(f"Town{number:02d}" for number in range(1, 8)), "Town10HD", "Town15")
 _ALIASES = {f"{name}_Opt": name for name in KNOWN_TOWNS}  # layered maps: the same roads
+_GENERATED_PIXELS_PER_M = 0.25  # nobody here looks at the layers, and coarse ones are sooner baked
 _SPAWN_STEP_M = 30.0
 _SPAWN_HEIGHT_M = 0.5
 _SHORTEST_SPAWN_LANE_M = 8.0
@@ -72,15 +73,18 @@ def generate_town(document: str) -> Town:
     Raises:
         ValueError: the text is no usable map.
     """
+    if "<OpenDRIVE" not in document:  # not worth a child process
+        raise ValueError("the text is not OpenDRIVE: it has no <OpenDRIVE> element")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{GENERATED_TOWN}.xodr"
         path.write_text(document, encoding="utf-8")
-        return _load(path, GENERATED_TOWN)
+        return _load(path, GENERATED_TOWN, _GENERATED_PIXELS_PER_M)
 
 
-def _load(path: Path, name: str) -> Town:
+def _load(path: Path, name: str, pixels_per_meter: float = 2.0) -> Town:
     document = read_town_document(path)
-    bank = load_map_bank([str(path)])  # in a child process: a bad file ends only that
+    # In a child process, so that a bad file ends only that; named towns share the adapters' cache
+    bank = load_map_bank([str(path)], pixels_per_meter=pixels_per_meter)
     landmarks = {landmark.sign_id: landmark for landmark in _read_landmarks(document)}
     return Town(name, document.decode("utf-8"), bank, landmarks, spawn_points(bank))
 
