@@ -10,10 +10,10 @@ it was trained with. `evaluation.longest6_official` runs it on many servers at o
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import carla
@@ -34,7 +34,9 @@ from srunner.scenariomanager.carla_data_provider import (  # noqa: E402 # pyrigh
 from evaluation.leaderboard_agent.agent_config import read_agent_config  # noqa: E402
 from evaluation.leaderboard_agent.agent_planner import AgentParts, build_agent_parts  # noqa: E402
 from evaluation.leaderboard_agent.live_drive import LiveDrive  # noqa: E402
+from evaluation.leaderboard_agent.tick_recording import TickRecorder  # noqa: E402
 from evaluation.planners import Planner  # noqa: E402
+from sim_adapters.carla.contact_log import ContactLog  # noqa: E402
 from sim_adapters.carla.frames import from_carla_location, to_carla_control  # noqa: E402
 from sim_adapters.carla.live_lights import LiveLights  # noqa: E402
 from sim_adapters.carla.scene_reader import SceneReader  # noqa: E402
@@ -43,7 +45,6 @@ from sim_adapters.maps.router import Router  # noqa: E402
 from sim_adapters.scene.scenario import Scenario  # noqa: E402
 
 FULL_BRAKE = (0.0, -1.0)  # steer, acceleration
-_log = logging.getLogger(__name__)
 
 
 def get_entry_point() -> str:
@@ -60,6 +61,7 @@ class CarlAgent(AutonomousAgent):
         parts = build_agent_parts(read_agent_config(path_to_conf_file))
         self._config = parts.config
         self._world = LiveWorld(parts, self._dense_plan)
+        self._recording = Recording(self._world) if parts.config.recording else None
         self._num_ticks = 0
         self._action = FULL_BRAKE
 
@@ -76,14 +78,27 @@ class CarlAgent(AutonomousAgent):
     def run_step(self, input_data: dict[str, Any], timestamp: float) -> carla.VehicleControl:
         """The control of this tick; every `decision_ticks` a new one."""
         del input_data
-        config, tick = self._config, self._num_ticks
-        if tick == 0:
-            self._world.begin(timestamp)
+        config, world, tick = self._config, self._world, self._num_ticks
         self._num_ticks += 1
-        if tick >= config.start_ticks and (tick - config.start_ticks) % config.decision_ticks == 0:
-            self._action = self._world.decide(timestamp)
+        decides = tick >= config.start_ticks and (
+            (tick - config.start_ticks) % config.decision_ticks == 0
+        )
+        if (tick == 0 or decides or self._recording) and not world.read(timestamp):
+            self._action = FULL_BRAKE  # the hero has gone: the evaluator is about to end the route
+        elif tick == 0:
+            world.drive.begin(world.planner)
+        elif decides:
+            self._action = world.drive.decide(world.planner)
+        if self._recording:
+            self._recording.add_tick()
         steer, acceleration = self._action
         return to_carla_control(steer, max(acceleration, 0.0), max(-acceleration, 0.0))
+
+    def destroy(self) -> None:
+        """The route has ended: write what was recorded of it."""
+        if self._recording:
+            self._recording.save(Path(self._config.recording))
+            self._recording = None
 
 
 class LiveWorld:
@@ -95,34 +110,68 @@ class LiveWorld:
     """
 
     def __init__(self, parts: AgentParts, plan: list[carla.Transform]) -> None:
-        world = CarlaDataProvider.get_world()
+        self.carla_world: carla.World = CarlaDataProvider.get_world()
         self.hero: carla.Vehicle = CarlaDataProvider.get_hero_actor()
-        self._carla_world, self._started_s = world, 0.0
-        town = CarlaDataProvider.get_map().name.rsplit("/", 1)[-1]
-        maps = parts.load_maps(town)
-        position = np.array([from_carla_location(point.location) for point in plan])
-        yaw_rad = np.array([-math.radians(point.rotation.yaw) for point in plan])
-        route = route_of_plan(Router(maps), town, position, yaw_rad)
-        scenario = Scenario(scenario_id=town, town=town, route=route, seed=0)
+        self.town = CarlaDataProvider.get_map().name.rsplit("/", 1)[-1]
+        self.plan = np.array(
+            [
+                (*from_carla_location(point.location), -math.radians(point.rotation.yaw))
+                for point in plan
+            ]
+        )
+        maps = parts.load_maps(self.town)
+        route = route_of_plan(Router(maps), self.town, self.plan[:, :3], self.plan[:, 3])
+        scenario = Scenario(scenario_id=self.town, town=self.town, route=route, seed=0)
         self.drive: LiveDrive = parts.make_drive(maps, scenario)
         self.planner: Planner = parts.make_planner(self.drive)
-        lights = LiveLights(world, maps, maps.map_index(town))
+        lights = LiveLights(self.carla_world, maps, maps.map_index(self.town))
         self.reader = SceneReader(
-            world, self.drive.scene, lights, read_lamps=parts.config.read_lamps
+            self.carla_world, self.drive.scene, lights, read_lamps=parts.config.read_lamps
         )
+        self._started_s: float | None = None
 
-    def begin(self, timestamp: float) -> None:
-        """The episode starts with the world as it is now."""
-        self._started_s = timestamp
-        self._read(timestamp)
-        self.drive.begin(self.planner)
-
-    def decide(self, timestamp: float) -> tuple[float, float]:
-        """Steer (left positive) and acceleration for the world as it is now."""
-        if not self._read(timestamp):
-            return FULL_BRAKE
-        return self.drive.decide(self.planner)
-
-    def _read(self, timestamp: float) -> bool:
+    def read(self, timestamp: float) -> bool:
+        """Bring the scene up to date; False if the hero is no longer there."""
+        if self._started_s is None:
+            self._started_s = timestamp
         self.drive.scene.clocks.elapsed_s[0] = timestamp - self._started_s
-        return self.reader.read(self._carla_world.get_snapshot(), self.hero)
+        return self.reader.read(self.carla_world.get_snapshot(), self.hero)
+
+
+class Recording:
+    """Every tick of the drive with its contacts, for `evaluation.leaderboard_parity`."""
+
+    def __init__(self, world: LiveWorld) -> None:
+        self._world = world
+        self._recorder = TickRecorder(world.town, world.plan)
+        blueprint = world.carla_world.get_blueprint_library().find("sensor.other.collision")
+        sensor = world.carla_world.spawn_actor(
+            blueprint, carla.Transform(), attach_to=world.hero
+        )
+        assert isinstance(sensor, carla.Sensor)
+        self._sensor = sensor
+        self._contacts = ContactLog(self._sensor)
+
+    def add_tick(self) -> None:
+        """Keep the scene as it was just read."""
+        world, scene = self._world, self._world.drive.scene
+        frame = world.carla_world.get_snapshot().frame
+        self._contacts.write(frame, scene, world.reader.slots)
+        self._recorder.add(scene, background_speed_mps())
+
+    def save(self, path: Path) -> None:
+        """Write the file and take the sensor out of the world."""
+        self._contacts.stop()
+        self._sensor.destroy()
+        self._recorder.save(path)
+
+
+def background_speed_mps() -> float:
+    """Mean speed of the leaderboard's background vehicles, as its criterion takes it."""
+    vehicles = CarlaDataProvider.get_all_actors().filter("vehicle.*")
+    speeds = [
+        CarlaDataProvider.get_velocity(vehicle)
+        for vehicle in vehicles
+        if vehicle.attributes["role_name"] == "background"
+    ]
+    return sum(speeds) / len(speeds) if speeds else math.nan

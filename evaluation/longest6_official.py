@@ -138,8 +138,11 @@ def log_attempt(attempt: Attempt) -> None:
 def command(config: DictConfig) -> None:
     """The hydra command."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left
-    with input_errors_reported():
-        run_official(config)
+    try:
+        with input_errors_reported():
+            run_official(config)
+    except KeyboardInterrupt:
+        raise SystemExit("stopped: the same command goes on where this one was") from None
 
 
 def main() -> None:

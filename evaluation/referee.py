@@ -8,6 +8,7 @@ and do not end an episode.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -55,16 +56,23 @@ class LeaderboardReferee:
         driving_reward: The reward the planner was trained with; its values and terms pass through.
         scene: The scene that `events` were found in.
         watcher: Sees every step while the scene still shows its end, e.g. a recorder.
+        traffic_speed: Mean speed [m/s] of the background traffic in each driver's world, (E,); the
+            scene's own vehicles by default.
     """
 
     def __init__(
-        self, driving_reward: Reward, scene: SceneBatch, watcher: StepWatcher | None = None
+        self,
+        driving_reward: Reward,
+        scene: SceneBatch,
+        watcher: StepWatcher | None = None,
+        traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None,
     ) -> None:
         self.driving_reward = driving_reward
         self.watcher = watcher
         self.scene = scene
         self.records = EpisodeRecords(scene.num_agents)
         self._speed_test = MinimumSpeedTest(scene.num_agents)
+        self._traffic_speed = traffic_speed or traffic_speed_mps
         self._place = (scene.ego.world, scene.ego.slot)
 
     def begin(self, agent: int, length_m: float) -> None:
@@ -103,7 +111,7 @@ class LeaderboardReferee:
         records.speed_sum_mps += speed
         records.actor_sum += self.scene.traits.valid.sum(axis=1)[self.scene.ego.world] - 1
         records.episode_return += outcome.reward.numpy()
-        self._speed_test.add_step(speed, traffic_speed_mps(self.scene))
+        self._speed_test.add_step(speed, self._traffic_speed(self.scene))
 
     def _record_infractions(self, events: DrivingEvents) -> None:
         for agent in np.flatnonzero(events.collision.numpy()):

@@ -12,7 +12,8 @@ from evaluation.leaderboard_agent.agent_planner import RULE_PLANNERS
 from evaluation.results_file import write_json
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 
-CHOICES_FILE, AGENT_FILE, RECORDING_FOLDER = "choices.json", "agent.yaml", "recordings"
+CHOICES_FILE, AGENT_FILE = "choices.json", "agent.yaml"
+RECORDING_FILE = "ticks.npz"  # in the folder of each route, where its evaluator runs
 # A folder holds drives of one agent: these may not change while it is being filled
 _FIXED = ("checkpoint", "planner", "agent", "agent_config", "routes")
 
@@ -90,7 +91,7 @@ def write_agent_config(folder: Path, config: DictConfig) -> Path:
         "trust": list(config.trust),
         "planner": config.planner,
         "device": config.device,
-        "recording": str(folder / RECORDING_FOLDER) if config.record else None,
+        "recording": RECORDING_FILE if config.record else None,
     }
     path = folder / AGENT_FILE
     path.write_text(OmegaConf.to_yaml(OmegaConf.create(chosen)))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from evaluation.dynamics_statement import dynamics_statement
 from evaluation.scored_world import ScoredWorld
 
 CARLA_COLUMN = "real CARLA"
-UNVALIDATED_DYNAMICS = (
-    "The car's dynamics are unvalidated: no recording of a real CARLA ego was compared with them."
-)
 
 
 def headless_world(version: str) -> ScoredWorld:
@@ -24,7 +22,7 @@ def headless_world(version: str) -> ScoredWorld:
         limits=(
             "No Unreal: the towns are CARLA's road maps, vehicles move by this project's fitted "
             "car, contacts are those of boxes, the ground is flat across a lane.",
-            UNVALIDATED_DYNAMICS,
+            f"The car's dynamics: {dynamics_statement()}.",
             "Traffic is CARLA's own TrafficManager, scenarios, criteria and score are the "
             "unmodified scenario_runner's and leaderboard's.",
             "The agent is privileged: it sees the true state of the world, no sensors.",

@@ -1,0 +1,66 @@
+"""Judges a recorded official drive once more, by this project's own referee on the same ticks."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from evaluation.episode_record import EpisodeRecord
+from evaluation.leaderboard_agent.tick_recording import TickRecording
+from evaluation.referee import LeaderboardReferee
+from rewards.driving_events import DrivingEvents
+from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.embedded.world_start import start_clocks, write_route
+from sim_adapters.scene.event_detection import (
+    DetectorSettings,
+    EventArrays,
+    detect_driving_events,
+    make_memory,
+    reset_memory,
+)
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Scenario
+
+TICK_S = 0.05  # of the leaderboard's simulator
+_WORLD = np.zeros(1, np.int64)
+
+
+class NoReward:
+    """Pays nothing and ends nothing: the referee does."""
+
+    def __call__(self, events: DrivingEvents) -> RewardBreakdown:
+        """Zeros, (E,)."""
+        nothing = torch.zeros_like(events.route_percent)
+        never = torch.zeros_like(events.collision)
+        return RewardBreakdown(nothing, never, never, {})
+
+
+def judge_recording(
+    recording: TickRecording, maps: MapBank, detector: DetectorSettings
+) -> EpisodeRecord:
+    """Our record of the drive; `end` is None if it was not over at the last tick.
+
+    Args:
+        recording: Of the agent, a tick of 20 Hz a row.
+        maps: Holds its town.
+        detector: Thresholds of the leaderboard.
+    """
+    route = recording.route
+    scenario = Scenario(recording.town, recording.town, route, 0, time_limit_s=np.inf)
+    scene = recording.empty_scene(TICK_S)
+    write_route(scene, 0, scenario)
+    start_clocks(scene, 0, scenario, maps.map_index(recording.town))
+    memory = make_memory(scene, detector)
+    arrays = EventArrays.allocate(1)
+    traffic_mps = np.full(1, np.nan)
+    referee = LeaderboardReferee(NoReward(), scene, traffic_speed=lambda _: traffic_mps)
+    referee.begin(0, route.length_m)
+    for tick in range(recording.num_ticks):
+        traffic_mps[0] = recording.arrays["background_mps"][tick]
+        recording.write(tick, scene)
+        if tick == 0:
+            reset_memory(_WORLD, scene, memory, maps)
+        outcome = referee(detect_driving_events(scene, memory, maps, detector, arrays))
+        if bool(outcome.terminated[0]) or bool(outcome.truncated[0]):
+            break
+    return referee.records.read(0)

@@ -1,0 +1,168 @@
+"""Compares the official judgement with ours: `python -m evaluation.leaderboard_parity run=FOLDER`.
+
+FOLDER is the output of `evaluation.longest6_official` with `record=true`. Our referee is fed the
+very ticks that the official criteria saw; every difference is listed, route by route.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from carl_planner.command_errors import input_errors_reported
+from evaluation.episode_record import EpisodeRecord
+from evaluation.infractions import Infraction, InfractionKind, penalty_factor
+from evaluation.leaderboard_agent.tick_recording import read_recording
+from evaluation.leaderboard_jobs.job import RouteJob, read_record
+from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
+from evaluation.leaderboard_jobs.official_results import official_result
+from evaluation.leaderboard_jobs.second_opinion import judge_recording
+from evaluation.results_file import write_json
+from evaluation.scores import natural_key
+from sim_adapters.maps.opendrive import load_map_bank
+
+log = logging.getLogger(__name__)
+PARITY_FILE = "parity.json"
+
+
+@dataclass(frozen=True)
+class RouteParity:
+    """Both judgements of one drive."""
+
+    route_id: str
+    town: str
+    seed: int
+    official_score: float
+    our_score: float
+    official_completion: float
+    our_completion: float
+    differences: tuple[str, ...]  # infraction kinds that were not judged alike
+
+    def as_row(self) -> dict[str, Any]:
+        """All fields as JSON values."""
+        return dict(self.__dict__) | {"differences": list(self.differences)}
+
+
+def compare_run(folder: Path, config: DictConfig) -> list[RouteParity]:
+    """Judge every recorded drive of an official run again.
+
+    Raises:
+        ValueError: the folder has no recorded drive.
+    """
+    detector = instantiate(config.detector)
+    parities = []
+    for route_folder in sorted((folder / "routes").glob("route_*_seed_*")):
+        recording_file = route_folder / RECORDING_FILE
+        if not recording_file.is_file():
+            continue
+        recording = read_recording(recording_file)
+        _, route_id, _, seed = route_folder.name.split("_")
+        job = RouteJob(str(int(route_id)), recording.town, int(seed), route_folder)
+        record = read_record(job)
+        if record is None:
+            continue
+        maps = load_map_bank([recording.town], pixels_per_meter=config.pixels_per_meter)
+        ours = judge_recording(recording, maps, detector)
+        parities.append(compare_route(job, record, ours))
+        log.info("%s: %s", job.name, "; ".join(parities[-1].differences) or "judged alike")
+    if not parities:
+        raise ValueError(
+            f"{folder} has no drive with a recording: run evaluation.longest6_official with "
+            "record=true"
+        )
+    return sorted(parities, key=lambda parity: (natural_key(parity.route_id), parity.seed))
+
+
+def compare_route(job: RouteJob, record: dict[str, Any], ours: EpisodeRecord) -> RouteParity:
+    """The two judgements side by side."""
+    official = official_result(job, record)
+    differences = infraction_differences(official.infractions, ours.infractions)
+    if official.end is not ours.end:
+        differences.append(f"end: {official.end} | {ours.end}")
+    penalty = 1.0
+    for infraction in ours.infractions:
+        penalty *= penalty_factor(infraction)
+    return RouteParity(
+        route_id=job.route_id,
+        town=job.town,
+        seed=job.seed,
+        official_score=official.driving_score,
+        our_score=max(ours.route_percent * penalty, 0.0),
+        official_completion=official.route_completion,
+        our_completion=ours.route_percent,
+        differences=tuple(differences),
+    )
+
+
+def infraction_differences(official: Sequence[Infraction], ours: Sequence[Infraction]) -> list[str]:
+    """Kinds whose number or percentages differ, as `kind: official | ours`."""
+    theirs, mine = _by_kind(official), _by_kind(ours)
+    lines = []
+    for kind in InfractionKind:
+        if theirs[kind] != mine[kind]:
+            lines.append(f"{kind.value}: {_text(theirs[kind])} | {_text(mine[kind])}")
+    return lines
+
+
+def _by_kind(infractions: Sequence[Infraction]) -> dict[InfractionKind, Counter[float]]:
+    found: dict[InfractionKind, Counter[float]] = {kind: Counter() for kind in InfractionKind}
+    for infraction in infractions:
+        found[infraction.kind][round(infraction.percent, 2)] += 1
+    return found
+
+
+def _text(percents: Counter[float]) -> str:
+    total = sum(percents.values())
+    shares = [f"{percent:g} %" for percent in sorted(percents.elements()) if percent]
+    return f"{total}{' (' + ', '.join(shares) + ')' if shares else ''}"
+
+
+def print_parity(parities: Sequence[RouteParity]) -> None:
+    """A row a route."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    table = Table(title="official criteria | our referee, on the same ticks")
+    for head in ("route", "town", "completion [%]", "driving score", "judged differently"):
+        table.add_column(head)
+    for parity in parities:
+        table.add_row(
+            parity.route_id,
+            parity.town,
+            f"{parity.official_completion:.2f} | {parity.our_completion:.2f}",
+            f"{parity.official_score:.2f} | {parity.our_score:.2f}",
+            "; ".join(parity.differences) or "nothing",
+        )
+    console.print(table)
+
+
+def run_parity(config: DictConfig) -> list[RouteParity]:
+    """Compare, print, and write parity.json into the run's folder."""
+    if config.run is None:
+        raise ValueError("run=FOLDER is needed: the output of evaluation.longest6_official")
+    folder = Path(config.run)
+    parities = compare_run(folder, config)
+    write_json(folder / PARITY_FILE, [parity.as_row() for parity in parities])
+    print_parity(parities)
+    return parities
+
+
+@hydra.main(config_path="pkg://configs", config_name="leaderboard_parity", version_base="1.3")
+def command(config: DictConfig) -> None:
+    """The hydra command."""
+    with input_errors_reported():
+        run_parity(config)
+
+
+if __name__ == "__main__":
+    command()
