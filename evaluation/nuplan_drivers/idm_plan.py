@@ -57,7 +57,7 @@ class IdmRoutes(NamedTuple):
 
 
 class IdmWorkspace(NamedTuple):
-    """Shape 0 is the ego, 1 to A - 1 the scene's slots, then gates; `counts` says which are there."""
+    """Shape 0 is the ego, 1 to A - 1 the scene's slots, then gates; `counts` says who is there."""
 
     counts: NDArray[np.bool_]  # (E, S)
     line_x: FloatArray  # (E, P)
