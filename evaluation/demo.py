@@ -30,6 +30,7 @@ from evaluation.checkpoint_planner import (
     untrained_planner,
     with_checkpoint_config,
 )
+from evaluation.dynamics_statement import dynamics_statement
 from evaluation.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.episode_rollout import run_episodes
 from evaluation.evaluation_env import make_evaluation_env
@@ -211,6 +212,7 @@ def demo_report(
         facts={
             "trained for": f"{minutes:.1f} min, {summary['samples']:,} samples",
             "seed": str(config.seed),
+            "dynamics": dynamics_statement(),
             "again with": f"python -m evaluation.demo seed={config.seed}",
         },
         metrics=read_metrics(Path(config.output) / TRAINING_FOLDER),

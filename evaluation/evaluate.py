@@ -25,6 +25,7 @@ from evaluation.checkpoint_planner import (
     policy_planner,
     with_checkpoint_config,
 )
+from evaluation.dynamics_statement import dynamics_statement
 from evaluation.episode_result import EpisodeResult
 from evaluation.episode_rollout import run_episodes
 from evaluation.evaluation_env import make_evaluation_env
@@ -110,6 +111,7 @@ def evaluation_report(
             "checkpoint": str(config.checkpoint or "none"),
             "routes": benchmark.routes,
             "seeds": f"{config.seed} to {config.seed + config.seeds - 1}",
+            "dynamics": dynamics_statement(),
         },
         video=videos[0] if videos else None,
         video_title="Three times as fast as it happened.",

@@ -220,7 +220,7 @@ class CarlaSimulator:
     def _spawn_ego(self, session: LiveSession, scenario: Scenario) -> carla.Vehicle | None:
         """The ego at the route's first point with its collision sensor, None if nothing fits."""
         route, library = scenario.route, session.world.get_blueprint_library()
-        blueprint = _first_found(library, EGO_BLUEPRINTS)
+        blueprint = first_found(library, EGO_BLUEPRINTS)
         blueprint.set_attribute("role_name", "hero")  # hybrid physics is full around heroes
         for height_m in SPAWN_HEIGHTS_M:
             pose = to_carla_transform(
@@ -298,7 +298,12 @@ class CarlaSimulator:
         )
 
 
-def _first_found(library: carla.BlueprintLibrary, names: Sequence[str]) -> carla.ActorBlueprint:
+def first_found(library: carla.BlueprintLibrary, names: Sequence[str]) -> carla.ActorBlueprint:
+    """The first of these vehicle blueprints that a server has.
+
+    Raises:
+        RuntimeError: it has none of them.
+    """
     found = {blueprint.id: blueprint for blueprint in library.filter("vehicle.*")}
     for name in names:
         if name in found:

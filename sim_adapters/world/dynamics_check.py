@@ -1,16 +1,14 @@
-"""Compares the ego's dynamics with recorded CARLA drives.
+"""Compares the ego's dynamics with recorded CARLA drives, for `evaluation.dynamics_check`.
 
-    python -m sim_adapters.world.dynamics_check recordings=DIR
-
-DIR holds CSV files with the columns step, steer_logged, throttle_inferred, brake_inferred, x_m,
-y_m, yaw_deg (CARLA's left-handed frame) and speed_kmh, one row every 0.05 s.
+A recording is a CSV file with the columns steer, throttle, brake, x_m, y_m, yaw_deg (CARLA's
+left-handed frame) and speed_kmh, one row every 0.05 s: the state, and the controls applied from it
+on. The drives published with PDM-Lite name their controls steer_logged, throttle_inferred and
+brake_inferred. A column is_carla of zeros marks a drive on a server that is not CARLA's own.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +26,10 @@ HORIZONS_S = (1.0, 3.0, 5.0)
 OFFSET_STEP = 5  # samples between two starts
 SETTLING_SAMPLES = 16  # the recorded car rolls after it was spawned
 STANDSTILL_KMH = 0.5
-_COLUMNS = {
-    *("steer_logged", "throttle_inferred", "brake_inferred"),
-    *("x_m", "y_m", "yaw_deg", "speed_kmh"),
-}
-
-_logger = logging.getLogger(__name__)
+CONTROLS = ("steer", "throttle", "brake")
+_PUBLISHED_CONTROLS = ("steer_logged", "throttle_inferred", "brake_inferred")
+STATE = ("x_m", "y_m", "yaw_deg", "speed_kmh")
+IS_CARLA = "is_carla"
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,7 @@ class Recording:
     steer: FloatArray  # left positive
     throttle: FloatArray
     brake: FloatArray
+    is_carla: bool = True  # recorded on CARLA's own server
 
 
 @dataclass(frozen=True)
@@ -63,29 +60,37 @@ class HorizonErrors:
 def read_recording(path: Path) -> Recording:
     """Read one CSV file; settling and standing samples are left out.
 
-    A drive without any braking in its label that still comes to rest has lost that label: its last
-    samples, from the peak speed on, are left out too.
+    A published drive without any braking in its label that still comes to rest has lost that label:
+    its last samples, from the peak speed on, are left out too.
 
     Raises:
-        ValueError: a column is missing.
+        ValueError: a column is missing, or the car never moves.
     """
     table = np.genfromtxt(path, delimiter=",", names=True)
-    missing = sorted(_COLUMNS - set(table.dtype.names or ()))
+    columns = set(table.dtype.names or ())
+    published = set(_PUBLISHED_CONTROLS) <= columns
+    controls = _PUBLISHED_CONTROLS if published else CONTROLS
+    missing = sorted({*controls, *STATE} - columns)
     if missing:
         raise ValueError(f"{path} has no column {', '.join(missing)}: expected a recorded drive")
-    last = int(np.flatnonzero(table["speed_kmh"] > STANDSTILL_KMH)[-1]) + 1
-    if table["brake_inferred"].max() <= 0.0:
+    moving = np.flatnonzero(table["speed_kmh"] > STANDSTILL_KMH)
+    if moving.size == 0:
+        raise ValueError(f"the car in {path} never moves: record it while it drives")
+    last = int(moving[-1]) + 1
+    if published and table["brake_inferred"].max() <= 0.0:
         last = int(np.argmax(table["speed_kmh"])) + 1
     kept = table[SETTLING_SAMPLES:last]
+    steer, throttle, brake = (kept[name] for name in controls)
     return Recording(
         name=path.stem,
         x=kept["x_m"],
         y=-kept["y_m"],
         yaw_rad=-np.radians(kept["yaw_deg"]),
         speed_mps=kept["speed_kmh"] / 3.6,
-        steer=-kept["steer_logged"],
-        throttle=kept["throttle_inferred"],
-        brake=kept["brake_inferred"],
+        steer=-steer,
+        throttle=throttle,
+        brake=brake,
+        is_carla=IS_CARLA not in columns or bool(table[IS_CARLA].all()),
     )
 
 
@@ -131,16 +136,23 @@ def prediction_errors(
     return HorizonErrors(recording.name, horizon_s, position, speed)
 
 
-def check_recordings(folder: Path) -> list[HorizonErrors]:
-    """Errors of every CSV file in `folder` at 1, 3 and 5 s, then of all files together.
+def read_recordings(path: Path) -> list[Recording]:
+    """A CSV file, or all of a folder.
 
     Raises:
-        FileNotFoundError: there is no CSV file.
+        FileNotFoundError: there is none.
+        ValueError: a file is no recorded drive.
     """
-    paths = sorted(folder.glob("*.csv"))
-    if not paths:
-        raise FileNotFoundError(f"no recorded drive (*.csv) in {folder}: pass recordings=DIR")
-    recordings = [read_recording(path) for path in paths]
+    paths = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not paths or not paths[0].is_file():
+        raise FileNotFoundError(
+            f"no recorded drive in {path}: pass recording=FILE.csv or a folder of such files"
+        )
+    return [read_recording(file) for file in paths]
+
+
+def check_recordings(recordings: Sequence[Recording]) -> list[HorizonErrors]:
+    """Errors of every drive at 1, 3 and 5 s, then of all together under the name "all"."""
     rows = [prediction_errors(drive, horizon) for drive in recordings for horizon in HORIZONS_S]
     for horizon in HORIZONS_S:
         same = [row for row in rows if row.horizon_s == horizon]
@@ -171,17 +183,3 @@ def format_table(rows: Iterable[HorizonErrors]) -> str:
             f"{numbers[0]:>15.2f}{numbers[1]:>8.2f}{numbers[2]:>12.2f}{numbers[3]:>8.2f}"
         )
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table for the folder given as `recordings=DIR`."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if len(arguments) != 1 or not arguments[0].startswith("recordings="):
-        raise SystemExit(f"found arguments {list(arguments)}, expected one: recordings=DIR")
-    rows = check_recordings(Path(arguments[0].removeprefix("recordings=")))
-    _logger.info("%s", format_table(rows))
-
-
-if __name__ == "__main__":
-    main()

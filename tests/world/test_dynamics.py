@@ -18,7 +18,7 @@ from sim_adapters.world.dynamics import (
     empty_drivetrain,
     slip_angle_rad,
 )
-from sim_adapters.world.dynamics_check import check_recordings, format_table
+from sim_adapters.world.dynamics_check import check_recordings, format_table, read_recordings
 
 
 def _scene(num_worlds: int = 2) -> SceneBatch:
@@ -124,7 +124,7 @@ def test_bicycle_kernel_equals_its_python_self() -> None:
 
 @pytest.mark.skipif("CARL_RECORDINGS" not in os.environ, reason="CARL_RECORDINGS=DIR not set")
 def test_recorded_drives_are_followed() -> None:
-    rows = check_recordings(Path(os.environ["CARL_RECORDINGS"]))
+    rows = check_recordings(read_recordings(Path(os.environ["CARL_RECORDINGS"])))
     together = {row.horizon_s: row for row in rows if row.name == "all"}
     assert together[1.0].position_m.mean() < 0.2
     assert together[3.0].position_m.mean() < 1.3
@@ -142,7 +142,7 @@ def test_drive_made_by_the_model_is_predicted_without_error(tmp_path: Path) -> N
         lines.append(",".join(str(value) for value in (k, -0.05, *pedals, *left_handed)))
         state = ego_step(*state, 0.05, *pedals, 0.05)
     (tmp_path / "drive.csv").write_text("\n".join(lines))
-    rows = check_recordings(tmp_path)
+    rows = check_recordings(read_recordings(tmp_path))
     assert len(rows) == 6
     for row in rows:
         assert row.position_m.max() < 1e-9
