@@ -1,0 +1,242 @@
+"""Val14 on a cache: selection, aggregation, files, resuming, failures by name, comparison."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+
+from evaluation import compare, val14_rollout
+from evaluation.nuplan_metrics import MetricScores, ScenarioScores
+from evaluation.nuplan_metrics.scenario_scores import METRICS
+from evaluation.val14 import Val14
+from evaluation.val14_files import Drive, Results, ScenarioBook, read_scenarios
+from evaluation.val14_provenance import NUPLAN, SYNTHETIC, provenance
+from evaluation.val14_scores import val14_scores
+from evaluation.val14_selection import select
+from sim_adapters.nuplan.cache_build import CacheJob, build_cache
+from sim_adapters.nuplan.cache_file import ScenarioCache, open_cache
+from sim_adapters.nuplan.cache_record import ScenarioName
+from sim_adapters.nuplan.scenario_filter import ScenarioFilter
+from tests.nuplan.tiny_nuplan import TinyLog, write_log
+
+pytestmark = pytest.mark.usefixtures("own_map_cache")
+
+TAGS = {
+    210: ("changing_lane",),
+    230: ("changing_lane",),
+    300: ("high_magnitude_speed",),
+}
+FIRST, SECOND, THIRD = (TinyLog().frame_token(frame) for frame in TAGS)
+PERFECT = MetricScores(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory, tiny_map_root: Path) -> Path:
+    root = tmp_path_factory.mktemp("val14")
+    write_log(root / "logs" / "tiny.db", TinyLog(tags=TAGS))
+    wanted = ScenarioFilter(scenario_types=("changing_lane", "high_magnitude_speed"))
+    build_cache(CacheJob((root / "logs",), tiny_map_root, wanted, root / "cache", num_workers=1))
+    return root / "cache"
+
+
+@pytest.fixture
+def cache(cache_folder: Path) -> ScenarioCache:
+    return open_cache(cache_folder)
+
+
+def run(cache_folder: Path, map_root: Path, output: Path, *options: str) -> Results:
+    overrides = [f"cache={cache_folder}", f"map_root={map_root}", f"output={output}", *options]
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose("evaluate", ["benchmark=val14", *overrides])
+    benchmark = instantiate(config.benchmark)
+    assert isinstance(benchmark, Val14)
+    return benchmark.evaluate(config)
+
+
+def scored(token: str, metrics: MetricScores | None, kind: str = "changing_lane") -> ScenarioScores:
+    return ScenarioScores(token, kind, "a log", metrics, failure="" if metrics else "a reason")
+
+
+# Selection -----------------------------------------------------------------------------------
+
+
+def test_without_a_filter_the_whole_cache_is_driven(cache: ScenarioCache) -> None:
+    assert {name.token for name in select(cache, ScenarioFilter()).names} == {FIRST, SECOND, THIRD}
+
+
+def test_wanted_tokens_that_the_cache_lacks_are_named(cache: ScenarioCache) -> None:
+    lacking = "00" * 8
+    selection = select(cache, ScenarioFilter(scenario_tokens=(FIRST, lacking)))
+    assert [name.token for name in selection.names] == [FIRST]
+    assert selection.missing == {lacking: "not in the cache"}
+
+
+def test_wanted_tokens_of_another_type_are_named(cache: ScenarioCache) -> None:
+    wanted = ScenarioFilter(scenario_tokens=(FIRST, THIRD), scenario_types=("changing_lane",))
+    selection = select(cache, wanted)
+    assert [name.token for name in selection.names] == [FIRST]
+    assert "type high_magnitude_speed is not among" in selection.missing[THIRD]
+
+
+def test_numbers_of_a_type_are_kept(cache: ScenarioCache) -> None:
+    names = select(cache, ScenarioFilter(num_scenarios_per_type=1)).names
+    assert sorted(name.scenario_type for name in names) == ["changing_lane", "high_magnitude_speed"]
+
+
+def test_a_filter_that_takes_nothing_is_an_error(cache: ScenarioCache) -> None:
+    with pytest.raises(ValueError, match="no scenario to drive"):
+        select(cache, ScenarioFilter(map_names=("atlantis",)))
+
+
+def test_only_nuplan_s_own_logs_and_maps_give_nuplan_scores() -> None:
+    genuine = "2021.05.12.22.00.38_veh-35_01008_01518"
+    strip = "us-nv-las-vegas-strip"
+    assert provenance([ScenarioName("a", "b", genuine, strip)]) is NUPLAN
+    assert provenance([ScenarioName("a", "b", "carla-town01_0000", strip)]) is SYNTHETIC
+    assert provenance([ScenarioName("a", "b", genuine, "carla-town01")]) is SYNTHETIC
+    assert "not nuPlan results" in SYNTHETIC.warning
+
+
+# Aggregation ---------------------------------------------------------------------------------
+
+
+def test_the_score_is_the_mean_over_scenarios_not_over_types() -> None:
+    crashed = PERFECT._replace(no_ego_at_fault_collisions=0.0)
+    results = [scored("a", PERFECT), scored("b", PERFECT), scored("c", crashed, "other")]
+    scores = val14_scores(results)
+    assert scores.score.value == pytest.approx(200.0 / 3.0)
+    assert scores.types["changing_lane"].score is not None
+    assert scores.types["changing_lane"].score.value == pytest.approx(100.0)
+    assert scores.types["other"].metrics["no_ego_at_fault_collisions"] == 0.0
+    assert scores.score.low < scores.score.value < scores.score.high
+
+
+def test_gains_are_the_points_lost_to_one_metric() -> None:
+    slow = PERFECT._replace(ego_progress_along_expert_route=0.5)  # 1 - 5 * 0.5 / 16 = 0.84375
+    both = slow._replace(no_ego_at_fault_collisions=0.5)
+    gains = val14_scores([scored("a", slow), scored("b", both)]).gains
+    assert gains["ego_progress_along_expert_route"] == pytest.approx(
+        100 * (0.15625 + 0.5 * 0.15625) / 2
+    )
+    assert gains["no_ego_at_fault_collisions"] == pytest.approx(100 * 0.421875 / 2)
+    assert gains["ego_is_comfortable"] == 0.0
+
+
+def test_failed_scenarios_are_counted_and_don_t_score_zero() -> None:
+    scores = val14_scores([scored("a", PERFECT), scored("b", None)])
+    assert scores.score.value == 100.0
+    assert (scores.num_done, scores.num_scenarios) == (1, 2)
+    assert not scores.is_complete
+    with pytest.raises(ValueError, match="none of 1 scenarios has a score: a reason"):
+        val14_scores([scored("b", None)])
+
+
+# Files ---------------------------------------------------------------------------------------
+
+
+def test_a_stopped_run_goes_on_and_another_one_starts_anew(tmp_path: Path) -> None:
+    drive, about = Drive("idm", "reactive"), {"planner": "idm"}
+    book = ScenarioBook(tmp_path, about)
+    unbounded = ScenarioScores("a", "t", "l", PERFECT, {"min_time_to_collision_s": np.inf})
+    book.add(drive, [unbounded, scored("b", None)])
+    again = ScenarioBook(tmp_path, about)
+    assert again.scored(drive) == {"a": unbounded}  # the failed one is tried again
+    again.add(drive, [scored("b", PERFECT)])
+    assert {one.token for one in read_scenarios(tmp_path)[1][drive]} == {"a", "b"}
+    assert ScenarioBook(tmp_path, {"planner": "policy"}).scored(drive) == {}
+
+
+def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
+    ScenarioBook(tmp_path, {}).add(Drive("idm", "reactive"), [scored("a", PERFECT)])
+    path = tmp_path / "scenarios.jsonl"
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(ValueError, match="evaluate again"):
+        read_scenarios(tmp_path)
+    with pytest.raises(FileNotFoundError, match="benchmark=val14"):
+        read_scenarios(tmp_path / "elsewhere")
+
+
+# The command ---------------------------------------------------------------------------------
+
+
+def test_the_command_accounts_for_every_scenario(
+    cache_folder: Path, tiny_map_root: Path, tmp_path: Path
+) -> None:
+    wanted = tmp_path / "filter.yaml"
+    wanted.write_text(f"scenario_tokens: ['{FIRST}', '{THIRD}', '{'00' * 8}']\n")
+    output = tmp_path / "out"
+    options = ("planner=log_replay", "mode=nonreactive", f"filter={wanted}")
+    results = run(cache_folder, tiny_map_root, output, *options, "yardsticks=[constant_speed]")
+    assert list(results) == [Drive(p, "nonreactive") for p in ("log_replay", "constant_speed")]
+    document = json.loads((output / "results.json").read_text())
+    first = document["drives"][0]
+    assert (first["num_done"], first["num_scenarios"]) == (2, 3)
+    assert first["failed"] == {"00" * 8: "not in the cache"}
+    assert document["about"]["scores"] == "synthetic Val14-style scores"
+    with (output / "scenarios.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    done = [row for row in rows if row["status"] == "done"]
+    assert all(0.0 <= float(row[name]) <= 1.0 for row in done for name in METRICS)
+    html = (output / "report.html").read_text()
+    assert "not nuPlan results" in html
+    assert "00" * 8 in html
+
+
+def test_a_scenario_that_fails_costs_the_others_nothing(
+    cache_folder: Path, tiny_map_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate = val14_rollout.simulate
+
+    def failing(logs: Sequence[object], *arguments: object, **options: object) -> object:
+        if any(log.token == SECOND for log in logs):  # type: ignore[attr-defined]
+            raise RuntimeError("the engine stalled")
+        return simulate(logs, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(val14_rollout, "simulate", failing)
+    options = ("planner=constant_speed", "mode=nonreactive", "yardsticks=[]")
+    results = run(cache_folder, tiny_map_root, tmp_path, *options)
+    (scenarios,) = results.values()
+    failures = {one.token: one.failure for one in scenarios}
+    assert failures == {FIRST: "", SECOND: "RuntimeError: the engine stalled", THIRD: ""}
+
+
+def test_a_second_run_drives_nothing_again_and_runs_can_be_compared(
+    cache_folder: Path,
+    tiny_map_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folders = (tmp_path / "replay", tmp_path / "constant")
+    for folder, planner in zip(folders, ("log_replay", "constant_speed"), strict=True):
+        options = (f"planner={planner}", "mode=nonreactive", "yardsticks=[]")
+        before = run(cache_folder, tiny_map_root, folder, *options)
+        with monkeypatch.context() as patch:
+            patch.setattr(val14_rollout, "simulate", None)
+            assert run(cache_folder, tiny_map_root, folder, *options) == before
+    capsys.readouterr()
+    compare.main([str(folders[0]), str(folders[1]), "--json", str(tmp_path / "changes.json")])
+    assert "3 scenarios" in capsys.readouterr().out
+    changes = json.loads((tmp_path / "changes.json").read_text())["changes"]["nonreactive"]
+    own = [
+        val14_scores(read_scenarios(f)[1][Drive(p, "nonreactive")]).score.value
+        for f, p in zip(folders, ("log_replay", "constant_speed"), strict=True)
+    ]
+    assert changes["differences"]["score"]["change"]["value"] == pytest.approx(own[1] - own[0])
+
+
+def test_options_that_cannot_be_meant_are_refused(cache_folder: Path, tiny_map_root: Path) -> None:
+    with pytest.raises(ValueError, match="needs map_root"):
+        Val14(str(cache_folder), None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="choose nonreactive, reactive or both"):
+        Val14(str(cache_folder), str(tiny_map_root), mode="sideways")
+    with pytest.raises(ValueError, match="yardstick hero"):
+        Val14(str(cache_folder), str(tiny_map_root), yardsticks=["hero"])
