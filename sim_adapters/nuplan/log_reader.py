@@ -136,7 +136,7 @@ class LogReader:
         )
         if len(found) != len(rows):
             raise ScenarioError(f"{len(rows) - len(found)} of its frames have no ego pose")
-        x, y, qw, qx, qy, qz, vx, vy, ax, ay = _numbers(found, 10, "ego pose")
+        x, y, qw, qx, qy, qz, vx, vy, ax, ay = _numbers(found, 10, "ego poses")
         return EgoLog(
             time_us=self._time_us[rows],
             x=x,
@@ -181,7 +181,7 @@ class LogReader:
         first = _frame_firsts(known, len(tokens))
         self.notes["frames without boxes"] += int(np.count_nonzero(np.diff(first) == 0))
         known = [row[0:1] + row[2:] for row in known]
-        x, y, yaw, length, width, vx, vy = _numbers(known, 7, "box")
+        x, y, yaw, length, width, vx, vy = _numbers(known, 7, "boxes")
         still = np.isin(kind, _STATIC)  # the devkit gives these no velocity
         return BoxLog(
             first=first,
@@ -268,10 +268,12 @@ def _numbers(rows: Sequence[tuple[Any, ...]], count: int, what: str) -> NDArray[
     try:
         values = np.array([row[1:] for row in rows], np.float64).reshape(-1, count)
     except (TypeError, ValueError) as error:
-        raise ScenarioError(f"a {what} holds something that is no number ({error})") from error
+        raise ScenarioError(f"its {what} hold something that is no number ({error})") from error
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(bad) > 0:
-        raise ScenarioError(f"{len(bad)} rows of its {what}s lack a value, frame {rows[bad[0]][0]}")
+        raise ScenarioError(
+            f"{len(bad)} of its {what} lack a value, first in frame {rows[bad[0]][0]}"
+        )
     return np.ascontiguousarray(values.T)
 
 

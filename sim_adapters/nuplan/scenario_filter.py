@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.log_candidates import Candidate, CandidateQuery
@@ -114,22 +115,23 @@ def load_filter(
         ValueError: an unknown key, one that is not supported, or a value of another kind.
     """
     try:
-        config = OmegaConf.load(path)
+        config: Any = OmegaConf.load(path)
         if not isinstance(config, DictConfig):
             raise ValueError(f"{path} holds no keys")
+        config = OmegaConf.merge(config, changes)
         if splitter is not None:
             config = OmegaConf.merge({"splitter": OmegaConf.load(splitter)}, config)
         elif OmegaConf.is_interpolation(config, "log_names") and config.get("scenario_tokens"):
             # Tokens name their scenarios in any log, the list of logs only makes it quicker
-            changes = {"log_names": None} | changes
-        values: Any = OmegaConf.to_container(OmegaConf.merge(config, changes), resolve=True)
+            config = OmegaConf.merge(config, {"log_names": None})
+        values: Any = OmegaConf.to_container(config, resolve=True)
     except InterpolationKeyError as error:
         raise ValueError(
             f"{path} refers to the devkit's splitter ({error.full_key}): give its file, "
             f"splitter=.../nuplan/planning/script/config/common/splitter/nuplan.yaml, "
             f"or name the logs (log_names=null takes all in data_root)"
         ) from error
-    except (OmegaConfBaseException, OSError) as error:
+    except (OmegaConfBaseException, YAMLError, OSError) as error:
         raise ValueError(f"{path} cannot be read as a scenario filter: {error}") from error
     values.pop("splitter", None)
     return parse_filter(values, str(path))

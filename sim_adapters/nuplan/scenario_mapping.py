@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 UNKNOWN_TYPE = "unknown"  # of frames without a tag
 
@@ -112,7 +113,14 @@ def load_mapping(path: str | Path) -> ScenarioMapping:
             for name, row in config["scenario_map"].items()
         }
         return ScenarioMapping(windows, ScenarioWindow(subsample_ratio=ratio))
-    except (OmegaConfBaseException, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        OmegaConfBaseException,
+        YAMLError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"{path} is no scenario mapping ({error}): expected scenario_map: "
             f"{{TYPE: [duration, offset]}} and subsample_ratio_override"

@@ -10,7 +10,7 @@ import pytest
 from sim_adapters.kernel_cache import CACHE_ROOT_VARIABLE
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.scene.map_bank import MapBank
-from tests.nuplan.tiny_nuplan import LOCATION, write_map
+from tests.nuplan.tiny_nuplan import LOCATION, write_log, write_map
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +39,9 @@ def tiny_maps(tiny_map_root: Path, map_cache: Path) -> Iterator[MapBank]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_ROOT_VARIABLE, str(map_cache))
         yield load_nuplan_maps(tiny_map_root, [LOCATION])
+
+
+@pytest.fixture(scope="session")
+def tiny_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default log; tests that change it take a copy."""
+    return write_log(tmp_path_factory.mktemp("logs") / "tiny.db")

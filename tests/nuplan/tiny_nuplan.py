@@ -289,7 +289,7 @@ def write_log(path: Path, log: TinyLog | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with sqlite3.connect(path) as connection:
-        connection.executescript(_SCHEMA)
+        connection.executescript("PRAGMA synchronous = OFF;" + _SCHEMA)
         for table, rows in _tables(path.stem, log).items():
             if rows:
                 places = ", ".join("?" * len(rows[0]))
@@ -301,7 +301,7 @@ def write_log(path: Path, log: TinyLog | None = None) -> Path:
 def edit_log(path: Path, *statements: str) -> Path:
     """Run SQL on a log."""
     with sqlite3.connect(path) as connection:
-        for statement in statements:
+        for statement in ("PRAGMA synchronous = OFF", *statements):
             connection.execute(statement)
     connection.close()
     return path
