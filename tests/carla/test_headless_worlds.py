@@ -127,7 +127,10 @@ def test_second_client_sees_what_the_first_does(server: HeadlessServer, world: c
     world.tick()
     other = carla.Client("127.0.0.1", server.port)
     other.set_timeout(20.0)
-    seen = other.get_world().get_actor(hero.id)
+    others = other.get_world()
+    while others.get_snapshot().frame < world.get_snapshot().frame:
+        time.sleep(0.01)  # until the first snapshot has arrived
+    seen = others.get_actor(hero.id)
     assert seen.type_id == HERO
     assert seen.get_location().distance(hero.get_location()) < 1e-3
 

@@ -20,6 +20,7 @@ MAX_LIST_ITEMS = 20_000  # a header may claim any length, and room is made for i
 _MAX_QUEUED_BYTES = 512 * 2**20
 _REQUEST, _RESPONSE, _NOTIFICATION = 0, 1, 2
 _MAX_MESSAGE_ID = 2**32 - 1
+_PACKER = msgpack.Packer(unicode_errors="surrogateescape")  # has a large buffer, so one for all
 
 
 class Answer(Enum):
@@ -63,7 +64,6 @@ class RpcPeer(Peer):
         super().__init__(connection, selector, _MAX_QUEUED_BYTES)
         self._background = background
         self._respond = respond
-        self._packer = msgpack.Packer(unicode_errors="surrogateescape")
         self._unpacker = msgpack.Unpacker(
             raw=False,
             unicode_errors="surrogateescape",
@@ -109,7 +109,7 @@ class RpcPeer(Peer):
 
         def reply(value: Any) -> None:
             if wants_answer:
-                self.send(self._packer.pack([_RESPONSE, message_id, error, value]))
+                self.send(_PACKER.pack([_RESPONSE, message_id, error, value]))
 
         if isinstance(result, Later) and self._background.num_waiting >= MAX_WAITING:
             raise ValueError("too many worlds are being loaded")
