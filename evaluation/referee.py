@@ -87,6 +87,8 @@ class LeaderboardReferee:
         self._record_infractions(events)
         for agent in self._speed_test.agents_at_checkpoint(self.records.route_percent):
             self._close_speed_checkpoint(int(agent))
+        # The step that reaches a checkpoint belongs to the stretch after it
+        self._speed_test.add_step(events.speed_mps.numpy(), self._traffic_speed(self.scene))
         terminated, truncated = self._end_episodes(events)
         if self.watcher:
             self.watcher.watch(events, outcome, self.records)
@@ -111,7 +113,6 @@ class LeaderboardReferee:
         records.speed_sum_mps += speed
         records.actor_sum += self.scene.traits.valid.sum(axis=1)[self.scene.ego.world] - 1
         records.episode_return += outcome.reward.numpy()
-        self._speed_test.add_step(speed, self._traffic_speed(self.scene))
 
     def _record_infractions(self, events: DrivingEvents) -> None:
         for agent in np.flatnonzero(events.collision.numpy()):

@@ -131,7 +131,7 @@ class DetectorSettings:
         """What CARLA's leaderboard counts, for evaluation."""
         return cls(
             collision=CollisionSettings(near_place_m=5.0, min_speed_mps=0.1),
-            light=LightSettings(range_m=15.0, line_half_lanes=0.4, same_lane_only=1),
+            light=LightSettings(range_m=15.0, line_half_lanes=0.6, same_lane_only=1),
             stop_sign=StopSignSettings(range_m=4.0),
             motion=MotionSettings(blocked_s=180.0),
         )
