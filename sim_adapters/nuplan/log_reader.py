@@ -269,11 +269,9 @@ def _numbers(rows: Sequence[tuple[Any, ...]], count: int, what: str) -> NDArray[
         values = np.array([row[1:] for row in rows], np.float64).reshape(-1, count)
     except (TypeError, ValueError) as error:
         raise ScenarioError(f"its {what} hold something that is no number ({error})") from error
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(bad) > 0:
-        raise ScenarioError(
-            f"{len(bad)} of its {what} lack a value, first in frame {rows[bad[0]][0]}"
-        )
+    num_bad = np.count_nonzero(~np.isfinite(values).all(axis=1))
+    if num_bad > 0:
+        raise ScenarioError(f"{num_bad} of its {len(rows)} {what} lack a value")
     return np.ascontiguousarray(values.T)
 
 

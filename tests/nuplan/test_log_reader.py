@@ -239,13 +239,13 @@ def test_what_is_no_database_is_named(tmp_path: Path) -> None:
     [
         (
             f"UPDATE ego_pose SET x = NULL WHERE token = x'{'07' + 12 * '0' + 'f0'}'",
-            "1 of its ego poses lack a value",
+            "1 of its 231 ego poses lack a value",
         ),
         ("UPDATE ego_pose SET vx = 'fast'", "hold something that is no number"),
         ("UPDATE ego_pose SET qw = 0, qx = 0, qy = 0, qz = 0", "no orientation"),
         ("DELETE FROM ego_pose WHERE rowid % 7 = 0", "frames have no ego pose"),
-        ("UPDATE lidar_box SET yaw = NULL WHERE rowid > 1900", "of its boxes lack a value"),
-        ("UPDATE lidar_box SET vx = 9e999 WHERE rowid > 1900", "of its boxes lack a value"),
+        ("UPDATE lidar_box SET yaw = NULL WHERE rowid > 1900", "of its .* boxes lack a value"),
+        ("UPDATE lidar_box SET vx = 9e999 WHERE rowid > 1900", "of its .* boxes lack a value"),
         ("UPDATE scene SET roadblock_ids = '1 None'", "'1 None', expected roadblock numbers"),
         ("UPDATE traffic_light_status SET lane_connector_id = NULL", "names no lane connector"),
     ],

@@ -1,0 +1,323 @@
+"""The scenario cache: records, the command's work, its report, and what can go wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_module
+
+from sim_adapters.nuplan import cache_build, cache_file
+from sim_adapters.nuplan.cache import make_cache
+from sim_adapters.nuplan.cache_build import CacheJob, build_cache, find_logs
+from sim_adapters.nuplan.cache_file import open_cache
+from sim_adapters.nuplan.cache_record import ScenarioName, pack_scenario, unpack_scenario
+from sim_adapters.nuplan.cache_report import CacheReport
+from sim_adapters.nuplan.log_reader import read_scenarios
+from sim_adapters.nuplan.scenario_filter import ScenarioFilter
+from sim_adapters.nuplan.scenario_log import BoxLog, LightLog, ScenarioLog
+from sim_adapters.scene.map_bank import MapBank
+from tests.nuplan.tiny_nuplan import TinyLog, edit_log, write_log
+
+pytestmark = pytest.mark.usefixtures("own_map_cache")
+
+LANE_CHANGES = ScenarioFilter(scenario_types=("changing_lane",))
+FIRST = TinyLog(tags={220: ("changing_lane",), 300: ("changing_lane",)})
+SECOND = TinyLog(tags={250: ("changing_lane",)}, seed=1)
+Run = Callable[..., CacheReport]
+
+
+@pytest.fixture(scope="module")
+def two_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("logs")
+    write_log(root / "first.db", FIRST)
+    write_log(root / "second.db", SECOND)
+    return root
+
+
+@pytest.fixture
+def run(two_logs: Path, tiny_map_root: Path, tmp_path: Path) -> Run:
+    def build(
+        wanted: ScenarioFilter = LANE_CHANGES, roots: tuple[Path, ...] = (two_logs,)
+    ) -> CacheReport:
+        return build_cache(CacheJob(roots, tiny_map_root, wanted, tmp_path / "cache"))
+
+    return build
+
+
+def assert_same(ours: ScenarioLog, theirs: ScenarioLog) -> None:
+    for part in ("ego", "past_ego", "future_ego", "boxes", "lights"):
+        for one, other in zip(getattr(ours, part), getattr(theirs, part), strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+    parts = ("ego", "past_ego", "future_ego", "boxes", "lights")
+    emptied = dict.fromkeys(parts)
+    assert replace(ours, **emptied) == replace(theirs, **emptied)
+
+
+def name_of(log: ScenarioLog) -> ScenarioName:
+    return ScenarioName(log.token, log.scenario_type, log.log_name, log.map_name)
+
+
+def without_tracks(log: ScenarioLog) -> ScenarioLog:
+    first = np.zeros(log.num_frames + 1, np.int32)
+    boxes = BoxLog._make([first, *(column[:0] for column in log.boxes[1:])])
+    lights = LightLog(first, log.lights.connector_fid[:0], log.lights.state[:0])
+    return replace(log, boxes=boxes, lights=lights, track_tokens=(), route_fids=())
+
+
+def with_growing_track(log: ScenarioLog) -> ScenarioLog:
+    return replace(
+        log, boxes=log.boxes._replace(width_m=log.boxes.width_m + np.arange(len(log.boxes.x)))
+    )
+
+
+def of_one_box_a_track(log: ScenarioLog) -> ScenarioLog:
+    """Two frames with one box each, the tracks not in the order of their boxes."""
+    first = np.minimum(np.arange(log.num_frames + 1), 2).astype(np.int32)
+    boxes = BoxLog._make([first, *(column[:2] for column in log.boxes[1:])])
+    boxes = boxes._replace(track=np.array([1, 0], np.int32))
+    return replace(log, boxes=boxes, track_tokens=("aa", "bbcc"))
+
+
+@pytest.mark.parametrize(
+    "change", [replace, without_tracks, with_growing_track, of_one_box_a_track]
+)
+def test_a_record_gives_back_what_was_packed(
+    change: Callable[[ScenarioLog], ScenarioLog], two_logs: Path, tiny_maps: MapBank
+) -> None:
+    for log in read_scenarios(two_logs / "first.db", LANE_CHANGES, tiny_maps):
+        changed = change(log)
+        record = bytearray(pack_scenario(changed))
+        again = unpack_scenario(record, name_of(changed))
+        assert_same(again, changed)
+        assert all(column.flags.writeable and column.flags.aligned for column in again.boxes)
+
+
+def test_bytes_that_are_no_record_are_refused(two_logs: Path) -> None:
+    log = read_scenarios(two_logs / "second.db", LANE_CHANGES, None)[0]
+    record = pack_scenario(log)
+    for broken in (b"", b"\0" * 400, record[:-8], record[:200]):
+        with pytest.raises(ValueError, match="record"):
+            unpack_scenario(broken, name_of(log))
+
+
+def test_the_cache_holds_what_the_logs_hold(
+    run: Run, two_logs: Path, tmp_path: Path, tiny_maps: MapBank
+) -> None:
+    report = run()
+    cache = open_cache(tmp_path / "cache")
+    logs = [
+        log
+        for name in ("first", "second")
+        for log in read_scenarios(two_logs / f"{name}.db", LANE_CHANGES, tiny_maps)
+    ]
+    assert len(cache) == len(logs) == report.num_cached == 3
+    assert cache.tokens == tuple(sorted(log.token for log in logs))
+    for log in logs:
+        assert_same(cache.read(log.token), log)
+    entry = cache.entries[SECOND.frame_token(250)]
+    assert entry.num_frames == 151
+    # 15 s at 4 m/s and a little more for the winding
+    assert entry.human_path_m == pytest.approx(60.0, rel=0.01)
+    assert cache.map_names == ("us-nv-las-vegas-strip",)
+
+
+def test_a_finished_log_is_not_read_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run()
+    shards = sorted((tmp_path / "cache" / "logs").iterdir())
+    written = [shard.stat().st_mtime_ns for shard in shards]
+    monkeypatch.setattr(cache_build, "write_shard", None)
+    assert run().to_json() == first.to_json()
+    assert [shard.stat().st_mtime_ns for shard in shards] == written
+
+
+def test_a_stopped_run_goes_on_where_it_was(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, write = cache_build._read_log, cache_build.write_shard
+
+    def stop_at_second(task: cache_build._ShardTask) -> str | None:
+        if task.path.stem == "second":
+            raise KeyboardInterrupt
+        return work(task)
+
+    monkeypatch.setattr(cache_build, "_read_log", stop_at_second)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    with pytest.raises(FileNotFoundError, match="an unfinished scenario cache"):
+        open_cache(tmp_path / "cache")
+    monkeypatch.setattr(cache_build, "_read_log", work)
+    made: list[str] = []
+    monkeypatch.setattr(
+        cache_build,
+        "write_shard",
+        lambda path, name, *rest, **more: (made.append(name), write(path, name, *rest, **more)),
+    )
+    assert run().num_cached == 3
+    assert made == ["second"]
+
+
+def test_another_filter_or_a_changed_log_makes_its_shard_anew(
+    run: Run, two_logs: Path, tmp_path: Path
+) -> None:
+    run()
+    fewer = replace(LANE_CHANGES, limit_total_scenarios=1)
+    assert run(fewer).num_cached == len(open_cache(tmp_path / "cache")) == 1
+    os.utime(two_logs / "first.db")
+    assert run().num_cached == len(open_cache(tmp_path / "cache")) == 3
+
+
+def test_bad_logs_are_skipped_and_named(run: Run, two_logs: Path, tmp_path: Path) -> None:
+    roots = tmp_path / "logs"
+    roots.mkdir()
+    for name in ("first", "second"):
+        (roots / f"{name}.db").write_bytes((two_logs / f"{name}.db").read_bytes())
+    content = (roots / "first.db").read_bytes()
+    (roots / "first.db").write_bytes(content[: len(content) // 2])
+    (roots / "empty.db").touch()
+    report = run(roots=(roots,))
+    assert report.num_cached == 1
+    assert set(report.bad_logs) == {"first", "empty"}
+    assert "cannot be read" in report.bad_logs["first"]
+    assert "no table log" in report.bad_logs["empty"]
+    assert "logs skipped: 2" in report.summary()
+
+
+def test_a_log_that_turns_out_bad_while_it_is_read_is_skipped(
+    run: Run, two_logs: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "late.db"
+    path.write_bytes((two_logs / "first.db").read_bytes())
+    edit_log(path, "UPDATE category SET name = 'cow'")  # nobody looks at categories when scanning
+    report = run(roots=(path, two_logs / "second.db"))
+    assert report.num_cached == 1
+    assert "category cow" in report.bad_logs["late"]
+
+
+def test_unusable_scenarios_are_skipped_and_named(run: Run, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "a.db", FIRST)
+    # Frame 130 lies in the 5 s before the first scenario's window and not in the second's
+    edit_log(path, f"UPDATE ego_pose SET vx = NULL WHERE token = x'{FIRST.token(7, 130).hex()}'")
+    report = run(roots=(path,))
+    assert report.skipped == {FIRST.frame_token(220): "1 of its 271 ego poses lack a value"}
+    assert report.num_cached == 1
+    assert "scenarios skipped: 1" in report.summary()
+
+
+def test_tokens_that_no_log_gives_are_named_with_the_reason(run: Run) -> None:
+    known, near_end, nowhere = SECOND.frame_token(250), FIRST.frame_token(3), "ab" * 8
+    untagged = FIRST.frame_token(260)
+    wanted = replace(LANE_CHANGES, scenario_tokens=(known, near_end, nowhere, untagged))
+    report = run(wanted)
+    assert report.num_cached == 1
+    assert set(report.missing_tokens) == {near_end, nowhere, untagged}
+    assert report.missing_tokens[nowhere] == "in none of the logs"
+    assert "fewer than 2 scenes of log first" in report.missing_tokens[near_end]
+    assert "exclude it" in report.missing_tokens[untagged]
+    assert f"  {nowhere}: in none of the logs" in report.summary()
+
+
+def test_a_token_of_two_logs_is_cached_once(run: Run, two_logs: Path, tmp_path: Path) -> None:
+    (tmp_path / "twin.db").write_bytes((two_logs / "second.db").read_bytes())
+    report = run(roots=(two_logs / "second.db", tmp_path / "twin.db"))
+    assert report.num_cached == 1
+    (reason,) = report.skipped.values()
+    assert "has the same token" in reason
+
+
+def test_scenarios_without_route_and_standing_humans_are_named(run: Run, tmp_path: Path) -> None:
+    lost = TinyLog(tags={220: ("changing_lane",)}, route="", seed=2)
+    still = TinyLog(tags={220: ("changing_lane",)}, ego_speed_mps=0.0, seed=3)
+    edit_log(
+        write_log(tmp_path / "still.db", still),
+        "UPDATE ego_pose SET x = 664050.0, y = 3996994.75, qx = 0, qy = 0, qz = 0",
+    )
+    report = run(roots=(write_log(tmp_path / "lost.db", lost), tmp_path / "still.db"))
+    assert report.num_cached == 2  # Val14 holds such scenarios, too
+    assert report.without_route == [lost.frame_token(220)]
+    assert report.standing == [still.frame_token(220)]
+
+
+def test_thresholds_on_the_ego_drop_scenarios_by_name(run: Run) -> None:
+    report = run(replace(LANE_CHANGES, ego_displacement_minimum_m=1000.0))
+    assert report.num_cached == 0
+    assert len(report.thresholds) == 3
+
+
+def test_oddities_are_counted(run: Run, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "a.db", FIRST)
+    edit_log(path, "UPDATE traffic_light_status SET status = '' WHERE rowid % 3 = 0")
+    report = run(roots=(path,))
+    assert report.notes["UNKNOWN light states"] == 2 * 151
+    assert "302 UNKNOWN light states" in report.summary()
+
+
+def test_a_map_that_cannot_be_used_ends_the_run(run: Run, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "a.db", replace(FIRST, location="sg-one-north"))
+    with pytest.raises(FileNotFoundError, match=r"asks for version 9.17.1964 of sg-one-north"):
+        run(roots=(path,))
+
+
+def test_folders_without_logs_are_named(tmp_path: Path, two_logs: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds no .db files; there are some in"):
+        find_logs([two_logs.parent])
+    with pytest.raises(FileNotFoundError, match=r"holds no .db files$"):
+        find_logs([tmp_path / "missing"])
+    assert find_logs([two_logs / "second.db"]) == [two_logs / "second.db"]
+
+
+def test_the_command_reads_its_configuration(
+    two_logs: Path, tiny_map_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "filter.yaml").write_text("scenario_types: [changing_lane]\n")
+    overrides = [
+        f"data_root=[{two_logs}/first.db,{two_logs}/second.db]",
+        f"map_root={tiny_map_root}",
+        f"filter={tmp_path}/filter.yaml",
+        "+filter_changes.limit_total_scenarios=2",
+        f"out={tmp_path}/cache",
+        "num_workers=1",
+    ]
+    with initialize_config_module("configs", version_base="1.3"), caplog.at_level(logging.INFO):
+        report = make_cache(compose("nuplan_cache", overrides))
+        with pytest.raises(ValueError, match=r"data_root=..., out=... must be given"):
+            make_cache(compose("nuplan_cache", overrides[1:4]))
+    assert report.num_cached == len(open_cache(tmp_path / "cache")) == 2
+    assert json.loads((tmp_path / "cache" / "report.json").read_text())["num_cached"] == 2
+    assert "scanning logs: 2 done" in caplog.text
+
+
+def test_a_folder_without_cache_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds no scenario cache"):
+        open_cache(tmp_path)
+
+
+def test_a_cache_of_another_version_is_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    monkeypatch.setattr(cache_file, "RECORD_VERSION", 99)
+    with pytest.raises(ValueError, match="format version 1, this program reads 99"):
+        open_cache(tmp_path / "cache")
+
+
+def test_a_damaged_shard_is_named(run: Run, tmp_path: Path) -> None:
+    run()
+    cache = open_cache(tmp_path / "cache")
+    shard = tmp_path / "cache" / "logs" / "second.scenarios"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"cannot be read from .*second.scenarios"):
+        cache.read(SECOND.frame_token(250))
+    with pytest.raises(KeyError, match="is not among the 3"):
+        cache.read("00")
+    assert run().num_cached == 3  # the command mends it
+    cache.read(SECOND.frame_token(250))

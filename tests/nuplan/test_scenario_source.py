@@ -1,0 +1,113 @@
+"""Training scenarios drawn from a cache, and CaRL's limits on their tracks."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim_adapters.nuplan.cache_build import CacheJob, build_cache
+from sim_adapters.nuplan.log_reader import read_scenarios
+from sim_adapters.nuplan.scenario_filter import ScenarioFilter
+from sim_adapters.nuplan.scenario_log import TrackType
+from sim_adapters.nuplan.scenario_source import CachedScenarios
+from sim_adapters.nuplan.track_limits import TrackLimits, nearest_tracks
+from sim_adapters.scene.map_bank import MapBank
+from tests.nuplan.tiny_nuplan import TinyLog, TinyTrack, edit_log, write_log
+from tests.scene.hand_made_map import make_map_bank
+
+DRIVES = TinyLog(tags={220: ("changing_lane",), 260: ("stationary",), 300: ("changing_lane",)})
+LOST = TinyLog(tags={220: ("changing_lane",)}, route="", seed=1)
+STILL = TinyLog(tags={220: ("stationary",)}, seed=2)
+
+
+@pytest.fixture(scope="module")
+def cache(
+    tmp_path_factory: pytest.TempPathFactory, tiny_map_root: Path, tiny_maps: MapBank
+) -> Path:
+    root = tmp_path_factory.mktemp("training")
+    for name, log in (("drives", DRIVES), ("lost", LOST), ("still", STILL)):
+        write_log(root / "logs" / f"{name}.db", log)
+    edit_log(
+        root / "logs" / "still.db",
+        "UPDATE ego_pose SET x = 664050.0, y = 3996994.75, qx = 0, qy = 0, qz = 0",
+    )
+    wanted = ScenarioFilter(scenario_types=("changing_lane", "stationary"))
+    build_cache(CacheJob((root / "logs",), tiny_map_root, wanted, root / "cache"))
+    return root / "cache"
+
+
+def test_a_worlds_episode_is_a_pure_function_of_the_seed(cache: Path, tiny_maps: MapBank) -> None:
+    one, two = (CachedScenarios(tiny_maps, 5, cache=cache) for _ in range(2))
+    two.next_scenario(3, 9)
+    drawn = [[s.next_scenario(world, 4) for world in range(6)] for s in (one, two)]
+    assert [row.scenario_id for row in drawn[0]] == [row.scenario_id for row in drawn[1]]
+    assert [row.seed for row in drawn[0]] == [row.seed for row in drawn[1]]
+    assert len({row.seed for row in drawn[0]}) == 6
+
+
+def test_scenarios_are_drawn_uniformly(cache: Path, tiny_maps: MapBank) -> None:
+    source = CachedScenarios(tiny_maps, 0, cache=cache)
+    drawn = Counter(source.next_scenario(world, 0).scenario_id for world in range(300))
+    assert set(drawn) == {DRIVES.frame_token(number) for number in DRIVES.tags}
+    assert min(drawn.values()) > 70  # 100 expected, 3.7 standard deviations below
+
+
+def test_a_scenario_brings_its_log_and_the_humans_way(cache: Path, tiny_maps: MapBank) -> None:
+    scenario = CachedScenarios(tiny_maps, 0, cache=cache).next_scenario(0, 0)
+    assert scenario.log is not None
+    assert scenario.town == "us-nv-las-vegas-strip"
+    assert len(scenario.route.x) == scenario.log.num_frames
+    np.testing.assert_allclose(
+        np.hypot(scenario.route.x - scenario.log.ego.x, scenario.route.y - scenario.log.ego.y),
+        1.461,
+    )
+
+
+def test_what_cannot_be_trained_on_is_left_out_and_named(
+    cache: Path, tiny_maps: MapBank, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        source = CachedScenarios(tiny_maps, 0, cache=cache)
+    assert len(source.tokens) == 3
+    assert f"no route on the map: {LOST.frame_token(220)}" in caplog.text
+    assert f"moves less than 0.1 m: {STILL.frame_token(220)}" in caplog.text
+
+
+def test_scenarios_can_be_chosen_by_type_and_kept_without_route(
+    cache: Path, tiny_maps: MapBank
+) -> None:
+    source = CachedScenarios(
+        tiny_maps, 0, cache=cache, scenario_types=["changing_lane"], needs_route=False
+    )
+    assert len(source.tokens) == 3
+    assert LOST.frame_token(220) in source.tokens
+    with pytest.raises(ValueError, match=r"none of the 5 scenarios .* 0 are of the wanted types"):
+        CachedScenarios(tiny_maps, 0, cache=cache, scenario_types=["starting_u_turn"])
+
+
+def test_a_missing_map_is_named_at_once(cache: Path) -> None:
+    with pytest.raises(ValueError, match="'us-nv-las-vegas-strip' is not in this MapBank"):
+        CachedScenarios(make_map_bank(), 0, cache=cache)
+
+
+def test_the_nearest_tracks_of_each_kind_stay_in_order(tmp_path: Path) -> None:
+    # The ego drives from x = 5 at 4 m/s: in the window it goes from 53 to 113
+    cars = [TinyTrack("vehicle", x, -1.75) for x in (120.0, 60.0, 90.0)]
+    cones = [TinyTrack("traffic_cone", x, -9.0) for x in (100.0, 40.0)]
+    path = write_log(tmp_path / "a.db", TinyLog(tracks=(*cars, *cones)))
+    (log,) = read_scenarios(path, ScenarioFilter(scenario_types=("changing_lane",)), None)
+    kept = nearest_tracks(log, TrackLimits(vehicles=2, static_objects=1))
+
+    def at(frame: int) -> list[float]:
+        rows = slice(kept.boxes.first[frame], kept.boxes.first[frame + 1])
+        return (kept.boxes.x[rows] - 664_000.0).tolist()
+
+    assert at(0) == [90.0, 60.0, 40.0]  # stored last track first
+    assert at(150) == [90.0, 120.0, 100.0]
+    assert (np.diff(kept.boxes.first) == 3).all()
+    assert kept.boxes.type[:3].tolist() == [TrackType.VEHICLE] * 2 + [TrackType.TRAFFIC_CONE]
+    assert nearest_tracks(log, TrackLimits()) is log
