@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.speed import environment, learner, raster, startup
+from evaluation.speed import environment, learner, nuplan_cache, raster, startup
 from evaluation.speed.stopwatch import Measurement
 
 COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
@@ -25,6 +25,7 @@ COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
     "env_vector": environment.measure_env_vector,
     "agent_steps": environment.measure_agent_steps,
     "raster_carl_bev": raster.measure_raster,
+    "cache_read": nuplan_cache.measure_cache_read,
     "train_demo": learner.measure_train_demo,
     "train_carl": learner.measure_train_carl,
     "ddp_efficiency": learner.measure_ddp_efficiency,
