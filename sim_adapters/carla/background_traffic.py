@@ -29,6 +29,7 @@ LANE_OFFSET_M = 0.1
 REFILL_STEPS = 5  # between two looks at how many there are
 MAX_NEW_CARS = 8  # at a time after the reset: a batch delays the tick
 SAME_LEVEL_M = 8.0
+KMH_PER_MPS = 3.6
 SAME_LANE_M = 2.0  # across: whoever is nearer counts as in the same lane
 BODY_GAP_M = 4.0  # between centres in neighbouring lanes, where a bend brings them nearer
 
@@ -73,7 +74,7 @@ class BackgroundTraffic:
         self._session = session
         self._spots = spawn_spots(maps, map_index)
         self._blueprints = traffic_blueprints(session.world)
-        self._cars: set[int] = set()
+        self._cars: dict[int, carla.Actor] = {}
         self._random = np.random.default_rng(0)
         self._steps = 0
         self.manager = session.client.get_trafficmanager(tm_port)
@@ -112,13 +113,54 @@ class BackgroundTraffic:
             return
         distances = np.hypot(places[:, 0] - ego[0], places[:, 1] - ego[1])
         present = dict(zip(ids.tolist(), distances.tolist(), strict=True))
-        self._cars &= present.keys()  # the TrafficManager removes cars that are stuck
+        # The TrafficManager removes cars that are stuck
+        self._cars = {car: actor for car, actor in self._cars.items() if car in present}
         far = [car for car in self._cars if present[car] > self.settings.despawn_m]
         self._session.destroy(far)
-        self._cars.difference_update(far)
+        for car in far:
+            del self._cars[car]
         near = sum(present[car] <= self.settings.radius_m for car in self._cars)
         missing = min(self.settings.num_vehicles - near, MAX_NEW_CARS)
         self._spawn(missing, ego, places, nearest_m=self.settings.out_of_view_m)
+
+    def has(self, car: int) -> bool:
+        """Whether an actor is one of the traffic's cars."""
+        return car in self._cars
+
+    def hold(self, cars: list[int]) -> None:
+        """Let cars brake until they stand."""
+        self._slow_down(cars, 100.0)
+
+    def release(self, cars: list[int]) -> None:
+        """Let cars that were held drive on."""
+        self._slow_down(cars, 0.0)
+
+    def send(
+        self,
+        pose: carla.Transform,
+        velocity: carla.Vector3D,
+        places: list[carla.Location],
+        speed_mps: float,
+    ) -> bool:
+        """Spawn a moving car that goes past `places` and heeds neither lights nor signs.
+
+        Returns:
+            False if something stands at `pose`.
+        """
+        command = carla.command.SpawnActor(self._draw_blueprint(), pose)
+        (car,) = self._session.spawn([command])
+        if not car:
+            return False
+        self._instruct([car])
+        for actor in self._session.world.get_actors([car]):
+            assert isinstance(actor, carla.Vehicle)
+            actor.set_target_velocity(velocity)
+            actor.set_autopilot(True, self.manager.get_port())
+            self.manager.ignore_lights_percentage(actor, 100.0)
+            self.manager.ignore_signs_percentage(actor, 100.0)
+            self.manager.set_desired_speed(actor, speed_mps * KMH_PER_MPS)
+            self.manager.set_path(actor, places)
+        return True
 
     def clear(self) -> None:
         """Remove all cars."""
@@ -152,14 +194,19 @@ class BackgroundTraffic:
     def _instruct(self, cars: list[int]) -> None:
         if not cars:
             return
-        self._cars.update(cars)
         for car in self._session.world.get_actors(cars):
+            self._cars[car.id] = car
             self.manager.auto_lane_change(car, False)
             self.manager.update_vehicle_lights(car, True)
             if not self.settings.obeys_lights:
                 self.manager.ignore_lights_percentage(car, 100.0)
             if not self.settings.obeys_signs:
                 self.manager.ignore_signs_percentage(car, 100.0)
+
+    def _slow_down(self, cars: list[int], percent: float) -> None:
+        for car in cars:
+            if car in self._cars:
+                self.manager.vehicle_percentage_speed_difference(self._cars[car], percent)
 
     def _draw_blueprint(self) -> carla.ActorBlueprint:
         blueprint = self._blueprints[int(self._random.integers(len(self._blueprints)))]

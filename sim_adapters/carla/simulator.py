@@ -19,7 +19,9 @@ from sim_adapters.carla.background_traffic import BackgroundTraffic, LiveTraffic
 from sim_adapters.carla.contact_log import ContactLog
 from sim_adapters.carla.frames import to_carla_control, to_carla_transform
 from sim_adapters.carla.live_lights import LiveLights
+from sim_adapters.carla.route_scripts import RouteScripts
 from sim_adapters.carla.scene_reader import SceneReader
+from sim_adapters.carla.scripted_moment import LiveStage
 from sim_adapters.carla.session import LiveSession
 from sim_adapters.embedded.world_start import check_route, clear_world, start_clocks, write_route
 from sim_adapters.pool_worker import WorldLostError
@@ -95,6 +97,7 @@ class CarlaSimulator:
         self._server = server
         self._traffic_settings = traffic
         self._read_lamps = read_lamps
+        self.scripts: RouteScripts | None = None
         self._contacts: ContactLog | None = None
         self._own: list[int] = []  # the ego and what hangs on it
         self._started_s = 0.0  # the server's clock at the start of the episode
@@ -142,10 +145,8 @@ class CarlaSimulator:
         """
         if self.scene.clocks.failed[0]:
             return
-        pedal = float(acceleration[0])
-        control = to_carla_control(float(steer[0]), max(pedal, 0.0), max(-pedal, 0.0))
         try:
-            self._advance(control)
+            self._drive(float(steer[0]), float(acceleration[0]))
         except RuntimeError as error:
             self.session = None
             raise WorldLostError(f"the server was lost: {error}") from error
@@ -194,6 +195,8 @@ class CarlaSimulator:
         for _ in range(self.warm_up_steps):
             self._advance(brake)
         self._check_start(scenario)
+        stage = LiveStage(session, self.maps, self.scene, self.reader.lights, self.traffic)
+        self.scripts = RouteScripts(stage, scenario)
 
     def _enter(self, town: str) -> LiveSession:
         """A session with that town loaded and nothing left of the last episode."""
@@ -261,12 +264,20 @@ class CarlaSimulator:
     def _clear_episode(self, session: LiveSession) -> None:
         if self._contacts is not None:
             self._contacts.stop()
+        if self.scripts is not None:
+            self.scripts.clear()
         if self.traffic is not None:
             self.traffic.clear()
         session.destroy(self._own[::-1])  # sensors before what carries them
-        self.ego, self._contacts, self._own = None, None, []
+        self.ego, self._contacts, self.scripts, self._own = None, None, None, []
 
     # Steps -----------------------------------------------------------------------------------
+
+    def _drive(self, steer: float, acceleration: float) -> None:
+        assert self.scripts is not None
+        self.scripts.step()
+        steer, acceleration = self.scripts.disturbed(steer, acceleration)
+        self._advance(to_carla_control(steer, max(acceleration, 0.0), max(-acceleration, 0.0)))
 
     def _advance(self, control: carla.VehicleControl) -> None:
         session, ego, reader, contacts = self.session, self.ego, self.reader, self._contacts
