@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.nuplan.export.data_set import Drive, make_data_set, record_drive
+from sim_adapters.nuplan.export.network_builder import build_road_network
 from sim_adapters.nuplan.export.recording import Recording
-from sim_adapters.nuplan.export.road_network import RoadNetwork, build_road_network
+from sim_adapters.nuplan.export.road_network import RoadNetwork
 from sim_adapters.nuplan.export.settings import ExportSettings
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.world.pedestrian_state import PedestrianSettings
@@ -19,7 +20,7 @@ TOWN, LOCATION = "Town02", "carla-town02"
 DRIVE_S = 42.0
 
 
-def export_settings(seed: int = 3, drive_s: float = DRIVE_S) -> ExportSettings:
+def export_settings(seed: int = 6, drive_s: float = DRIVE_S) -> ExportSettings:
     """Dense enough to hold every kind of track."""
     return ExportSettings(
         seed=seed,

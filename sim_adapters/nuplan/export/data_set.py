@@ -19,8 +19,9 @@ from sim_adapters.nuplan.export.geographic import location_name
 from sim_adapters.nuplan.export.log_writer import LogContent, write_log
 from sim_adapters.nuplan.export.logged_world import STEP_S, LoggedWorld
 from sim_adapters.nuplan.export.map_files import map_path, write_map, write_map_index
+from sim_adapters.nuplan.export.network_builder import build_road_network
 from sim_adapters.nuplan.export.recording import Recording, record
-from sim_adapters.nuplan.export.road_network import RoadNetwork, build_road_network
+from sim_adapters.nuplan.export.road_network import RoadNetwork
 from sim_adapters.nuplan.export.scenario_tags import find_tags
 from sim_adapters.nuplan.export.scene_routes import cut_scenes
 from sim_adapters.nuplan.export.settings import ExportSettings
@@ -128,7 +129,6 @@ def record_drive(
         stream = drive.number * _MAX_ATTEMPTS + attempt
         world = LoggedWorld(
             maps,
-            0,
             network,
             seed=int(random_bits(settings.seed, town, stream, _RNG_DRIVE)) & _SEED_MASK,
             traffic=settings.traffic,

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
+from sim_adapters.nuplan.export.feature_ids import FIRST_CONNECTOR_FID
 from sim_adapters.nuplan.export.geographic import ORIGIN_X, ORIGIN_Y, PROJECTION
 from sim_adapters.nuplan.export.log_schema import CATEGORIES, INDICES, SCHEMA
 from sim_adapters.nuplan.export.logged_world import STEP_S
-from sim_adapters.nuplan.export.map_layers import FIRST_CONNECTOR_FID
 from sim_adapters.nuplan.export.recording import Recording
 from sim_adapters.nuplan.export.road_network import RoadNetwork
 from sim_adapters.nuplan.export.scenario_tags import Tag

@@ -20,6 +20,7 @@ from sim_adapters.nuplan.bicycle import (
 from sim_adapters.nuplan.export.road_network import RoadNetwork
 from sim_adapters.nuplan.export.roadworks import (
     LOOK_EVERY_TICKS,
+    places_beside,
     plan_roadworks,
     show_roadworks,
 )
@@ -58,8 +59,7 @@ class LoggedWorld:
     """One embedded world whose slot 0 is driven by the traffic kernels.
 
     Args:
-        maps: The towns.
-        map_index: Which of them.
+        maps: A bank of one town.
         network: Its roads, for building sites.
         seed: Of everything in the world.
         traffic: Of the background.
@@ -74,7 +74,6 @@ class LoggedWorld:
     def __init__(
         self,
         maps: MapBank,
-        map_index: int,
         network: RoadNetwork,
         *,
         seed: int,
@@ -99,14 +98,11 @@ class LoggedWorld:
         self.signal_plan = empty_signal_plan(1, maps)
         self.sidewalks, self.crossings = build_sidewalks(maps)
         self.walkers = empty_walkers(1, num_slots)
-        self.places = build_standing_places(maps)
         self.things = empty_standing_things(1, num_slots)
-        self.roadworks = plan_roadworks(
-            maps, map_index, network, self.places, share=roadworks_share, seed=seed
-        )
-        self.scene.clocks.map_index[0] = map_index
+        self.roadworks = plan_roadworks(maps, 0, network, share=roadworks_share, seed=seed)
+        self.places = places_beside(build_standing_places(maps), self.roadworks)
         self.scene.clocks.seed[0] = np.uint64(seed)
-        self._start(map_index)
+        self._start()
 
     @property
     def is_lost(self) -> bool:
@@ -131,11 +127,11 @@ class LoggedWorld:
         scene.clocks.elapsed_s[0] += STEP_S
         update_lights_range(0, 1, *self._light_arguments())
 
-    def _start(self, map_index: int) -> None:
+    def _start(self) -> None:
         maps, scene = self.maps, self.scene
         reset_signals_range(0, 1, self.signal_plan, maps.groups, maps.ranges, scene.clocks, True)
         update_lights_range(0, 1, *self._light_arguments())
-        self._place_ego(map_index)
+        self._place_ego()
         reset_statics_range(0, 1, *self._static_arguments())
         self._show_roadworks()
         reset_traffic_range(0, 1, *self._traffic_arguments(self.layout._replace(first_vehicle=1)))
@@ -143,10 +139,10 @@ class LoggedWorld:
         for _ in range(round(WARM_UP_S / STEP_S)):
             self.step()
 
-    def _place_ego(self, map_index: int) -> None:
+    def _place_ego(self) -> None:
         """Put a vehicle of the traffic into slot 0 and give it the Pacifica's body."""
         maps, scene, traffic = self.maps, self.scene, self.traffic
-        point, seed = self._draw_start(map_index), scene.clocks.seed[0]
+        point, seed = self._draw_start(), scene.clocks.seed[0]
         lane, s_m = int(maps.points.lane[point]), float(maps.points.s_m[point])
         where: tuple[Any, ...] = (0, 0, seed, EGO_VEHICLE, lane, s_m, 0.0)
         spawn_vehicle(
@@ -160,15 +156,15 @@ class LoggedWorld:
         # The traffic's rear axle lies half a wheel base behind the centre
         traffic.places.half_wheelbase_m[0, 0] = REAR_AXLE_TO_CENTRE_M
 
-    def _draw_start(self, map_index: int) -> int:
+    def _draw_start(self) -> int:
         maps, table = self.maps, self.traffic.map
         for attempt in range(_MAX_START_DRAWS):
-            point = draw_town_point(table, map_index, self.scene.clocks.seed[0], attempt)
+            point = draw_town_point(table, 0, self.scene.clocks.seed[0], attempt)
             lane = int(maps.points.lane[point])
             ahead_m = float(maps.lanes.length_m[lane] - maps.points.s_m[point])
             if point >= 0 and table.leads_on[lane] and ahead_m > MIN_ROAD_AHEAD_M:
                 return point
-        raise ValueError(f"{maps.towns[map_index]} has no road on which a drive could start")
+        raise ValueError(f"{maps.towns[0]} has no road on which a drive could start")
 
     def _show_roadworks(self) -> None:
         radius_m = self.static_settings.radius_m

@@ -7,42 +7,33 @@ from collections.abc import Sequence
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from shapely.geometry import LineString, Polygon
+from shapely.geometry import LineString
 
+from sim_adapters.nuplan.export.area_shapes import (
+    crosswalk_areas,
+    intersection_areas,
+    road_segments,
+    united,
+)
+from sim_adapters.nuplan.export.feature_ids import (
+    FIRST_BLOCK_FID,
+    FIRST_BLOCK_LINK_FID,
+    FIRST_CONNECTOR_FID,
+    FIRST_FID,
+    FIRST_LANE_FID,
+)
 from sim_adapters.nuplan.export.geographic import to_utm
 from sim_adapters.nuplan.export.geopackage import Layer
 from sim_adapters.nuplan.export.outlines import (
     Course,
     Outlines,
     lane_strips,
-    largest_part,
     trace_outlines,
 )
 from sim_adapters.nuplan.export.road_network import NetworkConnector, RoadNetwork
 from sim_adapters.nuplan.export.stop_polygons import StopPolygon, find_stop_polygons
 from sim_adapters.scene.map_bank import LaneKind, MapBank
-from sim_adapters.world.sidewalks import build_sidewalks
 from sim_adapters.world.statics import MIN_SHOULDER_WIDTH_M
-
-# First id of each layer: ids of lanes and connectors must differ, the others do for legibility
-FIRST_LANE_FID, FIRST_CONNECTOR_FID = 100_000, 200_000
-FIRST_BLOCK_FID, FIRST_BLOCK_LINK_FID = 300_000, 400_000
-_FIRST_FID = {
-    "intersections": 500_000,
-    "stop_polygons": 510_000,
-    "crosswalks": 520_000,
-    "walkways": 530_000,
-    "carpark_areas": 540_000,
-    "generic_drivable_areas": 550_000,
-    "road_segments": 560_000,
-    "gen_lane_connectors_scaled_width_polygons": 600_000,
-    "boundaries": 700_000,
-    "baseline_paths": 800_000,
-}
-CROSSWALK_WIDTH_M = 3.0  # of crossings that no map file draws
-SEAM_M = 0.15  # gaps between lanes of a road that its polygon closes
-_CLOSING_M = (2.0, 4.0, 8.0, 16.0, 32.0)  # of an intersection, until it is one polygon
-_MAX_HOLE_M2 = 200.0  # larger holes of an intersection are islands
 
 
 def build_map_layers(maps: MapBank, map_index: int, network: RoadNetwork) -> list[Layer]:
@@ -58,20 +49,24 @@ def build_map_layers(maps: MapBank, map_index: int, network: RoadNetwork) -> lis
         *_connector_layers(network, outlines, stops),
         _baselines(outlines),
         _layer("boundaries", outlines.boundaries),
-        _intersections(network, outlines),
+        _layer(
+            "intersections",
+            intersection_areas(network, outlines),
+            intersection_type_fid=[int(kind) for kind in network.intersections],
+        ),
         _layer(
             "stop_polygons",
             [s.polygon for s in stops],
             stop_polygon_type_fid=[int(s.type) for s in stops],
         ),
-        _layer("road_segments", _roads(outlines)),
+        _layer("road_segments", road_segments(outlines)),
         *_surroundings(maps, map_index),
     ]
 
 
 def _layer(name: str, geometry: Sequence[shapely.Geometry], **columns: Sequence[object]) -> Layer:
     """A layer whose ids count up from its first one, moved to UTM."""
-    first = _FIRST_FID[name]
+    first = FIRST_FID[name]
     kind = "LineString" if name in ("boundaries", "baseline_paths") else "Polygon"
     fid = np.arange(first, first + len(geometry), dtype=np.int64)
     table = {"fid": fid, **{key: np.array(values) for key, values in columns.items()}}
@@ -83,11 +78,9 @@ def _road_layers(network: RoadNetwork, outlines: Outlines) -> list[Layer]:
     lanes, num_lanes = network.lanes, len(network.lanes)
     fids = FIRST_LANE_FID + np.arange(num_lanes, dtype=np.int64)
     blocks = np.array([lane.block for lane in lanes], np.int64)
-    boundaries = _FIRST_FID["boundaries"] + np.array(outlines.lane_boundaries, np.int64)
+    boundaries = FIRST_FID["boundaries"] + np.array(outlines.lane_boundaries, np.int64)
     members = [
-        largest_part(
-            _closed([outlines.lane_polygons[row] for row in np.flatnonzero(blocks == block)])
-        )
+        united([outlines.lane_polygons[row] for row in np.flatnonzero(blocks == block)])
         for block in range(network.num_blocks)
     ]
     return [
@@ -120,12 +113,10 @@ def _connector_layers(
     """Connectors, their polygons and the roadblock connectors."""
     connectors = network.connectors
     fids = FIRST_CONNECTOR_FID + np.arange(len(connectors), dtype=np.int64)
-    boundaries = _FIRST_FID["boundaries"] + np.array(outlines.connector_boundaries, np.int64)
+    boundaries = FIRST_FID["boundaries"] + np.array(outlines.connector_boundaries, np.int64)
     link_of = np.array([connector.block_link for connector in connectors])
     link_shapes = [
-        largest_part(
-            _closed([outlines.connector_polygons[row] for row in np.flatnonzero(link_of == link)])
-        )
+        united([outlines.connector_polygons[row] for row in np.flatnonzero(link_of == link)])
         for link in range(len(network.block_links))
     ]
     intersections = np.array([link.intersection for link in network.block_links], np.int64)
@@ -139,7 +130,7 @@ def _connector_layers(
                 "exit_lane_fid": FIRST_LANE_FID + _column(connectors, "from_lane"),
                 "entry_lane_fid": FIRST_LANE_FID + _column(connectors, "to_lane"),
                 "lane_group_connector_fid": FIRST_BLOCK_LINK_FID + link_of,
-                "intersection_fid": _FIRST_FID["intersections"] + intersections[link_of],
+                "intersection_fid": FIRST_FID["intersections"] + intersections[link_of],
                 "speed_limit_mps": np.array([_limit(c) for c in outlines.connector_courses]),
                 "traffic_light_stop_line_fids": np.array(
                     [_stop_fids(connector, stops) for connector in connectors]
@@ -151,7 +142,7 @@ def _connector_layers(
             "Polygon",
             [to_utm(polygon) for polygon in outlines.connector_polygons],
             {
-                "fid": _FIRST_FID["gen_lane_connectors_scaled_width_polygons"]
+                "fid": FIRST_FID["gen_lane_connectors_scaled_width_polygons"]
                 + np.arange(len(connectors), dtype=np.int64),
                 "lane_connector_fid": fids,
                 "left_boundary_fid": boundaries[:, 0],
@@ -166,7 +157,7 @@ def _connector_layers(
                 "fid": FIRST_BLOCK_LINK_FID + np.arange(len(link_shapes), dtype=np.int64),
                 "from_lane_group_fid": FIRST_BLOCK_FID + _column(network.block_links, "from_block"),
                 "to_lane_group_fid": FIRST_BLOCK_FID + _column(network.block_links, "to_block"),
-                "intersection_fid": _FIRST_FID["intersections"] + intersections,
+                "intersection_fid": FIRST_FID["intersections"] + intersections,
             },
         ),
     ]
@@ -178,7 +169,7 @@ def _column(rows: Sequence[object], name: str) -> NDArray[np.int64]:
 
 def _stop_fids(connector: NetworkConnector, stops: list[StopPolygon]) -> str:
     """Stop polygons of the light that governs a connector, as nuPlan lists them."""
-    first = _FIRST_FID["stop_polygons"]
+    first = FIRST_FID["stop_polygons"]
     rows = [
         row
         for row, stop in enumerate(stops)
@@ -208,44 +199,6 @@ def _baselines(outlines: Outlines) -> Layer:
     )
 
 
-def _intersections(network: RoadNetwork, outlines: Outlines) -> Layer:
-    """The area that the connectors of an intersection cover, with the corners between them."""
-    of_connector = [network.block_links[c.block_link].intersection for c in network.connectors]
-    shapes = []
-    for intersection in range(len(network.intersections)):
-        members = [
-            polygon
-            for polygon, at in zip(outlines.connector_polygons, of_connector, strict=True)
-            if at == intersection
-        ]
-        for closing_m in _CLOSING_M:
-            shape = _closed(members, closing_m)
-            if isinstance(shape, Polygon):
-                break
-        shapes.append(_without_small_holes(largest_part(shape)))
-    return _layer(
-        "intersections", shapes, intersection_type_fid=[int(kind) for kind in network.intersections]
-    )
-
-
-def _closed(polygons: list[Polygon], closing_m: float = SEAM_M) -> shapely.Geometry:
-    """Union of polygons with gaps up to twice the closing filled."""
-    union = shapely.union_all(polygons)
-    grown = shapely.buffer(union, closing_m, join_style="mitre")
-    # Mitred corners are not exactly those of before: the union keeps them inside
-    return shapely.union(union, shapely.buffer(grown, -closing_m, join_style="mitre"))
-
-
-def _without_small_holes(polygon: Polygon) -> Polygon:
-    holes = [ring for ring in polygon.interiors if Polygon(ring).area > _MAX_HOLE_M2]
-    return Polygon(polygon.exterior, holes)
-
-
-def _roads(outlines: Outlines) -> list[Polygon]:
-    """What lanes beside one another cover, both directions together."""
-    return list(shapely.get_parts(_closed(outlines.lane_polygons)))
-
-
 def _surroundings(maps: MapBank, map_index: int) -> list[Layer]:
     """Sidewalks, parking lanes, shoulders wide enough to park on, and crosswalks."""
     return [
@@ -255,24 +208,5 @@ def _surroundings(maps: MapBank, map_index: int) -> list[Layer]:
             "generic_drivable_areas",
             lane_strips(maps, map_index, LaneKind.SHOULDER, MIN_SHOULDER_WIDTH_M),
         ),
-        _layer("crosswalks", _crosswalks(maps, map_index)),
-    ]
-
-
-def _crosswalks(maps: MapBank, map_index: int) -> list[Polygon]:
-    """Drawn crosswalks, or strips where people of the embedded world cross if none is drawn."""
-    first, last = maps.ranges.crosswalk[map_index : map_index + 2]
-    corners = maps.crosswalks
-    drawn = [
-        largest_part(Polygon(np.column_stack([corners.x[a:b], corners.y[a:b]])))
-        for a, b in (corners.first_corner[row : row + 2] for row in range(first, last))
-    ]
-    if drawn:
-        return drawn
-    _, crossings = build_sidewalks(maps)
-    first_lane, last_lane = maps.ranges.lane[map_index : map_index + 2]
-    return [
-        LineString([(x[0], y[0]), (x[1], y[1])]).buffer(CROSSWALK_WIDTH_M / 2, cap_style="flat")
-        for x, y, lane in zip(crossings.x, crossings.y, crossings.lane, strict=True)
-        if first_lane <= lane[0] < last_lane
+        _layer("crosswalks", crosswalk_areas(maps, map_index)),
     ]

@@ -30,10 +30,10 @@ from sim_adapters.world.vehicle_catalogue import (
 
 FIRST_ACTOR_ID = 1 << 40  # thing i of the town is actor FIRST_ACTOR_ID + i, wherever it is shown
 LOOK_EVERY_TICKS = 10
-SITE_M = 50.0  # of road that a site takes
-MARGIN_M = 20.0  # to both ends of the road
+SITE_M = 44.0  # of road that a site takes
+MARGIN_M = 6.0  # to both ends of the road
 KERB_M = 0.5  # from the lane's edge to the middle of a cone
-FREE_M = 4.0  # to places where the embedded world parks cars
+FREE_M = 4.0  # around a thing, where nobody parks
 _SIGN, _CONE, _BARRIER = (
     PROP_NAMES.index(name) for name in ("warningconstruction", "constructioncone", "streetbarrier")
 )
@@ -63,13 +63,7 @@ class Roadworks(NamedTuple):
 
 
 def plan_roadworks(
-    maps: MapBank,
-    map_index: int,
-    network: RoadNetwork,
-    places: StandingPlaces,
-    *,
-    share: float,
-    seed: int,
+    maps: MapBank, map_index: int, network: RoadNetwork, *, share: float, seed: int
 ) -> Roadworks:
     """Sites on that share of the town's roads, at places that follow from the seed.
 
@@ -77,7 +71,6 @@ def plan_roadworks(
         maps: The towns.
         map_index: Which of them.
         network: Its lanes; a site stands beside the last lane of a roadblock.
-        places: Where the embedded world may park cars; sites keep away.
         share: Of the roadblocks long enough for a site.
         seed: Of the choice.
     """
@@ -99,13 +92,25 @@ def plan_roadworks(
             )
             right_m = 0.5 * width + KERB_M + outwards_m
             x, y = x + right_m * math.sin(yaw), y - right_m * math.cos(yaw)
-            if _is_free(maps, map_index, places, x, y):
+            if not _is_on_lane(maps, map_index, x, y):
                 rows.append((prop, _TYPES[prop], x, y, z, yaw))
     table = np.array(rows, np.float64).reshape(-1, 6)
     return Roadworks(
         table[:, 0].astype(np.int64),
         table[:, 1].astype(np.uint8),
         *(np.ascontiguousarray(table[:, column]) for column in range(2, 6)),
+    )
+
+
+def places_beside(places: StandingPlaces, works: Roadworks) -> StandingPlaces:
+    """The places of a bank of one town where something may stand beside its building sites."""
+    dx, dy = places.x[:, None] - works.x, places.y[:, None] - works.y
+    free = ~(np.hypot(dx, dy) < FREE_M).any(axis=1)
+    return StandingPlaces(
+        np.array([0, free.sum()], np.int32),
+        *(places.x[free], places.y[free], places.z[free], places.yaw_rad[free]),
+        width_m=places.width_m[free],
+        is_parking=places.is_parking[free],
     )
 
 
@@ -142,14 +147,10 @@ def _stand(scene: SceneBatch, works: Roadworks, world: int, slot: int, row: int)
     motion.z[world, slot], motion.yaw_rad[world, slot] = works.z[row], works.yaw_rad[row]
 
 
-def _is_free(maps: MapBank, map_index: int, places: StandingPlaces, x: float, y: float) -> bool:
-    """Whether something may stand here: off all driving lanes, away from parking places."""
+def _is_on_lane(maps: MapBank, map_index: int, x: float, y: float) -> bool:
+    """Whether a place belongs to a driving lane (roads overlap at forks)."""
     layers = maps.layers
     scale = float(layers.pixels_per_meter[map_index])
     column = round((x - float(layers.origin_x[map_index])) * scale)
     row = round((y - float(layers.origin_y[map_index])) * scale)
-    if layer_pixel(layers, map_index, column, row) & LayerBit.DRIVING:
-        return False
-    rows = slice(places.first[map_index], places.first[map_index + 1])
-    away = np.hypot(places.x[rows] - x, places.y[rows] - y)
-    return not bool((away < FREE_M).any())
+    return bool(layer_pixel(layers, map_index, column, row) & LayerBit.DRIVING)
