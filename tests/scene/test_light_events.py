@@ -52,9 +52,9 @@ def test_the_line_is_five_lane_widths_long_to_each_side(offset, ran):
     assert step_at_light(LightState.RED, 102.5, EAST_Y - offset) == ran
 
 
-@pytest.mark.parametrize(("offset", "ran"), [(0.0, True), (1.3, True), (1.5, False)])
-def test_the_leaderboards_line_ends_within_the_lane(offset, ran):
-    # 0.4 lane widths are 1.4 m
+@pytest.mark.parametrize(("offset", "ran"), [(0.0, True), (1.7, True), (1.8, False)])
+def test_the_leaderboards_line_counts_as_far_as_its_lane_reaches(offset, ran):
+    # The line of 0.6 lane widths reaches 2.1 m, the lane of 3.5 m ends at 1.75 m
     leaderboard = DetectorSettings.leaderboard()
     assert step_at_light(LightState.RED, 102.5, EAST_Y + offset, leaderboard) == ran
 
