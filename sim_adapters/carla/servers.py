@@ -28,9 +28,9 @@ from sim_adapters.pool_worker import WorldLostError
 
 ServerKind = Literal["auto", "unreal", "headless", "running"]
 
-PORTS_PER_SERVER = 10  # a server takes three in a row; the TrafficManager's and room are the rest
-TRAFFIC_MANAGER_PORT = 5  # of them
-_NEEDED_PORTS = (0, 1, 2, TRAFFIC_MANAGER_PORT)
+PORTS_PER_SERVER = 10  # a server takes three in a row, its client's TrafficManager another
+_NEEDED_PORTS = (0, 1, 2)
+_TM_PORTS = (5, 6, 7, 8, 9)  # the TrafficManager of a server's client takes one of them
 _LAST_PORT = 65_000
 _ATTEMPTS = 5
 _PROBE_S = 2.0  # how long one question to a starting server may take
@@ -116,8 +116,18 @@ class LiveServer:
 
     @property
     def tm_port(self) -> int:
-        """Port for the TrafficManager of this server's client."""
-        return self.port + TRAFFIC_MANAGER_PORT
+        """A free port for the TrafficManager of this server's client.
+
+        Raises:
+            RuntimeError: other programs have all of the server's ports.
+        """
+        for offset in _TM_PORTS:
+            if is_free(self.port + offset):
+                return self.port + offset
+        raise RuntimeError(
+            f"ports {self.port + _TM_PORTS[0]} to {self.port + _TM_PORTS[-1]} are all in use: "
+            "choose another simulator.server.first_port"
+        )
 
     def start(self) -> None:
         """Start the server and wait until it answers; nothing to do for a running one.
