@@ -41,7 +41,7 @@ def build_areas(layers: Mapping[str, Layer], location: str) -> AreaRows:
     for kind, name in AREA_LAYERS.items():
         layer = layers[name]
         fid = layer.ids("lane_connector_fid") if kind == AreaKind.LANE_CONNECTOR else layer.fid
-        usable = (shapely.area(layer.geometry) > 0.0) & _is_first(fid)
+        usable = _is_polygon(layer.geometry) & _is_first(fid)
         if not usable.all():
             log.warning(
                 "map %s: %d of %d features of %s have no polygon or a second one and are left out",
@@ -55,6 +55,12 @@ def build_areas(layers: Mapping[str, Layer], location: str) -> AreaRows:
     for index, (kind, fid) in enumerate(zip(kind_of.tolist(), fid_of.tolist(), strict=True)):
         row[AreaKind(kind)][fid] = index
     return AreaRows(_areas(kind_of, fid_of, shapes), shapes, row)
+
+
+def _is_polygon(geometry: NDArray[np.object_]) -> NDArray[np.bool_]:
+    # Bounds are NaN for what is empty or absent
+    has_place = np.isfinite(shapely.bounds(geometry).reshape(-1, 4)).all(axis=1)
+    return has_place & (shapely.get_dimensions(geometry) == 2)
 
 
 def _is_first(fid: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -117,10 +123,15 @@ def build_area_grid(areas: MapAreas) -> AreaGrid:
 
 
 def area_polygon(areas: MapAreas, row: int) -> shapely.Geometry:
-    """One area as a shapely geometry: rings cut holes into, or stand beside, those before them."""
+    """One area as a valid shapely geometry.
+
+    Rings cut holes into, or stand beside, those before them; rings that cross themselves, as some
+    in real maps do, count by the even-odd rule.
+    """
     polygon: shapely.Geometry = shapely.Polygon()
     for ring in range(areas.first_ring[row], areas.first_ring[row + 1]):
         corners = slice(areas.first_corner[ring], areas.first_corner[ring + 1])
-        part = shapely.Polygon(np.column_stack([areas.x[corners], areas.y[corners]]))
+        ring_points = np.column_stack([areas.x[corners], areas.y[corners]])
+        part = shapely.make_valid(shapely.Polygon(ring_points))
         polygon = part if polygon.is_empty else shapely.symmetric_difference(polygon, part)
     return polygon

@@ -223,6 +223,28 @@ def test_a_feature_of_two_parts_is_one_area(tmp_path: Path) -> None:
     assert area_polygon(areas, rows[0]).equals(parts)
 
 
+def test_a_ring_that_crosses_itself_counts_by_the_even_odd_rule(tmp_path: Path) -> None:
+    corners = [(101, -7), (104, -7), (101, -1), (104, -1)]  # a bow tie, its waist at y = -4
+    layers = with_crosswalk(shapely.Polygon([place(*corner) for corner in corners]))
+    areas = vector_of(load_changed(tmp_path, layers)).areas
+    polygon = area_polygon(areas, int(np.flatnonzero(areas.kind == AreaKind.CROSSWALK)[0]))
+    assert polygon.area == pytest.approx(2 * 0.5 * 3.0 * 3.0)
+    assert polygon.contains(shapely.Point(place(102.5, -6.0)))
+    assert not polygon.contains(shapely.Point(place(101.2, -4.0)))
+
+
+def test_features_without_a_polygon_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shapes = [shapely.Polygon(), None, shapely.MultiPolygon(), box(0, 5, 9, 9)]
+    layers = tiny_layers()
+    layers["walkways"] = [{"fid": 7 + i, "geometry": s} for i, s in enumerate(shapes)]
+    with caplog.at_level(logging.WARNING):
+        areas = vector_of(load_changed(tmp_path, layers)).areas
+    assert areas.fid[areas.kind == AreaKind.WALKWAY].tolist() == [10]
+    assert "3 of 4 features of walkways" in caplog.text
+
+
 def test_a_line_wrapped_into_a_collection_keeps_its_direction(
     tmp_path: Path, tiny_maps: MapBank
 ) -> None:
