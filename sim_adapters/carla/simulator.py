@@ -19,6 +19,7 @@ from sim_adapters.carla.background_traffic import BackgroundTraffic, LiveTraffic
 from sim_adapters.carla.contact_log import ContactLog
 from sim_adapters.carla.frames import to_carla_control, to_carla_transform
 from sim_adapters.carla.live_lights import LiveLights
+from sim_adapters.carla.live_signs import check_stop_signs
 from sim_adapters.carla.route_scripts import RouteScripts
 from sim_adapters.carla.scene_reader import SceneReader
 from sim_adapters.carla.scripted_moment import LiveStage
@@ -210,7 +211,8 @@ class CarlaSimulator:
         return session
 
     def _survey(self, session: LiveSession, map_index: int) -> None:
-        """Find the lights of a town just loaded, and start its traffic."""
+        """Find the lights of a town just loaded, check its signs, and start its traffic."""
+        check_stop_signs(session.world, self.maps, map_index)
         lights = LiveLights(session.world, self.maps, map_index)
         self.reader = SceneReader(session.world, self.scene, lights, read_lamps=self._read_lamps)
         if self._traffic_settings is not None:
