@@ -33,17 +33,21 @@ class DrivingEvents(NamedTuple):
     timed_out: Tensor  # bool, the scenario's time limit has passed
     simulator_failed: Tensor  # bool, the world was lost (dead server); the step carries no facts
     # Lane keeping
-    outside_route_lanes: Tensor  # bool, off every lane by more than 0.5 m, or in a wrong-way lane
+    outside_route_lanes: Tensor  # bool, off every lane by more than 0.5 m, or in a wrong-way lane;
+    # on nuPlan: off the route's roadblocks (or lanes) where the human was on them
     in_oncoming_lane: Tensor  # bool, the wrong-way part of the field above on its own
-    off_road_fraction: Tensor  # float in [0, 1], part of the ego box on neither road nor shoulder
+    off_road_fraction: Tensor  # float in [0, 1], part of the ego box (on nuPlan: of its corners) on
+    # neither road nor shoulder
     lane_offset_m: Tensor  # float >= 0, ego centre to the nearest driving-lane centre
     lane_width_m: Tensor  # float, width of that lane
     in_junction: Tensor  # bool, that lane lies in a junction
     # Speed, gaps, comfort
     speed_mps: Tensor  # float, horizontal speed
     overspeed_mps: Tensor  # float >= 0, speed above the limit
-    ttc_active: Tensor  # bool, time-to-collision penalty window open
-    num_comfort_active: Tensor  # int64 in [0, 6], comfort penalty windows open
+    ttc_active: Tensor  # bool, time-to-collision penalty window open (on nuPlan: to the end)
+    num_comfort_active: (
+        Tensor  # int64 in [0, 6], comfort penalty windows open (nuPlan: checks that fail)
+    )
     steer_change: Tensor  # float, absolute change of the steering action since the last step
     # What a hand-shaped reward looks at (Roach); far away is +inf
     lead_vehicle_m: Tensor  # float, distance to the hazard vehicle, ego origin to its origin

@@ -22,11 +22,13 @@ class DrivingReward:
         truncations: Predicates by name that cut an episode off.
         penalised: Names of the terminations that cost `terminal_penalty`.
         terminal_penalty: Taken off in the step that ends so [percent of the route].
+        forfeiting: Names of the terminations whose step earns no progress.
 
     Raises:
-        ValueError: a term cannot be called, or `penalised` names no termination.
+        ValueError: a term cannot be called, or a name is no termination.
 
-    Source: CaRL, r_t = dRC_t x prod(p_i) + T. The last step's own progress is still paid.
+    Source: CaRL, r_t = dRC_t x prod(p_i) + T. On CARLA the last step's own progress is still paid,
+    on nuPlan the step of an infraction earns nothing.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class DrivingReward:
         truncations: Mapping[str, Term],
         penalised: Sequence[str],
         terminal_penalty: float,
+        forfeiting: Sequence[str] = (),
     ) -> None:
         self.progress = checked_terms("progress", {"progress": progress})["progress"]
         self.soft_penalties = checked_terms("soft_penalties", soft_penalties)
         self.episode_ends = EpisodeEnds(terminations, truncations)
         self.penalised = checked_names("penalised", penalised, terminations)
         self.terminal_penalty = terminal_penalty
+        self.forfeiting = checked_names("forfeiting", forfeiting, terminations)
 
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Judge one step of all E drivers."""
@@ -50,6 +54,9 @@ class DrivingReward:
         terms |= {name: factor(events) for name, factor in self.soft_penalties.items()}
         reward = product(terms)
         terminated, truncated = self.episode_ends(events)
+        if self.forfeiting:
+            forfeited = self.episode_ends.any_termination(events, self.forfeiting)
+            reward = reward.masked_fill(forfeited, 0.0)
         fatal = terminated & self.episode_ends.any_termination(events, self.penalised)
         terms["terminal"] = -self.terminal_penalty * fatal.to(reward.dtype)
         return RewardBreakdown(reward + terms["terminal"], terminated, truncated, terms)

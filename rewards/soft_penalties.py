@@ -58,6 +58,20 @@ def lane_distance(
     return (1.0 - lost).masked_fill(events.in_junction, 1.0)
 
 
+def lane_edge(events: DrivingEvents, *, tolerance_m: float = 0.5, softener: float = 0.5) -> Tensor:
+    """Falls linearly from 1 at `tolerance_m` beside a lane's centre to 1 - `softener` at its edge.
+
+    1 on lane connectors and off all lanes (`in_junction`). `lane_width_m` is twice the way from the
+    centre line over the ego to the nearer boundary. Where a lane's half is narrower than the
+    tolerance the quotient changes its sign, as in CaRL.
+
+    Source: CaRL's nuPlan reward, lane distance "v1".
+    """
+    room = events.lane_width_m / 2.0 - tolerance_m + 1e-6
+    lost = ((events.lane_offset_m - tolerance_m) / room).clamp(0.0, 1.0)
+    return (1.0 - softener * lost).masked_fill(events.in_junction, 1.0)
+
+
 def steer_change(events: DrivingEvents, *, limit: float = 0.25, factor: float = 0.5) -> Tensor:
     """`factor` in a step that changes the steering by more than `limit`, else 1. CaRL: off."""
     return 1.0 - (1.0 - factor) * (events.steer_change > limit).to(events.speed_mps.dtype)

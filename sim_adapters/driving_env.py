@@ -25,9 +25,8 @@ from sim_adapters.observation_rows import ObservationRows
 from sim_adapters.scene.event_detection import (
     DetectorSettings,
     EventArrays,
-    detect_driving_events,
-    make_memory,
-    reset_memory,
+    EventDetector,
+    RoadEventDetector,
 )
 from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
@@ -65,7 +64,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         scenarios: Says what each world drives next.
         driving_reward: Judges the events of a step.
         observer: Draws what the policy sees.
-        detector: Thresholds of the event detector.
+        detector: Finds the events of a step; thresholds alone mean CARLA's rules.
         action_layout: Meaning of the two action columns.
         rollout_storage: "pixels" binds finished observations, "scene" the observer's compact rows.
         final_observations: Draw `info["final_obs"]` of finished worlds, which a learner needs to
@@ -81,7 +80,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         scenarios: ScenarioSource,
         driving_reward: Reward,
         observer: Observer,
-        detector: DetectorSettings,
+        detector: DetectorSettings | EventDetector,
         action_layout: ActionLayout,
         *,
         rollout_storage: Literal["pixels", "scene"] = "pixels",
@@ -92,13 +91,15 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.scenarios = scenarios
         self.driving_reward = driving_reward
         self.observer = observer
-        self.detector = detector
+        self.detector = (
+            RoadEventDetector(detector) if isinstance(detector, DetectorSettings) else detector
+        )
         self.action_layout = action_layout
         self.final_observations = final_observations
         self.first_world = first_world
         self.scene, self.maps = simulator.scene, simulator.maps
         self._history = make_history(self.scene, observer.history_steps)
-        self.memory = replace(make_memory(self.scene, detector), history=self._history)
+        self.memory = replace(self.detector.make_memory(self.scene), history=self._history)
         self.num_envs = self.scene.num_agents
         self.single_observation_space = observer.space
         self.observation_space = batch_space(observer.space, self.num_envs)
@@ -138,9 +139,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         """Drive one step of `scene.step_s` in every world."""
         self.action_layout.decode(actions, self._steer, self._acceleration)
         self.simulator.step(self._steer, self._acceleration)
-        self.events = detect_driving_events(
-            self.scene, self.memory, self.maps, self.detector, self._event_arrays
-        )
+        self.events = self.detector.detect(self.scene, self.memory, self.maps, self._event_arrays)
         record_history(self.scene, self._history)
         self.outcome = outcome = self.driving_reward(self.events)
         reward = outcome.reward.numpy().astype(np.float32)
@@ -219,14 +218,14 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
             for world, episode in zip(worlds, episodes, strict=True)
         ]
         self.simulator.reset(worlds, scenarios)
-        reset_memory(worlds, self.scene, self.memory, self.maps)
+        self.detector.reset_memory(worlds, self.scene, self.memory, self.maps)
         restart_history(worlds, self.scene, self._history)
 
 
 def make_driving_env(
     simulator: Callable[..., Simulator],
     scenarios: Callable[..., ScenarioSource],
-    detector: DetectorSettings,
+    detector: DetectorSettings | EventDetector,
     reward: Reward,
     observation: Observer,
     *,
@@ -242,7 +241,7 @@ def make_driving_env(
     Args:
         simulator: Called with `num_worlds` and `pixels_per_meter`, that of the observation.
         scenarios: Called with the simulator's `maps` and the `seed`.
-        detector: Thresholds of the event detector.
+        detector: Finds the events of a step; thresholds alone mean CARLA's rules.
         reward: Judges the events.
         observation: Draws what the policy sees.
         num_envs: Number of worlds in this process.

@@ -15,6 +15,7 @@ from carl_planner.policy import ActorCritic
 from carl_planner.ppo import PpoSettings
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.scene.event_settings import DetectorSettings
+from sim_adapters.scene.nuplan_detector import NuplanDetector
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
@@ -47,7 +48,7 @@ def test_experiment_composes_and_its_components_build(name: str) -> None:
     config = compose_training_config([f"experiment={name}"])
     OmegaConf.resolve(config)
     observer = instantiate(config.observation)
-    assert isinstance(instantiate(config.detector), DetectorSettings)
+    assert isinstance(instantiate(config.detector), DetectorSettings | NuplanDetector)
     instantiate(config.reward)
     build_policy(config, observer.space)
     settings: PpoSettings = instantiate(config.ppo)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,10 +28,55 @@ from sim_adapters.scene.ttc_events import detect_ttc_events_range
 __all__ = [
     "DetectorSettings",
     "EventArrays",
+    "EventDetector",
+    "RoadEventDetector",
     "detect_driving_events",
     "make_memory",
     "reset_memory",
 ]
+
+
+class EventDetector(Protocol):
+    """Finds the facts of every step; CARLA's rules and nuPlan's are two of them."""
+
+    def make_memory(self, scene: SceneBatch) -> EpisodeMemory:
+        """Memory for the scene's drivers; `reset_memory` must run before the first step."""
+        ...
+
+    def reset_memory(
+        self, agents: NDArray[np.int64], scene: SceneBatch, memory: EpisodeMemory, maps: MapBank
+    ) -> None:
+        """Forget the last episode of `agents`, whose worlds stand at the start of their next."""
+        ...
+
+    def detect(
+        self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: EventArrays
+    ) -> DrivingEvents:
+        """Find the facts of the step that led to the scene; call exactly once a step."""
+        ...
+
+
+class RoadEventDetector:
+    """CARLA's rules (an `EventDetector`), by the thresholds of `settings`."""
+
+    def __init__(self, settings: DetectorSettings) -> None:
+        self.settings = settings
+
+    def make_memory(self, scene: SceneBatch) -> EpisodeMemory:
+        """See `make_memory` of this module."""
+        return make_memory(scene, self.settings)
+
+    def reset_memory(
+        self, agents: NDArray[np.int64], scene: SceneBatch, memory: EpisodeMemory, maps: MapBank
+    ) -> None:
+        """See `reset_memory` of this module."""
+        reset_memory(agents, scene, memory, maps)
+
+    def detect(
+        self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: EventArrays
+    ) -> DrivingEvents:
+        """See `detect_driving_events`."""
+        return detect_driving_events(scene, memory, maps, self.settings, out)
 
 
 def make_memory(scene: SceneBatch, settings: DetectorSettings) -> EpisodeMemory:

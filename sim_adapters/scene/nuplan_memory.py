@@ -26,6 +26,7 @@ class NuplanTracker(NamedTuple):
     completion: FloatArray  # furthest place on the human's path so far, in [0, 1]
     num_uncomfortable: IntArray  # comfort checks that fail over the episode so far
     ttc_failed: NDArray[np.bool_]  # a time-to-collision test has failed
+    edge: IntArray  # lane or connector under the ego, row of RoadEdges, -1 none
     num_hit: IntArray  # tracks hit so far
     hit_id: NDArray[np.int64]  # (E, 32) actor ids of those tracks, the latest overwrite the oldest
     num_human_reds: IntArray  # connectors the human was in while they were red
@@ -57,6 +58,7 @@ def empty_tracker(num_agents: int) -> NuplanTracker:
         completion=np.zeros(num_agents),
         num_uncomfortable=np.zeros(num_agents, np.int32),
         ttc_failed=np.zeros(num_agents, np.bool_),
+        edge=np.full(num_agents, -1, np.int32),
         num_hit=np.zeros(num_agents, np.int32),
         hit_id=np.zeros((num_agents, MAX_REMEMBERED_TRACKS), np.int64),
         num_human_reds=np.zeros(num_agents, np.int32),
