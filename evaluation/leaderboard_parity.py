@@ -7,6 +7,7 @@ very ticks that the official criteria saw; every difference is listed, route by 
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ from sim_adapters.maps.opendrive import load_map_bank
 
 log = logging.getLogger(__name__)
 PARITY_FILE = "parity.json"
+# No tick shows these: a scenario of scenario_runner says by itself that its time is over, or that
+# its emergency vehicle was not let past
+SCENARIO_REPORTS = (InfractionKind.SCENARIO_TIMEOUT, InfractionKind.YIELD_EMERGENCY)
 
 
 @dataclass(frozen=True)
@@ -84,14 +88,14 @@ def compare_run(folder: Path, config: DictConfig) -> list[RouteParity]:
 
 
 def compare_route(job: RouteJob, record: dict[str, Any], ours: EpisodeRecord) -> RouteParity:
-    """The two judgements side by side."""
+    """The two judgements side by side; what scenarios report of themselves counts for both."""
     official = official_result(job, record)
-    differences = infraction_differences(official.infractions, ours.infractions)
+    reported = [entry for entry in official.infractions if entry.kind in SCENARIO_REPORTS]
+    found = [*ours.infractions, *reported]
+    differences = infraction_differences(official.infractions, found)
     if official.end is not ours.end:
         differences.append(f"end: {official.end} | {ours.end}")
-    penalty = 1.0
-    for infraction in ours.infractions:
-        penalty *= penalty_factor(infraction)
+    penalty = math.prod(penalty_factor(infraction) for infraction in found)
     return RouteParity(
         route_id=job.route_id,
         town=job.town,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +14,15 @@ from evaluation.leaderboard_jobs.official_results import (
     merged_document,
     official_result,
 )
+from evaluation.leaderboard_jobs.scenario_log import skipped_scenarios
 from evaluation.report import Report, write_report
 from evaluation.results_file import RESULTS_FILE, write_json
 from evaluation.score_table import print_scores
 from evaluation.scored_world import ScoredWorld
 from evaluation.scores import benchmark_scores
 
-log = logging.getLogger(__name__)
+SKIPPED_FILE = "skipped_scenarios.json"  # names and scenario_runner's reasons
+SKIPPED_TITLE = "scenarios left out by scenario_runner"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class OfficialRun:
 
 
 def write_official_report(folder: Path, run: OfficialRun, jobs: Sequence[RouteJob]) -> Path:
-    """Write results.json (the leaderboard's form) and report.html, print the table.
+    """Write results.json (the leaderboard's form), skipped_scenarios.json and report.html.
+
+    The table is printed.
 
     Args:
         folder: Of the run.
@@ -57,11 +60,13 @@ def write_official_report(folder: Path, run: OfficialRun, jobs: Sequence[RouteJo
     records = [record for job in jobs if (record := read_record(job)) is not None]
     about = {"name": run.name, "warning": run.world.warning, **run.facts}
     write_json(folder / RESULTS_FILE, merged_document(run.results, records, about))
+    skipped = skipped_scenarios(jobs)
+    write_json(folder / SKIPPED_FILE, [scenario.as_row() for scenario in skipped])
     planners = {run.name: run.results, **run.beside}
     report = Report(
         title=f"Official leaderboard: {run.name}",
         planners=planners,
-        facts={**run.facts, **time_facts(run.results)},
+        facts={**run.facts, **time_facts(run.results), SKIPPED_TITLE: str(len(skipped))},
         world=run.world,
     )
     scores = {name: benchmark_scores(results) for name, results in planners.items()}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from evaluation.episode_record import EpisodeRecord
+from evaluation.episode_result import EpisodeEnd
+from evaluation.infractions import InfractionKind
 from evaluation.leaderboard_agent.tick_recording import TickRecording
 from evaluation.referee import LeaderboardReferee
 from rewards.driving_events import DrivingEvents
@@ -23,6 +26,28 @@ from sim_adapters.scene.scenario import Scenario
 
 TICK_S = 0.05  # of the leaderboard's simulator
 _WORLD = np.zeros(1, np.int64)
+
+
+class EvaluatorsReferee(LeaderboardReferee):
+    """Our referee with two habits of the official evaluator that no rule of it mentions.
+
+    A route ends one tick after arrival, and its criteria are terminated twice, so that a last
+    quarter that was too slow costs its points twice. For one driver.
+    """
+
+    _arrived_before = False
+
+    def _has_arrived(self) -> NDArray[np.bool_]:
+        arrived = super()._has_arrived()
+        before, self._arrived_before = self._arrived_before, bool(arrived[0])
+        return arrived & before
+
+    def _close(self, agent: int, end: EpisodeEnd) -> None:
+        infractions = self.records.infractions[agent]
+        num_before = len(infractions)
+        super()._close(agent, end)
+        kind = InfractionKind.MINIMUM_SPEED
+        infractions += [late for late in infractions[num_before:] if late.kind is kind]
 
 
 class NoReward:
@@ -53,7 +78,7 @@ def judge_recording(
     memory = make_memory(scene, detector)
     arrays = EventArrays.allocate(1)
     traffic_mps = np.full(1, np.nan)
-    referee = LeaderboardReferee(NoReward(), scene, traffic_speed=lambda _: traffic_mps)
+    referee = EvaluatorsReferee(NoReward(), scene, traffic_speed=lambda _: traffic_mps)
     referee.begin(0, route.length_m)
     for tick in range(recording.num_ticks):
         traffic_mps[0] = recording.arrays["background_mps"][tick]
