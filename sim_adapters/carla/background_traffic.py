@@ -179,9 +179,13 @@ class BackgroundTraffic:
         *,
         nearest_m: float,
     ) -> None:
-        spots = free_spots(self._spots, ego, occupied, nearest_m, self.settings, self._random)
+        if count <= 0:
+            return
+        spots = free_spots(
+            self._spots, count, ego, occupied, nearest_m, self.settings, self._random
+        )
         commands = []
-        for x, y, z, yaw_rad in spots[: max(count, 0)]:
+        for x, y, z, yaw_rad in spots:
             pose = to_carla_transform(x, y, z + SPAWN_HEIGHT_M, yaw_rad)
             autopilot = carla.command.SetAutopilot(
                 carla.command.FutureActor,  # pyright: ignore[reportArgumentType]  (stubs: an id)
@@ -231,35 +235,33 @@ def spawn_spots(maps: MapBank, map_index: int) -> FloatArray:
 
 def free_spots(
     spots: FloatArray,
+    count: int,
     ego: tuple[float, float, float],
     occupied: FloatArray,
     nearest_m: float,
     settings: LiveTrafficSettings,
     random: np.random.Generator,
 ) -> FloatArray:
-    """Spots around the ego that are free and far enough from each other, in random order."""
+    """Up to `count` spots around the ego that are free and far enough from each other, (N, 4)."""
     distances = np.hypot(spots[:, 0] - ego[0], spots[:, 1] - ego[1])
     around = (distances >= nearest_m) & (distances <= settings.radius_m)
     around &= np.abs(spots[:, 2] - ego[2]) < SAME_LEVEL_M
     candidates = random.permutation(spots[around])
-    taken = occupied.reshape(-1, 2)
+    for place in occupied.reshape(-1, 2):
+        candidates = candidates[~is_taken(candidates, place, settings.spacing_m)]
     chosen = []
-    for spot in candidates:
-        if len(chosen) >= settings.num_vehicles:
-            break
-        if not is_taken(spot, taken, settings.spacing_m):
-            chosen.append(spot)
-            taken = np.vstack([taken, spot[:2]])
+    while len(candidates) and len(chosen) < count:
+        chosen.append(candidates[0])
+        candidates = candidates[~is_taken(candidates, chosen[-1][:2], settings.spacing_m)]
     return np.array(chosen).reshape(-1, 4)
 
 
-def is_taken(spot: FloatArray, taken: FloatArray, spacing_m: float) -> bool:
-    """Whether somebody in the spot's own lane is nearer than `spacing_m`, or anybody very near."""
-    offset = taken - spot[:2]
-    across = np.abs(-np.sin(spot[3]) * offset[:, 0] + np.cos(spot[3]) * offset[:, 1])
-    distance = np.hypot(offset[:, 0], offset[:, 1])
-    in_lane = (across < SAME_LANE_M) & (distance < spacing_m)
-    return bool((in_lane | (distance < BODY_GAP_M)).any())
+def is_taken(spots: FloatArray, place: FloatArray, spacing_m: float) -> NDArray[np.bool_]:
+    """Whether somebody at `place` is too near in a spot's lane, or very near in any, (N,)."""
+    dx, dy = place[0] - spots[:, 0], place[1] - spots[:, 1]
+    across = np.abs(np.cos(spots[:, 3]) * dy - np.sin(spots[:, 3]) * dx)
+    distance = np.hypot(dx, dy)
+    return ((across < SAME_LANE_M) & (distance < spacing_m)) | (distance < BODY_GAP_M)
 
 
 def traffic_blueprints(world: carla.World) -> list[carla.ActorBlueprint]:

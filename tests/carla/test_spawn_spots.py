@@ -19,7 +19,7 @@ def test_new_cars_keep_their_distances() -> None:
     ego = (0.0, 0.0, 0.0)
     occupied = np.array([[0.0, 0.0], [40.0, 0.0]])
     random = np.random.default_rng(3)
-    spots = free_spots(_straight_road(), ego, occupied, 30.0, SETTINGS, random)
+    spots = free_spots(_straight_road(), 50, ego, occupied, 30.0, SETTINGS, random)
     distance = np.hypot(spots[:, 0], spots[:, 1])
     assert len(spots) >= 8
     assert distance.min() >= 30.0
@@ -33,12 +33,20 @@ def test_new_cars_keep_their_distances() -> None:
 
 def test_a_spot_below_a_bridge_is_not_around_an_ego_on_it() -> None:
     random = np.random.default_rng(3)
-    spots = free_spots(_straight_road(), (0.0, 0.0, 10.0), np.zeros((0, 2)), 30.0, SETTINGS, random)
+    spots = free_spots(
+        _straight_road(), 50, (0.0, 0.0, 10.0), np.zeros((0, 2)), 30.0, SETTINGS, random
+    )
     assert len(spots) == 0
 
 
 def test_a_car_in_the_next_lane_does_not_take_a_spot() -> None:
-    spot = np.array([0.0, 0.0, 0.0, 0.0])
-    assert not is_taken(spot, np.array([[5.0, 3.5]]), 15.0)
-    assert is_taken(spot, np.array([[5.0, 0.5]]), 15.0)
-    assert is_taken(spot, np.array([[1.0, 3.0]]), 15.0)  # 3.2 m away in any lane
+    spot = np.zeros((1, 4))
+    assert not is_taken(spot, np.array([5.0, 3.5]), 15.0)[0]
+    assert is_taken(spot, np.array([5.0, 0.5]), 15.0)[0]
+    assert is_taken(spot, np.array([1.0, 3.0]), 15.0)[0]  # 3.2 m away in any lane
+
+
+def test_no_more_spots_are_given_than_asked_for() -> None:
+    random = np.random.default_rng(3)
+    ego, nobody = (0.0, 0.0, 0.0), np.zeros((0, 2))
+    assert len(free_spots(_straight_road(), 3, ego, nobody, 30.0, SETTINGS, random)) == 3
