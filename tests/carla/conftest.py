@@ -1,4 +1,4 @@
-"""One headless server for all tests of a module, and a synchronous client of it."""
+"""One headless server for all tests here, and a synchronous client of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ TIMEOUT_S = 60.0
 STEP_S = 0.05
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[HeadlessServer]:
     with HeadlessServer("Town01") as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def client(server: HeadlessServer) -> carla.Client:
     connected = carla.Client("127.0.0.1", server.port)
     connected.set_timeout(TIMEOUT_S)

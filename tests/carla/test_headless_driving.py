@@ -156,3 +156,4 @@ def test_traffic_manager_drives_ten_cars_in_their_lanes(
     for car in cars:
         car.set_autopilot(False, manager.get_port())
     world.tick()
+    manager.shut_down()  # its thread would end this process when the server has gone

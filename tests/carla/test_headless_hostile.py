@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import carla
@@ -19,6 +20,12 @@ from tests.carla.hostile_messages import broken_bytes, mutated_call
 
 ANSWER_LIMIT_S = 20.0
 _PIPELINED = 50
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fresh_world_afterwards(client: carla.Client) -> Iterator[None]:
+    yield
+    client.load_world("Town01")
 
 
 def connect(server: HeadlessServer, offset: int = 0) -> socket.socket:

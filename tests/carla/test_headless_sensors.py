@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import queue
+import time
 from typing import Any
 
 import carla
 import pytest
 
 HERO = "vehicle.lincoln.mkz_2020"
+SUBSCRIBING_S = 0.4  # the client connects to the sensor's stream in another thread
 OTHER = "vehicle.tesla.model3"
 
 
@@ -26,6 +28,7 @@ def attach(
     sensor = world.spawn_actor(blueprint, carla.Transform(), attach_to=parent)
     events: queue.Queue = queue.Queue()
     sensor.listen(events.put)
+    time.sleep(SUBSCRIBING_S)
     world.tick()
     return sensor, events
 
@@ -162,8 +165,8 @@ def test_obstacle_sensor_measures_the_gap_ahead(world: carla.World) -> None:
     sensor = world.spawn_actor(blueprint, front, attach_to=hero)
     events: queue.Queue = queue.Queue()
     sensor.listen(events.put)
-    for _ in range(3):
-        world.tick()
+    time.sleep(SUBSCRIBING_S)
+    world.tick()
     seen = drain(events)[-1]
     assert (seen.actor.id, seen.other_actor.id) == (hero.id, other.id)
     assert seen.distance == pytest.approx(12.0 - 2.5 - other.bounding_box.extent.x - 0.2, abs=0.05)

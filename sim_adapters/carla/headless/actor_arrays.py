@@ -114,8 +114,8 @@ class ActorArrays:
 
     def _allocate(self, capacity: int) -> None:
         self.capacity = capacity
-        self.pose_block = np.zeros((6, capacity))
-        self.motion_block = np.zeros((9, capacity))
+        self.kinematics = np.zeros((15, capacity))  # as they follow one another on the wire
+        self.pose_block, self.motion_block = self.kinematics[:6], self.kinematics[6:]
         self.pose = Pose(*self.pose_block)
         self.motion = Motion(*self.motion_block)
         self.body = Body(

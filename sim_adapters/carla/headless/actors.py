@@ -73,6 +73,7 @@ class ActorRegistry:
         self.by_id: dict[int, Actor] = {}
         self.by_row: list[Actor] = []
         self._next_id = first_id
+        self.revision = 0  # grows whenever actors or their rows change
         self._solid_rows: NDArray[np.int32] | None = None
         self._west_edges = np.zeros(0)
         self._rows_of_kind: dict[Kind, NDArray[np.int64]] = {}
@@ -148,6 +149,7 @@ class ActorRegistry:
 
     def forget_rows(self) -> None:
         """Whatever was derived from which rows there are must be found anew."""
+        self.revision += 1
         self._solid_rows = None
         self._rows_of_kind.clear()
 

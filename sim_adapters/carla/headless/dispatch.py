@@ -14,6 +14,7 @@ from sim_adapters.carla.headless.wire_values import BadValueError
 
 _logger = logging.getLogger(__name__)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_MOST_ARGUMENTS = 64
 _MAX_UNKNOWN_NAMES = 200  # of unknown calls, each is logged once
 
 
@@ -112,8 +113,8 @@ class Dispatcher:
 
 
 def _argument_range(method: Callable[..., Any]) -> tuple[int, int]:
+    """Fewest and most positional arguments that the method takes."""
     parameters = list(inspect.signature(method).parameters.values())
-    if any(parameter.kind == parameter.VAR_POSITIONAL for parameter in parameters):
-        return 0, 64
-    required = [p for p in parameters if p.default is inspect.Parameter.empty]
-    return len(required), len(parameters)
+    named = [p for p in parameters if p.kind != inspect.Parameter.VAR_POSITIONAL]
+    required = [p for p in named if p.default is inspect.Parameter.empty]
+    return len(required), _MOST_ARGUMENTS if len(named) < len(parameters) else len(named)

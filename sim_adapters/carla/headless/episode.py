@@ -13,14 +13,13 @@ from sim_adapters.carla.headless.blueprints import Blueprint
 from sim_adapters.carla.headless.contacts import (
     empty_contact_pairs,
     first_body_in_the_way,
-    touch_bodies,
 )
-from sim_adapters.carla.headless.frame import MOTION_TO_WIRE, POSE_TO_WIRE, PoseTuple
-from sim_adapters.carla.headless.motion import advance_actors_range
+from sim_adapters.carla.headless.frame import KINEMATICS_TO_WIRE, PoseTuple
 from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
 from sim_adapters.carla.headless.signal_cycles import SignalCycles
+from sim_adapters.carla.headless.tick_kernel import tick_actors
 from sim_adapters.carla.headless.town import Town
-from sim_adapters.carla.headless.trigger_boxes import empty_touched, touch_boxes_range
+from sim_adapters.carla.headless.trigger_boxes import empty_touched
 
 _SPECTATOR_POSE: PoseTuple = (0.0, 0.0, 10.0, 0.0, 0.0, 0.0)
 SPAWN_OVERLAP_M = 0.05  # bodies that touch no deeper may be spawned side by side
@@ -46,6 +45,8 @@ class Episode:
         self.num_pairs = 0
         self.ackermann_targets: dict[int, AckermannTarget] = {}
         self._touched = empty_touched(self.registry.arrays.capacity)
+        self._shown_signals = -1  # revisions that the records show
+        self._shown_surroundings = (-1, -1)
         self._build_permanent_actors()
 
     def _build_permanent_actors(self) -> None:
@@ -105,8 +106,9 @@ class Episode:
         arrays, bank = self.registry.arrays, self.town.bank
         for actor_id, target in self.ackermann_targets.items():
             drive_to_target(arrays, self.registry.by_id[actor_id].row, target, dt)
-        advance_actors_range(
-            0,
+        if len(self._touched.light) < arrays.capacity:
+            self._touched = empty_touched(arrays.capacity)
+        self.num_pairs, has_changed = tick_actors(
             arrays.count,
             arrays.pose,
             arrays.motion,
@@ -117,66 +119,58 @@ class Episode:
             bank.grid,
             bank.points,
             bank.lanes,
+            *self.registry.solid_rows(),
+            self.pairs,
+            self.trigger_boxes,
+            self._touched,
             dt,
         )
-        order, west = self.registry.solid_rows()
-        self.num_pairs = touch_bodies(
-            order, west, arrays.pose, arrays.motion, arrays.body, arrays.driving, self.pairs
-        )
         self.signals.advance(dt)
+        self._write_surroundings(has_changed)
         self.write_records()
 
     def compile_kernels(self) -> None:
         """Call every kernel once, so that no client waits while they compile (or load)."""
         self.advance(0.05)
         arrays = self.registry.arrays
-        touch_boxes_range(0, 0, arrays.pose, arrays.body, self.trigger_boxes, self._touched)
         order, _ = self.registry.solid_rows()
         first_body_in_the_way(0, order, arrays.pose, arrays.body, SPAWN_OVERLAP_M)
 
     def write_records(self) -> None:
-        """Everything that a snapshot shows and that changes by itself."""
+        """Poses and rates of all actors, flipped into CARLA's frame, and clocks of the lights."""
         arrays, signals = self.registry.arrays, self.signals
-        records = arrays.records
+        count, records = arrays.count, arrays.records
+        records["kinematics"][:count] = arrays.kinematics[:, :count].T * KINEMATICS_TO_WIRE
         lights = records[self._light_rows]
-        lights["signal_state"] = signals.state
-        lights["frozen"] = signals.is_frozen
         lights["elapsed_s"] = signals.elapsed_s[signals.controller]
-        lights["green_s"], lights["yellow_s"], lights["red_s"] = signals.stage_s[
-            :, signals.controller
-        ]
-        self._write_vehicle_surroundings()
-        self.write_record_poses()
+        if signals.revision != self._shown_signals:
+            self._shown_signals = signals.revision
+            lights["signal_state"] = signals.state
+            lights["frozen"] = signals.is_frozen
+            stage_s = signals.stage_s[:, signals.controller]
+            lights["green_s"], lights["yellow_s"], lights["red_s"] = stage_s
 
-    def write_record_poses(self) -> None:
-        """Poses and rates of all actors, flipped into CARLA's frame."""
-        arrays = self.registry.arrays
-        count = arrays.count
-        arrays.records["pose"][:count] = arrays.pose_block[:, :count].T * POSE_TO_WIRE
-        arrays.records["motion"][:count] = arrays.motion_block[:, :count].T * MOTION_TO_WIRE
-
-    def _write_vehicle_surroundings(self) -> None:
+    def _write_surroundings(self, has_changed: bool) -> None:
         """Gear, speed limit and the light that each vehicle stands at."""
-        arrays = self.registry.arrays
+        arrays, records = self.registry.arrays, self.registry.arrays.records
         rows = self.registry.rows_of(Kind.VEHICLE)
         if not rows.size:
             return
-        if len(self._touched.light) < arrays.capacity:
-            self._touched = empty_touched(arrays.capacity)
-        touched, records = self._touched, arrays.records
-        touch_boxes_range(0, arrays.count, arrays.pose, arrays.body, self.trigger_boxes, touched)
         records["gear"][rows] = arrays.driving.reported_gear[rows]
+        state = (self.signals.revision, self.registry.revision)
+        if not has_changed and state == self._shown_surroundings:
+            return
+        self._shown_surroundings = state
+        touched = self._touched
         limits = touched.limit_kmh[rows]
         entered = limits > 0.0
-        if entered.any():
-            records["speed_limit"][rows[entered]] = limits[entered]
-        if not self.lights:
-            return
-        light = touched.light[rows]
-        at_light = light >= 0
-        records["has_light"][rows] = at_light
-        records["light_state"][rows] = np.where(at_light, self.signals.state[light], GREEN)
-        records["light_id"][rows] = np.where(at_light, self._light_ids[light], 0)
+        records["speed_limit"][rows[entered]] = limits[entered]
+        if self.lights:
+            light = touched.light[rows]
+            at_light = light >= 0
+            records["has_light"][rows] = at_light
+            records["light_state"][rows] = np.where(at_light, self.signals.state[light], GREEN)
+            records["light_id"][rows] = np.where(at_light, self._light_ids[light], 0)
 
     def snapshot_body(self) -> bytes:
         """The packed records of all actors."""

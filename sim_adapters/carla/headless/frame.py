@@ -19,11 +19,12 @@ PoseTuple = tuple[float, float, float, float, float, float]
 
 _DEGREES = 180.0 / math.pi
 # y turns round and with it the sense of yaw; the other angles are defined by up and down
-POSE_TO_WIRE = np.array([1.0, -1.0, 1.0, _DEGREES, -_DEGREES, _DEGREES])
+POSE_TO_WIRE: FloatArray = np.array([1.0, -1.0, 1.0, _DEGREES, -_DEGREES, _DEGREES])
 # velocity, angular velocity (an axial vector: the sense of its x and z changes), acceleration
-MOTION_TO_WIRE = np.array(
+_MOTION_TO_WIRE = np.array(
     [1.0, -1.0, 1.0, -_DEGREES, _DEGREES, -_DEGREES, 1.0, -1.0, 1.0],
 )
+KINEMATICS_TO_WIRE: FloatArray = np.concatenate([POSE_TO_WIRE, _MOTION_TO_WIRE])
 
 
 def vector_from_wire(vector: Sequence[float]) -> tuple[float, float, float]:

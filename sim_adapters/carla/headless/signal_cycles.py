@@ -40,8 +40,19 @@ class SignalCycles:
         self.state = np.zeros(len(lights), np.uint8)
         self.running = self.first_controller[:-1].copy()  # controller of each group
         self.stage = np.zeros(len(groups), np.int64)
-        self.is_frozen = False
+        self.revision = 0  # grows whenever anything but the clocks changes
+        self._is_frozen = False
         self.reset_all()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether all clocks stand still."""
+        return self._is_frozen
+
+    @is_frozen.setter
+    def is_frozen(self, value: bool) -> None:
+        self._is_frozen = value
+        self.revision += 1
 
     def reset_all(self) -> None:
         """Every group starts anew with its first controller green."""
@@ -58,7 +69,7 @@ class SignalCycles:
 
     def advance(self, dt: float) -> None:
         """Let the running controllers count `dt` and change stage."""
-        if self.is_frozen:
+        if self._is_frozen:
             return
         self.elapsed_s[self.running] += dt
         over = self.elapsed_s[self.running] > self.stage_s[self.stage, self.running] + _TOLERANCE_S
@@ -68,10 +79,12 @@ class SignalCycles:
     def set_state(self, light: int, state: int) -> None:
         """Show `state` until the light's controller changes stage."""
         self.state[light] = state
+        self.revision += 1
 
     def set_stage_time(self, light: int, state: int, seconds: float) -> None:
         """How long the light's whole controller shows `state`."""
         self.stage_s[STAGE_OF_STATE[state], self.controller[light]] = seconds
+        self.revision += 1
 
     def lights_of_group(self, light: int) -> list[int]:
         """Indices of all lights of the group that `light` belongs to."""
@@ -91,4 +104,5 @@ class SignalCycles:
         running = self.running[group]
         self.elapsed_s[running] = 0.0
         self.stage[group] = stage
+        self.revision += 1
         self.state[self.controller == running] = _STAGE_STATES[stage]

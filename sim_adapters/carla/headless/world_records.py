@@ -18,8 +18,8 @@ SIGN_ID_BYTES = 32
 _FIELDS: tuple[tuple[str, int, str | tuple[str, tuple[int, ...]]], ...] = (
     ("id", 0, "<u4"),
     ("state", 4, "u1"),
+    ("kinematics", 5, ("<f4", (15,))),  # pose, then motion
     ("pose", 5, ("<f4", (6,))),
-    ("motion", 29, ("<f4", (9,))),
     # From here on fields of different kinds of actors overlap
     ("control", 65, ("<f4", (3,))),  # vehicles: throttle, steer, brake
     ("hand_brake", 77, "u1"),

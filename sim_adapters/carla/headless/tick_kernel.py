@@ -1,0 +1,51 @@
+"""The whole tick of all actors in one kernel call, because a call costs as much as ten vehicles."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from sim_adapters.carla.headless.actor_arrays import (
+    Body,
+    Driving,
+    Motion,
+    Mount,
+    Pose,
+    Walking,
+)
+from sim_adapters.carla.headless.contacts import ContactPairs, touch_bodies
+from sim_adapters.carla.headless.motion import advance_actors_range
+from sim_adapters.carla.headless.trigger_boxes import Touched, TriggerBoxes, touch_boxes_range
+from sim_adapters.scene.map_bank import LaneGrid, LanePoints, Lanes
+
+
+@njit(cache=True, nogil=True)
+def tick_actors(
+    count: int,
+    pose: Pose,
+    motion: Motion,
+    body: Body,
+    driving: Driving,
+    walking: Walking,
+    mount: Mount,
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    order: NDArray[np.int32],
+    west: NDArray[np.float64],
+    pairs: ContactPairs,
+    boxes: TriggerBoxes,
+    touched: Touched,
+    dt: float,
+) -> tuple[int, bool]:
+    """Move rows 0 to `count`, part what overlaps, find the trigger boxes that vehicles are in.
+
+    Returns:
+        Number of contact pairs, and whether any vehicle is in other boxes than before.
+    """
+    advance_actors_range(
+        0, count, pose, motion, body, driving, walking, mount, grid, points, lanes, dt
+    )
+    num_pairs = touch_bodies(order, west, pose, motion, body, driving, pairs)
+    return num_pairs, touch_boxes_range(0, count, pose, body, boxes, touched)
