@@ -30,10 +30,16 @@ from leaderboard.autoagents.autonomous_agent import (  # noqa: E402 # pyright: i
 from srunner.scenariomanager.carla_data_provider import (  # noqa: E402 # pyright: ignore[reportMissingImports]
     CarlaDataProvider,
 )
+from srunner.scenarios.background_activity import (  # noqa: E402 # pyright: ignore[reportMissingImports]
+    BackgroundBehavior,
+)
 
 from evaluation.leaderboard_agent.agent_config import read_agent_config  # noqa: E402
 from evaluation.leaderboard_agent.agent_planner import AgentParts, build_agent_parts  # noqa: E402
 from evaluation.leaderboard_agent.live_drive import LiveDrive  # noqa: E402
+from evaluation.leaderboard_agent.scenario_runner_repair import (  # noqa: E402
+    repair_scenario_runner,
+)
 from evaluation.leaderboard_agent.tick_recording import TickRecorder  # noqa: E402
 from evaluation.planners import Planner  # noqa: E402
 from sim_adapters.carla.contact_log import ContactLog  # noqa: E402
@@ -59,6 +65,8 @@ class CarlAgent(AutonomousAgent):
         """Load the planner; `path_to_conf_file` is the YAML file or the checkpoint."""
         self.track = Track.MAP
         parts = build_agent_parts(read_agent_config(path_to_conf_file))
+        if parts.config.repair_scenario_runner:
+            repair_scenario_runner(BackgroundBehavior)
         self._config = parts.config
         self._world = LiveWorld(parts, self._dense_plan)
         self._recording = Recording(self._world) if parts.config.recording else None
@@ -145,9 +153,7 @@ class Recording:
         self._world = world
         self._recorder = TickRecorder(world.town, world.plan)
         blueprint = world.carla_world.get_blueprint_library().find("sensor.other.collision")
-        sensor = world.carla_world.spawn_actor(
-            blueprint, carla.Transform(), attach_to=world.hero
-        )
+        sensor = world.carla_world.spawn_actor(blueprint, carla.Transform(), attach_to=world.hero)
         assert isinstance(sensor, carla.Sensor)
         self._sensor = sensor
         self._contacts = ContactLog(self._sensor)

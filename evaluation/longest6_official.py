@@ -84,6 +84,7 @@ def run_official(config: DictConfig) -> Path:
             "agent": str(config.agent or config.checkpoint or config.planner),
             "routes": route_text(config, len(routes)),
             "seeds": f"{seeds[0]} to {seeds[-1]}",
+            "scenario_runner": "repaired" if config.repair_scenario_runner else "as it is",
             "attempts that failed": str(sum(a.end is not JobEnd.DONE for a in outcome.attempts)),
         },
         beside=dict(read_beside(Path(path), jobs) for path in config.beside),

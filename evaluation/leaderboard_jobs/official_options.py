@@ -15,7 +15,10 @@ from sim_adapters.maps.route_file import RouteSpec, read_routes
 CHOICES_FILE, AGENT_FILE = "choices.json", "agent.yaml"
 RECORDING_FILE = "ticks.npz"  # in the folder of each route, where its evaluator runs
 # A folder holds drives of one agent: these may not change while it is being filled
-_FIXED = ("checkpoint", "planner", "agent", "agent_config", "routes")
+_FIXED = (
+    *("checkpoint", "planner", "agent", "agent_config", "routes"),
+    "repair_scenario_runner",
+)
 
 
 def check_options(config: DictConfig) -> None:
@@ -91,6 +94,7 @@ def write_agent_config(folder: Path, config: DictConfig) -> Path:
         "trust": list(config.trust),
         "planner": config.planner,
         "device": config.device,
+        "repair_scenario_runner": config.repair_scenario_runner,
         "recording": RECORDING_FILE if config.record else None,
     }
     path = folder / AGENT_FILE
