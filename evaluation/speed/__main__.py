@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.speed import environment, learner, nuplan_cache, raster, startup
+from evaluation.speed import environment, headless, learner, nuplan_cache, raster, startup, val14
 from evaluation.speed.stopwatch import Measurement
 
 COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
@@ -26,10 +26,14 @@ COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
     "agent_steps": environment.measure_agent_steps,
     "raster_carl_bev": raster.measure_raster,
     "cache_read": nuplan_cache.measure_cache_read,
+    "val14_scenario_ms": val14.measure_scenario_ms,
+    "val14_vs_devkit": val14.measure_vs_devkit,
     "train_demo": learner.measure_train_demo,
     "train_carl": learner.measure_train_carl,
     "ddp_efficiency": learner.measure_ddp_efficiency,
     "compile_s": startup.measure_compile,
+    "headless_ticks": headless.measure_headless_ticks,
+    "headless_tm_ticks": headless.measure_headless_tm_ticks,
 }
 
 
@@ -54,13 +58,12 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, str]:
 def show(measurements: Sequence[Measurement]) -> None:
     """Print the table of all figures."""
     table = Table(title=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
-    for column in ("key", "median", "lowest", "highest", "unit", "floor", "at"):
+    for column in ("key", "median", "lowest", "highest", "unit", "demand", "at"):
         table.add_column(column, justify="left" if column in ("key", "unit", "at") else "right")
     for m in measurements:
-        floor = "" if m.floor is None else f"{m.floor:,.6g}"
-        colour = "" if m.floor is None else "[green]" if m.value >= m.floor else "[red]"
+        colour = "" if not m.demand else "[green]" if m.meets_demand else "[red]"
         figures = (f"{colour}{m.value:,.4g}", f"{m.low:,.4g}", f"{m.high:,.4g}")
-        table.add_row(m.key, *figures, m.unit, floor, m.note)
+        table.add_row(m.key, *figures, m.unit, m.demand, m.note)
     Console(width=150).print(table)
 
 

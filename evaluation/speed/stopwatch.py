@@ -20,6 +20,7 @@ class Measurement:
         high: Largest window.
         floor: What the project asks for at least; None without a demand.
         note: Sizes that the figure holds for.
+        ceiling: What the project asks for at most; None without a demand.
     """
 
     key: str
@@ -29,6 +30,20 @@ class Measurement:
     high: float
     floor: float | None = None
     note: str = ""
+    ceiling: float | None = None
+
+    @property
+    def demand(self) -> str:
+        """What the project asks for, as text."""
+        if self.floor is not None:
+            return f">= {self.floor:,.6g}"
+        return "" if self.ceiling is None else f"<= {self.ceiling:,.6g}"
+
+    @property
+    def meets_demand(self) -> bool:
+        """Whether the figure is what the project asks for."""
+        above = self.floor is None or self.value >= self.floor
+        return above and (self.ceiling is None or self.value <= self.ceiling)
 
 
 def measure_rate(

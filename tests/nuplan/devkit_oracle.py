@@ -1,9 +1,9 @@
 """Runs nuPlan's own devkit on logs and writes down what it simulated and how it scored it.
 
 Our simulation and metrics are compared with these files; nothing here is used to compute ours.
-Every part is the devkit's, built from its own hydra configuration: scenario builder, planners,
-LQR controller, IDM agents, metric engine, weighted average. It needs the devkit and its
-environment (`import nuplan`), the rest of the tests only what it wrote:
+Every part is the devkit's (see DevkitChallenge): scenario builder, planners, LQR controller, IDM
+agents, metric engine, weighted average. It needs the devkit and its environment, the rest of the
+tests only what it wrote:
 
     PYTHONPATH=$NUPLAN_DEVKIT_ROOT:. python tests/nuplan/devkit_oracle.py --data-root LOGS \
         --map-root MAPS --out OUT --planners idm simple log_future --modes nonreactive reactive
@@ -16,32 +16,24 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-from nuplan.planning import script
-from nuplan.planning.script.builders.metric_builder import build_metrics_engines
-from nuplan.planning.script.builders.observation_builder import build_observations
-from nuplan.planning.script.builders.planner_builder import build_planners
-from nuplan.planning.simulation.runner.simulations_runner import SimulationRunner
-from nuplan.planning.simulation.simulation import Simulation
-from nuplan.planning.simulation.simulation_setup import SimulationSetup
-from nuplan.planning.utils.multithreading.worker_sequential import Sequential
 
+from sim_adapters.nuplan.devkit_challenge import (
+    MODES,
+    PLANNERS,
+    DevkitChallenge,
+    DevkitRun,
+    devkit_scenarios,
+)
 from sim_adapters.nuplan.scenario_log import EgoLog, TrackType
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace, empty_traces
 
 _LOG = logging.getLogger("devkit_oracle")
-_PLANNERS = ("idm", "simple", "log_future")
-_MODES = ("nonreactive", "reactive")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,119 +42,68 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     _LOG.setLevel(logging.INFO)
     options.out.mkdir(parents=True, exist_ok=True)
-    scenarios = _scenarios(options)
+    roots = (options.data_root, options.map_root)
+    scenarios = devkit_scenarios(*roots, options.tokens)[: options.limit]
     _LOG.info("%d scenarios", len(scenarios))
     challenges = {
-        f"{planner}_{mode}": _config(options, planner, mode)
+        f"{planner}_{mode}": DevkitChallenge(*roots, planner, mode, scenarios)
         for planner in options.planners
         for mode in options.modes
     }
-    engines = {name: build_metrics_engines(cfg, scenarios) for name, cfg in challenges.items()}
     failed = 0
     for scenario in scenarios:
-        for name, cfg in challenges.items():
+        for name, challenge in challenges.items():
             path = options.out / f"{scenario.token}_{name}.npz"
             if path.exists():
                 continue
             try:
-                run = _run(cfg, scenario, engines[name][scenario.scenario_type], options.plans)
+                run = challenge.run(scenario)
             except Exception:  # a scenario that the devkit fails on is a result, too
                 _LOG.exception("%s failed", path.stem)
                 failed += 1
                 continue
-            _write(path, run)
-            _LOG.info("%s %.6f", path.stem, run["final_score"])
+            _write(path, _arrays(scenario, run, options.plans))
+            _LOG.info("%s %.6f", path.stem, run.final_score)
     return failed
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Run the devkit's simulation and metrics.")
-    parser.add_argument("--data-root", required=True, help="folder of .db logs")
-    parser.add_argument("--map-root", required=True, help="folder of nuplan-maps-v1.0.json")
+    parser.add_argument("--data-root", required=True, type=Path, help="folder of .db logs")
+    parser.add_argument(
+        "--map-root", required=True, type=Path, help="folder of nuplan-maps-v1.0.json"
+    )
     parser.add_argument("--out", required=True, type=Path, help="folder for one .npz a run")
     parser.add_argument("--tokens", nargs="*", help="scenario tokens (all tagged ones)")
     parser.add_argument("--limit", type=int, help="most scenarios to run")
-    parser.add_argument("--planners", nargs="+", default=list(_PLANNERS), choices=_PLANNERS)
-    parser.add_argument("--modes", nargs="+", default=list(_MODES), choices=_MODES)
+    parser.add_argument("--planners", nargs="+", default=list(PLANNERS), choices=PLANNERS)
+    parser.add_argument("--modes", nargs="+", default=list(MODES), choices=MODES)
     parser.add_argument("--plans", action="store_true", help="also keep the planners' trajectories")
     return parser
 
 
-def _config(options: argparse.Namespace, planner: str, mode: str) -> Any:
-    """The devkit's own configuration of a challenge, as run_simulation.py composes it."""
-    folder = Path(script.__path__[0]) / "config" / "simulation"
-    scratch = Path(tempfile.gettempdir()) / "devkit_oracle" / f"closed_loop_{mode}_agents"
-    os.environ.setdefault("NUPLAN_EXP_ROOT", str(scratch))
-    os.environ.setdefault("NUPLAN_DATA_ROOT", str(options.data_root))
-    os.environ.setdefault("NUPLAN_MAPS_ROOT", str(options.map_root))
-    with initialize_config_dir(str(folder), version_base="1.1"):
-        return compose(
-            "default_simulation",
-            [
-                f"+simulation=closed_loop_{mode}_agents",
-                f"planner={planner}_planner",
-                f"scenario_builder.data_root={options.data_root}",
-                f"scenario_builder.map_root={options.map_root}",
-                "scenario_filter=all_scenarios",
-                "worker=sequential",
-                f"output_dir={scratch}",
-                "main_callback=[]",
-            ],
-        )
-
-
-def _scenarios(options: argparse.Namespace) -> list[Any]:
-    """Tagged scenarios by token, in the order of their tokens."""
-    cfg = _config(options, "simple", "nonreactive")
-    builder = instantiate(cfg.scenario_builder)
-    scenario_filter = instantiate(cfg.scenario_filter, scenario_tokens=options.tokens or None)
-    scenarios = builder.get_scenarios(scenario_filter, Sequential())
-    if not options.tokens:
-        scenarios = [one for one in scenarios if one.scenario_type != "unknown"]
-    return sorted(scenarios, key=lambda one: one.token)[: options.limit]
-
-
-def _run(cfg: Any, scenario: Any, engine: Any, with_plans: bool) -> dict[str, Any]:
-    """One simulation and its metrics as named arrays."""
-    (planner,) = build_planners(cfg.planner, scenario)
-    setup = SimulationSetup(
-        time_controller=instantiate(cfg.simulation_time_controller, scenario=scenario),
-        observations=build_observations(cfg.observation, scenario=scenario),
-        ego_controller=instantiate(cfg.ego_controller, scenario=scenario),
-        scenario=scenario,
-    )
-    runner = SimulationRunner(
-        Simulation(
-            setup, simulation_history_buffer_duration=cfg.simulation_history_buffer_duration
-        ),
-        planner,
-    )
-    before = time.perf_counter()
-    runner.run()
-    between = time.perf_counter()
-    history = runner.simulation.history
-    results = engine.compute_metric_results(history, scenario)
-    after = time.perf_counter()
-    run: dict[str, Any] = {
+def _arrays(scenario: Any, run: DevkitRun, with_plans: bool) -> dict[str, Any]:
+    """One run as named arrays."""
+    arrays: dict[str, Any] = {
         "token": scenario.token,
         "scenario_type": scenario.scenario_type,
         "log_name": scenario.log_name,
         "map_name": scenario.map_api.map_name,
-        "simulation_s": between - before,
-        "metrics_s": after - between,
+        "simulation_s": run.simulation_s,
+        "metrics_s": run.metrics_s,
+        "final_score": run.final_score,
     }
-    samples = history.data
-    run |= {f"ego/{key}": value for key, value in _ego_trace(samples)._asdict().items()}
-    expert = _expert_log(scenario)
-    run |= {f"expert/{key}": value for key, value in expert._asdict().items()}
-    tracks, tokens = _track_trace(samples)
-    run |= {f"tracks/{key}": value for key, value in tracks._asdict().items()}
-    run["track_tokens"] = tokens
+    tracks, arrays["track_tokens"] = _track_trace(run.samples)
+    groups = {
+        "ego": _ego_trace(run.samples),
+        "expert": _expert_log(scenario),
+        "tracks": tracks,
+    }
+    for group, fields in groups.items():
+        arrays |= {f"{group}/{name}": values for name, values in fields._asdict().items()}
     if with_plans:
-        run |= dict(_plans(samples))
-    run |= dict(_metrics(results))
-    run["final_score"] = _final_score(cfg, scenario, results)
-    return run
+        arrays |= dict(_plans(run.samples))
+    return arrays | dict(_metrics(run.metrics))
 
 
 def _ego_trace(samples: Sequence[Any]) -> EgoTrace:
@@ -239,18 +180,6 @@ def _metrics(results: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         if statistics.time_series is not None:
             series = [np.nan if v is None else float(v) for v in statistics.time_series.values]
             yield f"series/{statistics.name}", np.array(series)
-
-
-def _final_score(cfg: Any, scenario: Any, results: dict[str, Any]) -> float:
-    """The scenario's score as the devkit's own aggregator forms it."""
-    (config,) = cfg.metric_aggregator.values()
-    aggregator = instantiate(config, aggregator_save_path=Path(cfg.output_dir) / "aggregator")
-    columns: dict[str, Any] = {
-        one.name: one.metric_score for several in results.values() for one in several
-    }
-    table = {scenario.token: dict(sorted(columns.items()))}
-    aggregator._compute_scenario_score(table)
-    return float(table[scenario.token]["score"])
 
 
 def _write(path: Path, run: dict[str, Any]) -> None:

@@ -1,0 +1,102 @@
+"""Speed of the headless CARLA server together with the unmodified client library.
+
+Server and client run in two processes on one machine, as in a test or in training. Rates are per
+second on the wall, because a tick is a conversation between the two; the server's own CPU time
+beside them tells how much of it is ours.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import carla
+
+from evaluation.speed.stopwatch import Measurement, measure_rate
+from sim_adapters.carla.headless.process import HeadlessServer
+
+_TIMEOUT_S = 60.0
+_STEP_S = 0.05
+_SETTLING_TICKS = 100
+_TICKS_A_CALL = 50
+_SERVER_LIMIT_MS = 1.5  # of a tick with a TrafficManager
+
+
+def measure_headless_ticks() -> list[Measurement]:
+    """Synchronous ticks with 20 vehicles that drive straight on."""
+    with HeadlessServer("Town01") as server, _synchronous_world(server) as (_, world):
+        _spawn_vehicles(world, 20, autopilot_port=None)
+        return _measure(server, world, "headless_ticks", 2_000, "20 vehicles, client included")
+
+
+def measure_headless_tm_ticks() -> list[Measurement]:
+    """Synchronous ticks with the client's TrafficManager driving 50 vehicles."""
+    with HeadlessServer("Town01") as server, _synchronous_world(server) as (client, world):
+        manager = client.get_trafficmanager(server.port + 100)
+        manager.set_synchronous_mode(True)
+        manager.set_random_device_seed(0)
+        _spawn_vehicles(world, 50, autopilot_port=manager.get_port())
+        note = "TrafficManager drives 50, client included"
+        measured = _measure(server, world, "headless_tm_ticks", 150, note)
+        manager.shut_down()  # its thread must end before its server does
+        return measured
+
+
+@contextmanager
+def _synchronous_world(server: HeadlessServer) -> Iterator[tuple[carla.Client, carla.World]]:
+    client = carla.Client("127.0.0.1", server.port)
+    client.set_timeout(_TIMEOUT_S)
+    world = client.get_world()
+    settings = world.get_settings()
+    settings.synchronous_mode, settings.fixed_delta_seconds = True, _STEP_S
+    world.apply_settings(settings)
+    yield client, world
+
+
+def _spawn_vehicles(world: carla.World, count: int, *, autopilot_port: int | None) -> None:
+    blueprint = world.get_blueprint_library().find("vehicle.lincoln.mkz_2020")
+    points = world.get_map().get_spawn_points()
+    for index in range(count):
+        vehicle = world.spawn_actor(blueprint, points[index * len(points) // count])
+        assert isinstance(vehicle, carla.Vehicle)
+        if autopilot_port is None:
+            vehicle.apply_control(carla.VehicleControl(throttle=0.4))
+        else:
+            vehicle.set_autopilot(True, autopilot_port)
+    for _ in range(_SETTLING_TICKS):
+        world.tick()
+
+
+def _measure(
+    server: HeadlessServer, world: carla.World, key: str, floor: float, note: str
+) -> list[Measurement]:
+    """Ticks per second on the wall and the server's CPU time a tick."""
+    ticks = 0
+    cpu_s = process_cpu_s(server.pid)
+
+    def step() -> int:
+        nonlocal ticks
+        for _ in range(_TICKS_A_CALL):
+            world.tick()
+        ticks += _TICKS_A_CALL
+        return _TICKS_A_CALL
+
+    wall: Callable[[], float] = time.perf_counter
+    median, low, high = measure_rate(step, clock=wall)
+    server_ms = 1e3 * (process_cpu_s(server.pid) - cpu_s) / ticks
+    of_server = f"at most {_SERVER_LIMIT_MS:g} ms is asked for with 50 driven by TrafficManager"
+    return [
+        Measurement(key, median, "ticks/s", low, high, floor, note),
+        Measurement(
+            f"{key}.server_ms", server_ms, "ms CPU/tick", server_ms, server_ms, None, of_server
+        ),
+    ]
+
+
+def process_cpu_s(pid: int) -> float:
+    """CPU time that a process has used so far [s]."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
