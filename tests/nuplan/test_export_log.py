@@ -206,11 +206,15 @@ def test_frames_are_linked_in_time_and_scenes_have_routes_and_goals(
     assert all(len(row[1].split()) >= 2 for row in scenes)
 
 
-def test_same_settings_give_the_same_file_and_another_seed_another(
+def test_same_settings_give_the_same_files_and_another_seed_others(
     exported: ExportedSet, tmp_path: Path
 ) -> None:
-    again = make_log(Drive(TOWN, 0), out=tmp_path / "again", settings=export_settings())
+    (again,) = make_data_set(tmp_path / "again", [TOWN], 1, export_settings())
     assert again.path.read_bytes() == exported.log.read_bytes()
+    first, second = (
+        map_path(root / "maps", LOCATION) for root in (exported.root, tmp_path / "again")
+    )
+    assert second.read_bytes() == first.read_bytes()
     other = make_log(Drive(TOWN, 0), out=tmp_path / "other", settings=export_settings(seed=4))
     assert other.path.read_bytes() != exported.log.read_bytes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,11 @@ from numpy.typing import NDArray
 
 from sim_adapters.nuplan.export.geographic import PROJECTION
 
-pyogrio.set_gdal_config_options({"OGR_SQLITE_SYNCHRONOUS": "OFF"})  # files are renamed when whole
+# Files are renamed when whole, and the same content gives the same bytes
+_GDAL_OPTIONS = {
+    "OGR_SQLITE_SYNCHRONOUS": "OFF",
+    "OGR_CURRENT_DATE": "2026-01-01T00:00:00.000Z",
+}
 
 
 class Layer(NamedTuple):
@@ -25,7 +30,23 @@ class Layer(NamedTuple):
     columns: dict[str, NDArray[np.generic]]  # "fid" among them
 
 
-def write_layer(path: Path, layer: Layer) -> None:
+def write_geopackage(path: Path, layers: Sequence[Layer]) -> None:
+    """Write a file whole or not at all; the same layers give the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name("partial.gpkg")
+    partial.unlink(missing_ok=True)
+    before = {name: pyogrio.get_gdal_config_option(name) for name in _GDAL_OPTIONS}
+    pyogrio.set_gdal_config_options(_GDAL_OPTIONS)
+    try:
+        for layer in layers:
+            _write_layer(partial, layer)
+        _write_metadata(partial)
+    finally:
+        pyogrio.set_gdal_config_options(before)
+    partial.replace(path)
+
+
+def _write_layer(path: Path, layer: Layer) -> None:
     """Append a layer to the file, which is made if it isn't there."""
     fields = list(layer.columns)
     pyogrio.raw.write(
@@ -42,7 +63,7 @@ def write_layer(path: Path, layer: Layer) -> None:
     )
 
 
-def write_metadata(path: Path) -> None:
+def _write_metadata(path: Path) -> None:
     """Append the table that names the projection of all layers."""
     pyogrio.raw.write(
         str(path),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sim_adapters.nuplan.export.geographic import location_name
-from sim_adapters.nuplan.export.geopackage import Layer, write_layer, write_metadata
+from sim_adapters.nuplan.export.geopackage import Layer, write_geopackage
 from sim_adapters.nuplan.export.map_layers import build_map_layers
 from sim_adapters.nuplan.export.road_network import RoadNetwork
 from sim_adapters.scene.map_bank import MapBank
@@ -38,7 +37,7 @@ def write_map(map_root: Path, maps: MapBank, map_index: int, network: RoadNetwor
     """
     layers = build_map_layers(maps, map_index, network)
     path = map_path(map_root, location_name(maps.towns[map_index]))
-    _write(path, layers)
+    write_geopackage(path, layers)
     return path
 
 
@@ -47,21 +46,10 @@ def write_map_index(map_root: Path) -> None:
     for location in DEVKIT_LOCATIONS:
         path = map_path(map_root, location)
         if not path.exists():
-            _write(path, [_empty_connectors()])
+            write_geopackage(path, [_empty_connectors()])
     locations = sorted(path.parts[-3] for path in map_root.glob(f"*/{MAP_VERSION}/map.gpkg"))
     index = {location: {"version": MAP_VERSION, "layers": {}} for location in locations}
     (map_root / f"{MAP_SET}.json").write_text(json.dumps(index, indent=1))
-
-
-def _write(path: Path, layers: Sequence[Layer]) -> None:
-    """Write a .gpkg whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name("partial.gpkg")
-    partial.unlink(missing_ok=True)
-    for layer in layers:
-        write_layer(partial, layer)
-    write_metadata(partial)
-    partial.replace(path)
 
 
 def _empty_connectors() -> Layer:
