@@ -29,6 +29,8 @@ POLICIES = [
     ("policy=carl", "observation=carl_bev"),
     ("policy=roach", "observation=roach_bev"),
     ("policy=small_cnn", "observation=carl_bev_64"),
+    ("policy=carl_nuplan", "observation=nuplan_bev"),
+    ("policy=small_cnn", "observation=nuplan_bev_64"),
     ("policy=mlp", "observation=vector"),
 ]
 

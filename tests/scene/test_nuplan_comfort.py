@@ -22,17 +22,18 @@ def test_filters_equal_scipys(degree: int, derivative: int, longest: int, num_sa
     window = min(longest, num_samples)
     weights = filter_weights(degree, derivative, longest)
     found = [filtered(series, num_samples, i, window, weights) for i in range(num_samples)]
-    expected = savgol_filter(series, window, degree, deriv=derivative)
+    expected = np.asarray(savgol_filter(series, window, degree, deriv=derivative))
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def derivative(series: FloatArray, window: int, degree: int, order: int) -> FloatArray:
     size = min(window, len(series))
-    return np.round(savgol_filter(series, size, degree, deriv=order, delta=STEP_S), 8)
+    filtered_series = savgol_filter(series, size, degree, deriv=order, delta=STEP_S)
+    return np.round(np.asarray(filtered_series), 8)
 
 
 def smooth(series: FloatArray) -> FloatArray:
-    return np.round(savgol_filter(series, min(8, len(series)), 2), 8)
+    return np.round(np.asarray(savgol_filter(series, min(8, len(series)), 2)), 8)
 
 
 def failed_checks(states: FloatArray) -> int:
