@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -55,9 +56,13 @@ def make_carla_simulator(
     pool, server = pool or PoolSettings(), server or ServerSettings()
     num_processes = num_worlds + pool.num_spares
     _logger.info("starting %s", describe(server, num_processes))
+    # The ranks that torchrun starts on one machine share its ports
+    local_rank, local_size = _torchrun("LOCAL_RANK", 0), _torchrun("LOCAL_WORLD_SIZE", 1)
     make_world = partial(
         make_live_world,
-        num_processes=num_processes,
+        first_number=local_rank * num_processes,
+        num_processes=local_size * num_processes,
+        first_world=_torchrun("RANK", 0) * num_worlds,
         towns=list(towns),
         pixels_per_meter=pixels_per_meter,
         server=server,
@@ -81,7 +86,9 @@ def make_carla_simulator(
 def make_live_world(
     number: int,
     *,
+    first_number: int,
     num_processes: int,
+    first_world: int,
     towns: list[str],
     pixels_per_meter: float,
     server: ServerSettings,
@@ -92,14 +99,19 @@ def make_live_world(
     warm_up_s: float,
     read_lamps: bool,
 ) -> CarlaSimulator:
-    """The world of process `number`, on a server of its own with a town loaded.
+    """The world of process `number` of this rank, on a server of its own with a town loaded.
+
+    `first_number` counts the processes of lower ranks on this machine, `num_processes` those of
+    all; `first_world` is the number of this rank's world 0 among all worlds of the run.
 
     Raises:
         WorldLostError: the server does not come up.
     """
     maps = load_map_bank(towns, pixels_per_meter=pixels_per_meter)
-    town = town_name(towns[number % len(towns)])
-    live = LiveServer(server, number, num_processes, town=town, step_s=step_s, end_with_server=True)
+    town = town_name(towns[(first_world + number) % len(towns)])
+    live = LiveServer(
+        server, first_number + number, num_processes, town=town, step_s=step_s, end_with_server=True
+    )
     live.start()
     world = CarlaSimulator(
         maps,
@@ -117,3 +129,7 @@ def make_live_world(
         world.close()
         raise
     return world
+
+
+def _torchrun(variable: str, alone: int) -> int:
+    return int(os.environ.get(variable, alone))
