@@ -5,17 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import multiprocessing
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, find_map_file, load_nuplan_maps
 from sim_adapters.nuplan.cache_file import INDEX_FILE, REPORT_FILE, SHARD_FOLDER, write_index
-from sim_adapters.nuplan.cache_progress import show_progress
 from sim_adapters.nuplan.cache_record import RECORD_VERSION
 from sim_adapters.nuplan.cache_report import CacheReport
 from sim_adapters.nuplan.cache_shard import (
@@ -26,6 +23,7 @@ from sim_adapters.nuplan.cache_shard import (
     write_atomically,
     write_shard,
 )
+from sim_adapters.nuplan.cache_workers import Workers
 from sim_adapters.nuplan.log_candidates import Candidate, LogCandidates, find_candidates
 from sim_adapters.nuplan.log_database import LogDatabase, LogError, ScenarioError
 from sim_adapters.nuplan.log_reader import LogReader
@@ -37,9 +35,6 @@ SHOWN_FOLDERS = 4
 STANDING_M = 0.1  # a human who moves less has no way whose share could be driven
 _BELOW_THRESHOLD = "below the filter's thresholds on the ego's motion"
 _NOT_IN_LOGS = "in none of the logs"
-
-Task = TypeVar("Task")
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -83,20 +78,27 @@ def build_cache(job: CacheJob) -> CacheReport:
     """
     paths = [p for p in find_logs(job.data_root) if job.scenario_filter.takes_log(p.stem)]
     report = CacheReport(num_logs=len(paths))
-    found = _scan(job, paths, report)
+    with Workers(min(job.num_workers, len(paths))) as workers:
+        shards = _read(job, _select(job, paths, workers, report), workers, report)
+    for header, _ in shards:
+        _count(header, report)
+    write_atomically(job.out / REPORT_FILE, report.to_json().encode())
+    write_index(job.out, shards)  # last: a cache with an index is finished
+    return report
+
+
+def _select(
+    job: CacheJob, paths: Sequence[Path], workers: Workers, report: CacheReport
+) -> list[Candidate]:
+    """Scenarios that the filter keeps by their names, their maps made ready."""
+    found = _scan(job, paths, workers, report)
     candidates = [row for path in paths for row in found.get(path, ())]
     report.num_candidates = len(candidates)
     selected = _without_twins(select_scenarios(candidates, job.scenario_filter), report)
     report.num_selected = len(selected)
     for location in sorted({row.map_name.removesuffix(".gpkg") for row in selected}):
         load_nuplan_maps(job.map_root, [location], map_version=job.map_version)
-    (job.out / INDEX_FILE).unlink(missing_ok=True)  # until all of the new set is there
-    shards = _read(job, selected, report)
-    for header, _ in shards:
-        _count(header, report)
-    write_atomically(job.out / REPORT_FILE, report.to_json().encode())
-    write_index(job.out, shards)  # last: a cache with an index is finished
-    return report
+    return selected
 
 
 def find_logs(roots: Iterable[Path]) -> list[Path]:
@@ -122,14 +124,14 @@ def find_logs(roots: Iterable[Path]) -> list[Path]:
 
 
 def _scan(
-    job: CacheJob, paths: Sequence[Path], report: CacheReport
+    job: CacheJob, paths: Sequence[Path], workers: Workers, report: CacheReport
 ) -> dict[Path, tuple[Candidate, ...]]:
     """Candidates of each log; bad logs and tokens without a scenario go to the report."""
     scan = functools.partial(_scan_log, job.scenario_filter)
     found: dict[Path, tuple[Candidate, ...]] = {}
     refused: dict[str, str] = {}
     seen: set[str] = set()
-    for path, answer in _run(scan, paths, job.num_workers, "scanning logs"):
+    for path, answer in workers.run(scan, paths, "scanning logs"):
         if isinstance(answer, str):
             report.bad_logs[path.stem] = answer
             continue
@@ -161,14 +163,15 @@ def _without_twins(selected: Sequence[Candidate], report: CacheReport) -> list[C
 
 
 def _read(
-    job: CacheJob, selected: Sequence[Candidate], report: CacheReport
+    job: CacheJob, selected: Sequence[Candidate], workers: Workers, report: CacheReport
 ) -> list[tuple[ShardHeader, int]]:
     """Shards of all logs with selected scenarios, made now where they aren't there yet."""
+    (job.out / INDEX_FILE).unlink(missing_ok=True)  # until all of the new set is there
     by_log: defaultdict[Path, list[Candidate]] = defaultdict(list)
     for row in selected:
         by_log[row.log_path].append(row)
     tasks = [_ShardTask(job, path, tuple(rows)) for path, rows in sorted(by_log.items())]
-    for task, error in _run(_read_log, tasks, job.num_workers, "reading logs"):
+    for task, error in workers.run(_read_log, tasks, "reading logs"):
         if error is not None:
             report.bad_logs[task.path.stem] = error
     bad = report.bad_logs
@@ -258,21 +261,3 @@ def _count_entry(entry: ShardEntry, report: CacheReport) -> None:
         report.without_route.append(entry.token)
     if entry.human_path_m < STANDING_M:
         report.standing.append(entry.token)
-
-
-def _run(
-    work: Callable[[Task], Answer], tasks: Sequence[Task], num_workers: int, what: str
-) -> Iterator[tuple[Task, Answer]]:
-    """Every task with its answer, as they come."""
-    if num_workers <= 1 or len(tasks) <= 1:
-        yield from show_progress(((task, work(task)) for task in tasks), len(tasks), what)
-        return
-    # Spawned rather than forked: libraries that run threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(num_workers, len(tasks)), mp_context=context)
-    try:
-        futures = {pool.submit(work, task): task for task in tasks}
-        done = ((futures[future], future.result()) for future in as_completed(futures))
-        yield from show_progress(done, len(tasks), what)
-    finally:
-        pool.shutdown(cancel_futures=True)  # a stopped command does not work off its list first
