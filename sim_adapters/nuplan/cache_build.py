@@ -74,9 +74,9 @@ def build_cache(job: CacheJob) -> CacheReport:
 
     Raises:
         FileNotFoundError: no logs, or no map of the right version.
-        ValueError: a map that cannot be used.
+        ValueError: a map that cannot be used, two logs of one name, or none that the filter names.
     """
-    paths = [p for p in find_logs(job.data_root) if job.scenario_filter.takes_log(p.stem)]
+    paths = _wanted_logs(job)
     report = CacheReport(num_logs=len(paths))
     with Workers(min(job.num_workers, len(paths))) as workers:
         shards = _read(job, _select(job, paths, workers, report), workers, report)
@@ -85,6 +85,21 @@ def build_cache(job: CacheJob) -> CacheReport:
     write_atomically(job.out / REPORT_FILE, report.to_json().encode())
     write_index(job.out, shards)  # last: a cache with an index is finished
     return report
+
+
+def _wanted_logs(job: CacheJob) -> list[Path]:
+    found = find_logs(job.data_root)
+    wanted = [path for path in found if job.scenario_filter.takes_log(path.stem)]
+    if not wanted:
+        raise ValueError(
+            f"none of the {len(found)} logs in data_root ({found[0].stem}, ...) is among the "
+            f"filter's log_names"
+        )
+    by_name: dict[str, Path] = {}
+    for path in wanted:
+        if by_name.setdefault(path.stem, path) is not path:
+            raise ValueError(f"{by_name[path.stem]} and {path} have the same name: rename one")
+    return wanted
 
 
 def _select(

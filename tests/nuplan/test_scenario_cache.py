@@ -267,6 +267,16 @@ def test_a_map_that_cannot_be_used_ends_the_run(run: Run, tmp_path: Path) -> Non
         run(roots=(path,))
 
 
+def test_logs_of_one_name_and_names_of_no_log_end_the_run(
+    run: Run, two_logs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "first.db").write_bytes((two_logs / "first.db").read_bytes())
+    with pytest.raises(ValueError, match=r"first.db have the same name"):
+        run(roots=(two_logs, tmp_path / "first.db"))
+    with pytest.raises(ValueError, match=r"none of the 2 logs .* the filter's log_names"):
+        run(replace(LANE_CHANGES, log_names=("third",)))
+
+
 def test_folders_without_logs_are_named(tmp_path: Path, two_logs: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds no .db files; there are some in"):
         find_logs([two_logs.parent])
