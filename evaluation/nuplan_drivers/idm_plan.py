@@ -60,8 +60,7 @@ class IdmWorkspace(NamedTuple):
     """Shape 0 is the ego, 1 to A - 1 the scene's slots, then gates; `counts` says who is there."""
 
     counts: NDArray[np.bool_]  # (E, S)
-    line_x: FloatArray  # (E, P)
-    line_y: FloatArray
+    line: FloatArray  # (E, P, 2)
 
 
 @range_kernel
@@ -193,8 +192,7 @@ def _look_ahead(
         clamp_progress(agent, s_m + abs(routes.desired_mps[agent]) * HORIZON_S, paths),
         paths,
         agent,
-        workspace.line_x,
-        workspace.line_y,
+        workspace.line,
     )
     num_slots = traits.valid.shape[1]
     end = num_slots + routes.num_gates[agent]
@@ -210,8 +208,7 @@ def _look_ahead(
         0.5 * WIDTH_M,
         True,
         shapes,
-        workspace.line_x,
-        workspace.line_y,
+        workspace.line,
     )
     if nearest < 0:
         return path_end_m(agent, paths) - s_m, 0.0, 0.5 * LENGTH_M

@@ -16,7 +16,15 @@ from evaluation.nuplan_drivers.idm_plan import (
 )
 from evaluation.nuplan_drivers.route_search import RouteError, candidate_edges, find_way
 from sim_adapters.nuplan.idm_paths import begin_path, empty_paths
-from sim_adapters.nuplan.idm_shapes import BOX_CORNERS, Shapes, close_shape, empty_shapes
+from sim_adapters.nuplan.idm_shapes import (
+    BOX_CORNERS,
+    FIRST,
+    Shapes,
+    X,
+    Y,
+    close_shape,
+    empty_shapes,
+)
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.nuplan.trajectory import empty_trajectories
@@ -51,8 +59,8 @@ class IdmPlanner:
         self._routes = _routes(ways, logs, simulator)
         self._shapes = _shapes_of_gates(self._routes, scene.num_slots, maps)
         self._workspace = IdmWorkspace(
-            np.zeros(self._shapes.first.shape, np.bool_),
-            *np.zeros((2, len(logs), longest + 2)),
+            np.zeros(self._shapes.ring.shape[:2], np.bool_),
+            np.zeros((len(logs), longest + 2, 2)),
         )
         self._plans = empty_trajectories(len(logs), NUM_SAMPLES + 1)
 
@@ -144,14 +152,14 @@ def _shapes_of_gates(routes: IdmRoutes, num_slots: int, maps: MapBank) -> Shapes
     first, last = areas.first_corner[ring], areas.first_corner[ring + 1] - 1
     corners = boxes + int((last - first).sum(axis=1).max())
     shapes = empty_shapes(routes.gate.shape[0], num_slots + routes.gate.shape[1], corners)
-    shapes.first[:, :num_slots] = BOX_CORNERS * np.arange(num_slots)
+    shapes.ring[:, :num_slots, FIRST] = BOX_CORNERS * np.arange(num_slots)
     for world in range(routes.gate.shape[0]):
         end = boxes
         for gate in range(routes.num_gates[world]):
             points = slice(first[world, gate], last[world, gate])
             begin, end = end, end + points.stop - points.start
-            shapes.first[world, num_slots + gate] = begin
-            shapes.x[world, begin:end] = areas.x[points]
-            shapes.y[world, begin:end] = areas.y[points]
+            shapes.ring[world, num_slots + gate, FIRST] = begin
+            shapes.corner[world, begin:end, X] = areas.x[points]
+            shapes.corner[world, begin:end, Y] = areas.y[points]
             close_shape(world, num_slots + gate, end, end, shapes)
     return shapes

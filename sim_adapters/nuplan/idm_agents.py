@@ -11,7 +11,7 @@ from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, principal_angle
 from sim_adapters.nuplan.idm_law import idm_step
 from sim_adapters.nuplan.idm_nearest import nearest_on_line
-from sim_adapters.nuplan.idm_outline import write_outline
+from sim_adapters.nuplan.idm_outline import widened_line_hits, write_outline
 from sim_adapters.nuplan.idm_paths import (
     Paths,
     clamp_progress,
@@ -21,7 +21,7 @@ from sim_adapters.nuplan.idm_paths import (
     write_line_between,
 )
 from sim_adapters.nuplan.idm_route import HEADWAY_S, plan_route, write_stop_shapes
-from sim_adapters.nuplan.idm_shapes import BOX_CORNERS, Shapes, close_shape, write_box
+from sim_adapters.nuplan.idm_shapes import BOX_CORNERS, FIRST, Shapes, close_shape, write_box
 from sim_adapters.nuplan.idm_start import write_ego_shape, write_replayed_boxes
 from sim_adapters.nuplan.idm_state import (
     OUTLINE_CORNERS,
@@ -40,7 +40,7 @@ RADIUS_M = 100.0
 MIN_GAP_M = 1.0
 MAX_ACCELERATION_MPS2, MAX_BRAKING_MPS2 = 1.0, 2.0
 _NO_TROUBLE = int(Trouble.NONE)
-_OUTLINE_TOO_LONG = int(Trouble.OUTLINE_TOO_LONG)
+_OUTLINE_TOO_LONG, _OFF_ITS_PATH = int(Trouble.OUTLINE_TOO_LONG), int(Trouble.OFF_ITS_PATH)
 
 
 @range_kernel
@@ -163,9 +163,11 @@ def _look_ahead(
     On a free road the path's end is a standing car half our length long.
     """
     s_m = clamp_progress(row, motion.s_m[world, agent], paths)
-    length = write_line_ahead(row, s_m, paths, world, scratch.line_x, scratch.line_y)
+    length = write_line_ahead(row, s_m, paths, world, scratch.line)
     capacity = traits.alive.shape[1]
     half_width = 0.5 * traits.width_m[world, agent]
+    if not widened_line_hits(world, scratch.line, length, half_width, 0.0, agent, shapes):
+        motion.trouble[world] = _OFF_ITS_PATH
     nearest, distance = nearest_on_line(
         world,
         agent,
@@ -178,8 +180,7 @@ def _look_ahead(
         0.0,
         False,
         shapes,
-        scratch.line_x,
-        scratch.line_y,
+        scratch.line,
     )
     if nearest < 0:
         rest = path_end_m(row, paths) - motion.s_m[world, agent]
@@ -249,14 +250,13 @@ def _place(
         clamp_progress(row, s_m + ahead, paths),
         paths,
         world,
-        scratch.line_x,
-        scratch.line_y,
+        scratch.line,
     )
-    first = shapes.first[world, agent]
+    first = shapes.ring[world, agent, FIRST]
     width = traits.width_m[world, agent]
     write_box(world, first, x, y, yaw, traits.length_m[world, agent], width, shapes)
     split = first + BOX_CORNERS
-    end = write_outline(world, split, scratch.line_x, scratch.line_y, length, 0.5 * width, shapes)
+    end = write_outline(world, split, scratch.line, length, 0.5 * width, shapes)
     if end > first + OUTLINE_CORNERS:
         motion.trouble[world] = _OUTLINE_TOO_LONG
         return

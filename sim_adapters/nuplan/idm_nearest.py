@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from sim_adapters.kernels import device_function
 from sim_adapters.nuplan.idm_outline import widened_line_hits
 from sim_adapters.nuplan.idm_shapes import (
+    MAX_X,
+    MAX_Y,
+    MIN_X,
+    MIN_Y,
     FloatArray,
     Shapes,
+    X,
+    Y,
     squared_bounds_gap,
     squared_shape_distance,
 )
@@ -36,8 +42,7 @@ def nearest_on_line(
     end_extension_m: float,
     with_own: bool,
     shapes: Shapes,
-    line_x: FloatArray,
-    line_y: FloatArray,
+    line: FloatArray,
 ) -> tuple[int, float]:
     """Shape that hits the line and is nearest to shape `own`, and its distance; -1 if none.
 
@@ -48,47 +53,70 @@ def nearest_on_line(
         alive: (B, A).
         first_other: First of the shapes that always count.
         end_shape: One beyond the last of them.
-        num_points: Of the line in `line_x` and `line_y`.
+        num_points: Of the line.
         half_width_m: Of the widened line.
         end_extension_m: See `widened_line_hits`.
         with_own: What meets `own` itself counts as well, on the line or not.
         shapes: All shapes.
-        line_x: (B, P).
-        line_y: (B, P).
+        line: (B, P, 2) points of the line.
     """
     margin = half_width_m + end_extension_m
     min_x = min_y = math.inf
     max_x = max_y = -math.inf
     for i in range(num_points):
-        min_x, max_x = min(min_x, line_x[world, i]), max(max_x, line_x[world, i])
-        min_y, max_y = min(min_y, line_y[world, i]), max(max_y, line_y[world, i])
+        min_x, max_x = min(min_x, line[world, i, X]), max(max_x, line[world, i, X])
+        min_y, max_y = min(min_y, line[world, i, Y]), max(max_y, line[world, i, Y])
     best, smallest, low = -1, math.inf, math.inf
+    shape, gap = -1, -1.0
+    while True:
+        # In the order of their bounds' distance: what comes later can't be nearer than that
+        shape, gap = _next_shape(
+            world, own, num_agents, alive, first_other, end_shape, shape, gap, shapes
+        )
+        if shape < 0 or gap > smallest:
+            return best, math.sqrt(smallest)
+        near_line = (
+            shapes.bounds[world, shape, MIN_X] <= max_x + margin
+            and shapes.bounds[world, shape, MAX_X] >= min_x - margin
+            and shapes.bounds[world, shape, MIN_Y] <= max_y + margin
+            and shapes.bounds[world, shape, MAX_Y] >= min_y - margin
+        )
+        if not near_line and not (with_own and gap == 0.0):
+            continue
+        cutoff = max(smallest, TOUCHING_M2)
+        squared = squared_shape_distance(world, own, shape, cutoff, shapes)
+        height = shapes.bounds[world, shape, MIN_Y] + shapes.bounds[world, shape, MAX_Y]
+        if squared >= cutoff or (squared == 0.0 and smallest == 0.0 and height >= low):
+            continue
+        hits = with_own and squared == 0.0
+        if not hits and near_line:
+            hits = widened_line_hits(
+                world, line, num_points, half_width_m, end_extension_m, shape, shapes
+            )
+        if hits:
+            best, smallest, low = shape, squared, height
+
+
+@device_function
+def _next_shape(
+    world: int,
+    own: int,
+    num_agents: int,
+    alive: NDArray[np.bool_],
+    first_other: int,
+    end_shape: int,
+    after: int,
+    after_gap: float,
+    shapes: Shapes,
+) -> tuple[int, float]:
+    """The shape that follows in the order of bounds' distance from `own` (then of number)."""
+    best, smallest = -1, math.inf
     for shape in range(end_shape):
         if shape == own or (
             shape < first_other and (shape >= num_agents or not alive[world, shape])
         ):
             continue
         gap = squared_bounds_gap(world, own, shape, shapes)
-        if gap > smallest:
-            continue
-        near_line = (
-            shapes.min_x[world, shape] <= max_x + margin
-            and shapes.max_x[world, shape] >= min_x - margin
-            and shapes.min_y[world, shape] <= max_y + margin
-            and shapes.max_y[world, shape] >= min_y - margin
-        )
-        if not near_line and not (with_own and gap == 0.0):
-            continue
-        cutoff = max(smallest, TOUCHING_M2)
-        squared = squared_shape_distance(world, own, shape, cutoff, shapes)
-        height = shapes.min_y[world, shape] + shapes.max_y[world, shape]
-        if squared >= cutoff or (squared == 0.0 and smallest == 0.0 and height >= low):
-            continue
-        hits = with_own and squared == 0.0
-        if not hits and near_line:
-            hits = widened_line_hits(
-                world, line_x, line_y, num_points, half_width_m, end_extension_m, shape, shapes
-            )
-        if hits:
-            best, smallest, low = shape, squared, height
-    return best, math.sqrt(smallest)
+        if gap < smallest and (gap > after_gap or (gap == after_gap and shape > after)):
+            best, smallest = shape, gap
+    return best, smallest

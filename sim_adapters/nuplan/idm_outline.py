@@ -15,7 +15,19 @@ from __future__ import annotations
 import math
 
 from sim_adapters.kernels import device_function
-from sim_adapters.nuplan.idm_shapes import FloatArray, Shapes, segment_to_shape, shape_contains
+from sim_adapters.nuplan.idm_shapes import (
+    FIRST,
+    MAX_X,
+    MAX_Y,
+    MIN_X,
+    MIN_Y,
+    FloatArray,
+    Shapes,
+    X,
+    Y,
+    segment_to_shape,
+    shape_contains,
+)
 
 FILLET_STEP_RAD = 0.5 * math.pi / 16
 SAME_CORNER_SHARE = 1e-3  # of the half width: offset ends this close make one corner
@@ -29,11 +41,11 @@ def _add_corner(
 ) -> int:
     """Append a corner unless it repeats the last; returns the new end (which may be the pool's)."""
     if end > first:
-        dx, dy = x - shapes.x[world, end - 1], y - shapes.y[world, end - 1]
+        dx, dy = x - shapes.corner[world, end - 1, X], y - shapes.corner[world, end - 1, Y]
         if dx * dx + dy * dy < redundant_m * redundant_m:
             return end
-    if end < shapes.x.shape[1]:
-        shapes.x[world, end], shapes.y[world, end] = x, y
+    if end < shapes.corner.shape[1]:
+        shapes.corner[world, end, X], shapes.corner[world, end, Y] = x, y
     return end + 1
 
 
@@ -42,8 +54,7 @@ def _add_left_side(
     world: int,
     first: int,
     end: int,
-    line_x: FloatArray,
-    line_y: FloatArray,
+    line: FloatArray,
     begin: int,
     stop: int,
     step: int,
@@ -53,15 +64,15 @@ def _add_left_side(
     """Append the outline left of a line's points begin, begin + step, ..., stop."""
     redundant = REDUNDANT_SHARE * half_width_m
     same = SAME_CORNER_SHARE * half_width_m
-    x0, y0 = line_x[world, begin], line_y[world, begin]
-    x1, y1 = line_x[world, begin + step], line_y[world, begin + step]
+    x0, y0 = line[world, begin, X], line[world, begin, Y]
+    x1, y1 = line[world, begin + step, X], line[world, begin + step, Y]
     length = math.hypot(x1 - x0, y1 - y0)
     nx, ny = -half_width_m * (y1 - y0) / length, half_width_m * (x1 - x0) / length
     end = _add_corner(world, first, end, x0 + nx, y0 + ny, redundant, shapes)
     i = begin + step
     while i != stop:
         i += step
-        x2, y2 = line_x[world, i], line_y[world, i]
+        x2, y2 = line[world, i, X], line[world, i, Y]
         length = math.hypot(x2 - x1, y2 - y1)
         mx, my = -half_width_m * (y2 - y1) / length, half_width_m * (x2 - x1) / length
         turn = (x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1)
@@ -131,8 +142,7 @@ def _add_inner_corner(
 def write_outline(
     world: int,
     first: int,
-    line_x: FloatArray,
-    line_y: FloatArray,
+    line: FloatArray,
     num_points: int,
     half_width_m: float,
     shapes: Shapes,
@@ -144,27 +154,21 @@ def write_outline(
     Args:
         world: Row.
         first: Place in the pool of the first corner.
-        line_x: (B, P) points of the line, no two in a row equal.
-        line_y: (B, P).
+        line: (B, P, 2) points of the line, no two in a row equal.
         num_points: Of the line; below two there is no outline.
         half_width_m: Distance from the line.
         shapes: The pool.
     """
     if num_points < 2:
         return first
-    end = _add_left_side(
-        world, first, first, line_x, line_y, 0, num_points - 1, 1, half_width_m, shapes
-    )
-    return _add_left_side(
-        world, first, end, line_x, line_y, num_points - 1, 0, -1, half_width_m, shapes
-    )
+    end = _add_left_side(world, first, first, line, 0, num_points - 1, 1, half_width_m, shapes)
+    return _add_left_side(world, first, end, line, num_points - 1, 0, -1, half_width_m, shapes)
 
 
 @device_function
 def widened_line_hits(
     world: int,
-    line_x: FloatArray,
-    line_y: FloatArray,
+    line: FloatArray,
     num_points: int,
     half_width_m: float,
     end_extension_m: float,
@@ -178,8 +182,7 @@ def widened_line_hits(
 
     Args:
         world: Row.
-        line_x: (B, P) points of the line, no two in a row equal.
-        line_y: (B, P).
+        line: (B, P, 2) points of the line, no two in a row equal.
         num_points: Of the line.
         half_width_m: Distance from the line.
         end_extension_m: How far the ends reach beyond the line: 0 for flat, the half width for
@@ -187,14 +190,14 @@ def widened_line_hits(
         shape: What may be hit.
         shapes: The pool.
     """
-    low_x, high_x = shapes.min_x[world, shape], shapes.max_x[world, shape]
-    low_y, high_y = shapes.min_y[world, shape], shapes.max_y[world, shape]
+    low_x, high_x = shapes.bounds[world, shape, MIN_X], shapes.bounds[world, shape, MAX_X]
+    low_y, high_y = shapes.bounds[world, shape, MIN_Y], shapes.bounds[world, shape, MAX_Y]
     low_x, high_x = low_x - half_width_m, high_x + half_width_m
     low_y, high_y = low_y - half_width_m, high_y + half_width_m
     last = num_points - 2
     for i in range(num_points - 1):
-        x0, y0 = line_x[world, i], line_y[world, i]
-        x1, y1 = line_x[world, i + 1], line_y[world, i + 1]
+        x0, y0 = line[world, i, X], line[world, i, Y]
+        x1, y1 = line[world, i + 1, X], line[world, i + 1, Y]
         at_end = i == 0 or i == last
         reach = end_extension_m if at_end else 0.0
         if (
@@ -206,7 +209,7 @@ def widened_line_hits(
             continue
         length = math.hypot(x1 - x0, y1 - y0)
         nx, ny = -half_width_m * (y1 - y0) / length, half_width_m * (x1 - x0) / length
-        if i < last and _fan_hits(world, line_x, line_y, i, nx, ny, half_width_m, shape, shapes):
+        if i < last and _fan_hits(world, line, i, nx, ny, half_width_m, shape, shapes):
             return True
         if i == 0:
             x0 -= reach * (x1 - x0) / length
@@ -239,8 +242,8 @@ def _rectangle_hits(
     nearest = segment_to_shape(world, x1 - nx, y1 - ny, x1 + nx, y1 + ny, shape, nearest, shapes)
     if nearest == 0.0 or shape_contains(world, shape, x0, y0, shapes):
         return True
-    corner = shapes.first[world, shape]
-    dx, dy = shapes.x[world, corner] - x0, shapes.y[world, corner] - y0
+    corner = shapes.ring[world, shape, FIRST]
+    dx, dy = shapes.corner[world, corner, X] - x0, shapes.corner[world, corner, Y] - y0
     ux, uy = x1 - x0, y1 - y0
     along, across = dx * ux + dy * uy, dx * nx + dy * ny
     return 0.0 <= along <= ux * ux + uy * uy and abs(across) <= nx * nx + ny * ny
@@ -249,8 +252,7 @@ def _rectangle_hits(
 @device_function
 def _fan_hits(
     world: int,
-    line_x: FloatArray,
-    line_y: FloatArray,
+    line: FloatArray,
     i: int,
     nx: float,
     ny: float,
@@ -262,9 +264,9 @@ def _fan_hits(
 
     What lies wholly inside a fan would be smaller than any box: only its rim is looked at.
     """
-    x0, y0 = line_x[world, i], line_y[world, i]
-    x1, y1 = line_x[world, i + 1], line_y[world, i + 1]
-    x2, y2 = line_x[world, i + 2], line_y[world, i + 2]
+    x0, y0 = line[world, i, X], line[world, i, Y]
+    x1, y1 = line[world, i + 1, X], line[world, i + 1, Y]
+    x2, y2 = line[world, i + 2, X], line[world, i + 2, Y]
     length = math.hypot(x2 - x1, y2 - y1)
     mx, my = -half_width_m * (y2 - y1) / length, half_width_m * (x2 - x1) / length
     turn = (x1 - x0) * (y2 - y1) - (y1 - y0) * (x2 - x1)

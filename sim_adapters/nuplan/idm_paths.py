@@ -22,35 +22,31 @@ from sim_adapters.scene.map_areas import Polylines
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 REPEATED_M = 1e-8
+X, Y, S, YAW = 0, 1, 2, 3
 
 
 class Paths(NamedTuple):
-    """A driver's path, (R, P), filled up to `num_points`; rows belong to drivers."""
+    """Paths of R drivers, filled up to `num_points`."""
 
     num_points: IntArray  # (R,)
-    s_m: FloatArray  # progress, ascending
-    x: FloatArray
-    y: FloatArray
-    yaw_rad: FloatArray  # of the centre line's segment that begins here
+    point: FloatArray  # (R, P, 4) X, Y [m], S progress [m], YAW of the segment that begins here
 
 
 def empty_paths(num_rows: int, num_points: int) -> Paths:
     """Room for R paths of P points."""
-    return Paths(
-        np.zeros(num_rows, np.int32), *(np.zeros((num_rows, num_points)) for _ in range(4))
-    )
+    return Paths(np.zeros(num_rows, np.int32), np.zeros((num_rows, num_points, 4)))
 
 
 @device_function
 def path_end_m(row: int, paths: Paths) -> float:
     """Progress at the path's last point."""
-    return paths.s_m[row, paths.num_points[row] - 1]
+    return paths.point[row, paths.num_points[row] - 1, S]
 
 
 @device_function
 def clamp_progress(row: int, s_m: float, paths: Paths) -> float:
     """Progress within the path."""
-    return max(paths.s_m[row, 0], min(s_m, path_end_m(row, paths)))
+    return max(paths.point[row, 0, S], min(s_m, path_end_m(row, paths)))
 
 
 @device_function
@@ -59,7 +55,7 @@ def first_point_after(row: int, s_m: float, paths: Paths) -> int:
     low, high = 0, paths.num_points[row]
     while low < high:
         middle = (low + high) // 2
-        if paths.s_m[row, middle] > s_m:
+        if paths.point[row, middle, S] > s_m:
             high = middle
         else:
             low = middle + 1
@@ -71,16 +67,20 @@ def pose_on_path(row: int, s_m: float, paths: Paths) -> tuple[float, float, floa
     """Position and heading in [-pi, pi) at a progress within the path."""
     later = min(max(first_point_after(row, s_m, paths), 1), paths.num_points[row] - 1)
     # A point's own progress belongs to the segment before it, as in scipy's interp1d
-    while later > 1 and paths.s_m[row, later - 1] >= s_m:
+    while later > 1 and paths.point[row, later - 1, S] >= s_m:
         later -= 1
     before = later - 1
-    span = paths.s_m[row, later] - paths.s_m[row, before]
-    passed = s_m - paths.s_m[row, before]
-    x0, y0, yaw0 = paths.x[row, before], paths.y[row, before], paths.yaw_rad[row, before]
-    turn = principal_angle(paths.yaw_rad[row, later] - yaw0)
+    span = paths.point[row, later, S] - paths.point[row, before, S]
+    passed = s_m - paths.point[row, before, S]
+    x0, y0, yaw0 = (
+        paths.point[row, before, X],
+        paths.point[row, before, Y],
+        paths.point[row, before, YAW],
+    )
+    turn = principal_angle(paths.point[row, later, YAW] - yaw0)
     return (
-        (paths.x[row, later] - x0) / span * passed + x0,
-        (paths.y[row, later] - y0) / span * passed + y0,
+        (paths.point[row, later, X] - x0) / span * passed + x0,
+        (paths.point[row, later, Y] - y0) / span * passed + y0,
         principal_angle(turn / span * passed + yaw0),
     )
 
@@ -100,7 +100,7 @@ def append_line(row: int, edge: int, baselines: Polylines, paths: Paths) -> None
     counted in `num_points`, but not written.
     """
     first, end = baselines.first_point[edge], baselines.first_point[edge + 1]
-    room, old = paths.x.shape[1], paths.num_points[row]
+    room, old = paths.point.shape[1], paths.num_points[row]
     kept, total = 0, old + end - first
     s_m = 0.0
     for i in range(total - 1):
@@ -109,9 +109,9 @@ def append_line(row: int, edge: int, baselines: Polylines, paths: Paths) -> None
         length = math.sqrt((next_x - x) * (next_x - x) + (next_y - y) * (next_y - y))
         if length > REPEATED_M:
             if kept < room:
-                paths.s_m[row, kept] = s_m
-                paths.x[row, kept], paths.y[row, kept] = x, y
-                paths.yaw_rad[row, kept] = yaw
+                paths.point[row, kept, S] = s_m
+                paths.point[row, kept, X], paths.point[row, kept, Y] = x, y
+                paths.point[row, kept, YAW] = yaw
             kept += 1
         s_m += length
     paths.num_points[row] = kept
@@ -123,7 +123,7 @@ def _point(
 ) -> tuple[float, float, float]:
     """Point i of the path's points followed by the line's."""
     if i < old:
-        return paths.x[row, i], paths.y[row, i], paths.yaw_rad[row, i]
+        return paths.point[row, i, X], paths.point[row, i, Y], paths.point[row, i, YAW]
     k = first + i - old
     return baselines.x[k], baselines.y[k], baselines.yaw_rad[k]
 
@@ -141,32 +141,33 @@ def cut_path_before(row: int, s_m: float, paths: Paths) -> None:
         x, y, yaw = pose_on_path(row, s_m, paths)
         if source == 0:  # never: a clamped progress is not below the first point's
             return
-        paths.x[row, 0], paths.y[row, 0], paths.yaw_rad[row, 0] = x, y, yaw
+        paths.point[row, 0, X], paths.point[row, 0, Y], paths.point[row, 0, YAW] = x, y, yaw
         target = 1
     else:
         source = count - 2
     while source < count:
-        paths.x[row, target], paths.y[row, target] = paths.x[row, source], paths.y[row, source]
-        paths.yaw_rad[row, target] = paths.yaw_rad[row, source]
+        paths.point[row, target, X], paths.point[row, target, Y] = (
+            paths.point[row, source, X],
+            paths.point[row, source, Y],
+        )
+        paths.point[row, target, YAW] = paths.point[row, source, YAW]
         source += 1
         target += 1
     paths.num_points[row] = target
 
 
 @device_function
-def write_line_ahead(
-    row: int, s_m: float, paths: Paths, world: int, line_x: FloatArray, line_y: FloatArray
-) -> int:
+def write_line_ahead(row: int, s_m: float, paths: Paths, world: int, line: FloatArray) -> int:
     """Write the path from a progress to its end as a line; returns its number of points."""
     count = paths.num_points[row]
     source = first_point_after(row, s_m, paths)
     length = 0
     if source < count:
-        line_x[world, 0], line_y[world, 0], _ = pose_on_path(row, s_m, paths)
+        line[world, 0, X], line[world, 0, Y], _ = pose_on_path(row, s_m, paths)
         length = 1
     else:
         source = count - 2
-    return _append_points(row, source, count, paths, world, length, line_x, line_y)
+    return _append_points(row, source, count, paths, world, length, line)
 
 
 @device_function
@@ -176,8 +177,7 @@ def write_line_between(
     end_m: float,
     paths: Paths,
     world: int,
-    line_x: FloatArray,
-    line_y: FloatArray,
+    line: FloatArray,
 ) -> int:
     """Write the path between two progresses as a line; returns its number of points.
 
@@ -186,16 +186,16 @@ def write_line_between(
     count = paths.num_points[row]
     source = first_point_after(row, start_m, paths)
     if source == count:
-        return _append_points(row, count - 2, count, paths, world, 0, line_x, line_y)
+        return _append_points(row, count - 2, count, paths, world, 0, line)
     stop = source
-    while stop < count and paths.s_m[row, stop] < end_m:
+    while stop < count and paths.point[row, stop, S] < end_m:
         stop += 1
-    if end_m <= paths.s_m[row, 0]:
-        return _append_points(row, 0, 2, paths, world, 0, line_x, line_y)
-    line_x[world, 0], line_y[world, 0], _ = pose_on_path(row, start_m, paths)
-    length = _append_points(row, source, stop, paths, world, 1, line_x, line_y)
+    if end_m <= paths.point[row, 0, S]:
+        return _append_points(row, 0, 2, paths, world, 0, line)
+    line[world, 0, X], line[world, 0, Y], _ = pose_on_path(row, start_m, paths)
+    length = _append_points(row, source, stop, paths, world, 1, line)
     x, y, _ = pose_on_path(row, end_m, paths)
-    return _append_point(x, y, world, length, line_x, line_y)
+    return _append_point(x, y, world, length, line)
 
 
 @device_function
@@ -206,20 +206,17 @@ def _append_points(
     paths: Paths,
     world: int,
     length: int,
-    line_x: FloatArray,
-    line_y: FloatArray,
+    line: FloatArray,
 ) -> int:
     for i in range(source, stop):
-        length = _append_point(paths.x[row, i], paths.y[row, i], world, length, line_x, line_y)
+        length = _append_point(paths.point[row, i, X], paths.point[row, i, Y], world, length, line)
     return length
 
 
 @device_function
-def _append_point(
-    x: float, y: float, world: int, length: int, line_x: FloatArray, line_y: FloatArray
-) -> int:
+def _append_point(x: float, y: float, world: int, length: int, line: FloatArray) -> int:
     """Append a point unless it repeats the last."""
-    if length > 0 and line_x[world, length - 1] == x and line_y[world, length - 1] == y:
+    if length > 0 and line[world, length - 1, X] == x and line[world, length - 1, Y] == y:
         return length
-    line_x[world, length], line_y[world, length] = x, y
+    line[world, length, X], line[world, length, Y] = x, y
     return length + 1

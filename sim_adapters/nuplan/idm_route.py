@@ -15,7 +15,7 @@ from sim_adapters.nuplan.idm_paths import (
     cut_path_before,
     path_end_m,
 )
-from sim_adapters.nuplan.idm_shapes import FloatArray, Shapes, close_shape
+from sim_adapters.nuplan.idm_shapes import FIRST, FloatArray, Shapes, X, Y, close_shape
 from sim_adapters.nuplan.idm_state import (
     MAX_ROUTE_EDGES,
     AgentMotion,
@@ -71,7 +71,7 @@ def plan_route(
         cut_path_before(row, clamp_progress(row, motion.s_m[world, agent], paths), paths)
         append_line(row, chosen, baselines, paths)
         motion.s_m[world, agent] = 0.0
-        if paths.num_points[row] < 2 or paths.num_points[row] > paths.x.shape[1]:
+        if paths.num_points[row] < 2 or paths.num_points[row] > paths.point.shape[1]:
             few = paths.num_points[row] < 2
             motion.trouble[world] = _SINGLE_POINT if few else _TOO_LONG
             return
@@ -137,12 +137,15 @@ def write_stop_shapes(
             ring = areas.first_ring[edges.stop[k]]
             begin, end = areas.first_corner[ring], areas.first_corner[ring + 1] - 1
             shape = first_shape + count
-            if shape >= shapes.first.shape[1] or corner + end - begin > shapes.x.shape[1]:
+            if shape >= shapes.ring.shape[1] or corner + end - begin > shapes.corner.shape[1]:
                 motion.trouble[world] = _TOO_MANY_STOPS
                 return count
-            shapes.first[world, shape] = corner
+            shapes.ring[world, shape, FIRST] = corner
             for point in range(begin, end):
-                shapes.x[world, corner], shapes.y[world, corner] = areas.x[point], areas.y[point]
+                shapes.corner[world, corner, X], shapes.corner[world, corner, Y] = (
+                    areas.x[point],
+                    areas.y[point],
+                )
                 corner += 1
             close_shape(world, shape, corner, corner, shapes)
             count += 1

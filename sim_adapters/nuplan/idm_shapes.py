@@ -17,55 +17,45 @@ from sim_adapters.kernels import device_function, inlined_function
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 BOX_CORNERS = 4
+FIRST, SPLIT, END = 0, 1, 2
+MIN_X, MIN_Y, MAX_X, MAX_Y = 0, 1, 2, 3
+X, Y = 0, 1
 
 
 class Shapes(NamedTuple):
-    """S shapes a world, (B, S), and their corners, (B, V); rings are open (first is not repeated).
+    """S shapes a world and their V corners; rings are open (the first corner is not repeated).
 
     Rings are first:split and split:end; the second may be empty. A shape with first == end is no
-    shape.
+    shape. (Few arrays: every one of them costs compilation in each function that takes it.)
     """
 
-    first: IntArray
-    split: IntArray
-    end: IntArray
-    min_x: FloatArray  # bounds [m]
-    min_y: FloatArray
-    max_x: FloatArray
-    max_y: FloatArray
-    x: FloatArray  # (B, V) [m]
-    y: FloatArray
+    ring: IntArray  # (B, S, 3) FIRST, SPLIT, END: places in `corner`
+    bounds: FloatArray  # (B, S, 4) MIN_X, MIN_Y, MAX_X, MAX_Y [m]
+    corner: FloatArray  # (B, V, 2) X, Y [m]
 
 
 def empty_shapes(num_worlds: int, num_shapes: int, num_corners: int) -> Shapes:
     """Room for S shapes with V corners together in each world."""
-    rows = (num_worlds, num_shapes)
     return Shapes(
-        first=np.zeros(rows, np.int32),
-        split=np.zeros(rows, np.int32),
-        end=np.zeros(rows, np.int32),
-        min_x=np.zeros(rows),
-        min_y=np.zeros(rows),
-        max_x=np.zeros(rows),
-        max_y=np.zeros(rows),
-        x=np.zeros((num_worlds, num_corners)),
-        y=np.zeros((num_worlds, num_corners)),
+        ring=np.zeros((num_worlds, num_shapes, 3), np.int32),
+        bounds=np.zeros((num_worlds, num_shapes, 4)),
+        corner=np.zeros((num_worlds, num_corners, 2)),
     )
 
 
 @device_function
 def close_shape(world: int, shape: int, split: int, end: int, shapes: Shapes) -> None:
     """Finish a shape whose corners are in place from `first` on: its rings and its bounds."""
-    first = shapes.first[world, shape]
-    shapes.split[world, shape], shapes.end[world, shape] = split, end
+    first = shapes.ring[world, shape, FIRST]
+    shapes.ring[world, shape, SPLIT], shapes.ring[world, shape, END] = split, end
     min_x = min_y = math.inf
     max_x = max_y = -math.inf
     for i in range(first, end):
-        x, y = shapes.x[world, i], shapes.y[world, i]
+        x, y = shapes.corner[world, i, X], shapes.corner[world, i, Y]
         min_x, max_x = min(min_x, x), max(max_x, x)
         min_y, max_y = min(min_y, y), max(max_y, y)
-    shapes.min_x[world, shape], shapes.max_x[world, shape] = min_x, max_x
-    shapes.min_y[world, shape], shapes.max_y[world, shape] = min_y, max_y
+    shapes.bounds[world, shape, MIN_X], shapes.bounds[world, shape, MAX_X] = min_x, max_x
+    shapes.bounds[world, shape, MIN_Y], shapes.bounds[world, shape, MAX_Y] = min_y, max_y
 
 
 @device_function
@@ -85,8 +75,8 @@ def write_box(
     for corner in range(BOX_CORNERS):
         ahead = 1.0 if corner == 0 or corner == 3 else -1.0
         left = 1.0 if corner < 2 else -1.0
-        shapes.x[world, first + corner] = x + ahead * along_x + left * left_x
-        shapes.y[world, first + corner] = y + ahead * along_y + left * left_y
+        shapes.corner[world, first + corner, X] = x + ahead * along_x + left * left_x
+        shapes.corner[world, first + corner, Y] = y + ahead * along_y + left * left_y
 
 
 @inlined_function
@@ -133,8 +123,8 @@ def ring_contains(world: int, first: int, end: int, x: float, y: float, shapes: 
     winding = 0
     previous = end - 1
     for i in range(first, end):
-        ax, ay = shapes.x[world, previous] - x, shapes.y[world, previous] - y
-        bx, by = shapes.x[world, i] - x, shapes.y[world, i] - y
+        ax, ay = shapes.corner[world, previous, X] - x, shapes.corner[world, previous, Y] - y
+        bx, by = shapes.corner[world, i, X] - x, shapes.corner[world, i, Y] - y
         if ay <= 0.0:
             if by > 0.0 and ax * by - bx * ay > 0.0:
                 winding += 1
@@ -148,15 +138,15 @@ def ring_contains(world: int, first: int, end: int, x: float, y: float, shapes: 
 def shape_contains(world: int, shape: int, x: float, y: float, shapes: Shapes) -> bool:
     """Whether a point lies in one of the shape's rings."""
     if (
-        x < shapes.min_x[world, shape]
-        or x > shapes.max_x[world, shape]
-        or y < shapes.min_y[world, shape]
-        or y > shapes.max_y[world, shape]
+        x < shapes.bounds[world, shape, MIN_X]
+        or x > shapes.bounds[world, shape, MAX_X]
+        or y < shapes.bounds[world, shape, MIN_Y]
+        or y > shapes.bounds[world, shape, MAX_Y]
     ):
         return False
-    first, split = shapes.first[world, shape], shapes.split[world, shape]
+    first, split = shapes.ring[world, shape, FIRST], shapes.ring[world, shape, SPLIT]
     return ring_contains(world, first, split, x, y, shapes) or ring_contains(
-        world, split, shapes.end[world, shape], x, y, shapes
+        world, split, shapes.ring[world, shape, END], x, y, shapes
     )
 
 
@@ -168,18 +158,32 @@ def _axis_gap(min_a: float, max_a: float, min_b: float, max_b: float) -> float:
 @device_function
 def squared_bounds_gap(world: int, one: int, other: int, shapes: Shapes) -> float:
     """Squared distance of two shapes' bounds: never more than the shapes' own."""
-    gap_x = _axis_gap(
-        shapes.min_x[world, one],
-        shapes.max_x[world, one],
-        shapes.min_x[world, other],
-        shapes.max_x[world, other],
+    bounds = shapes.bounds
+    return squared_gap_to_bounds(
+        bounds[world, one, MIN_X],
+        bounds[world, one, MAX_X],
+        bounds[world, one, MIN_Y],
+        bounds[world, one, MAX_Y],
+        world,
+        other,
+        shapes,
     )
-    gap_y = _axis_gap(
-        shapes.min_y[world, one],
-        shapes.max_y[world, one],
-        shapes.min_y[world, other],
-        shapes.max_y[world, other],
-    )
+
+
+@inlined_function
+def squared_gap_to_bounds(
+    min_x: float,
+    max_x: float,
+    min_y: float,
+    max_y: float,
+    world: int,
+    shape: int,
+    shapes: Shapes,
+) -> float:
+    """Squared distance of a rectangle along the axes from a shape's bounds."""
+    bounds = shapes.bounds
+    gap_x = _axis_gap(min_x, max_x, bounds[world, shape, MIN_X], bounds[world, shape, MAX_X])
+    gap_y = _axis_gap(min_y, max_y, bounds[world, shape, MIN_Y], bounds[world, shape, MAX_Y])
     return gap_x * gap_x + gap_y * gap_y
 
 
@@ -197,17 +201,21 @@ def segment_to_shape(
     """Smaller of `best` and the squared distance of segment a-b from a shape's outline."""
     min_x, max_x = min(ax, bx), max(ax, bx)
     min_y, max_y = min(ay, by), max(ay, by)
-    gap_x = _axis_gap(min_x, max_x, shapes.min_x[world, shape], shapes.max_x[world, shape])
-    gap_y = _axis_gap(min_y, max_y, shapes.min_y[world, shape], shapes.max_y[world, shape])
+    gap_x = _axis_gap(
+        min_x, max_x, shapes.bounds[world, shape, MIN_X], shapes.bounds[world, shape, MAX_X]
+    )
+    gap_y = _axis_gap(
+        min_y, max_y, shapes.bounds[world, shape, MIN_Y], shapes.bounds[world, shape, MAX_Y]
+    )
     if gap_x * gap_x + gap_y * gap_y >= best:
         return best
-    split, end = shapes.split[world, shape], shapes.end[world, shape]
+    split, end = shapes.ring[world, shape, SPLIT], shapes.ring[world, shape, END]
     previous = split - 1
-    for i in range(shapes.first[world, shape], end):
+    for i in range(shapes.ring[world, shape, FIRST], end):
         if i == split:
             previous = end - 1
-        cx, cy = shapes.x[world, previous], shapes.y[world, previous]
-        dx, dy = shapes.x[world, i], shapes.y[world, i]
+        cx, cy = shapes.corner[world, previous, X], shapes.corner[world, previous, Y]
+        dx, dy = shapes.corner[world, i, X], shapes.corner[world, i, Y]
         previous = i
         gap_x = _axis_gap(min_x, max_x, min(cx, dx), max(cx, dx))
         gap_y = _axis_gap(min_y, max_y, min(cy, dy), max(cy, dy))
@@ -224,13 +232,13 @@ def squared_shape_distance(world: int, one: int, other: int, best: float, shapes
     """
     if squared_bounds_gap(world, one, other, shapes) >= best:
         return best
-    split, end = shapes.split[world, one], shapes.end[world, one]
+    split, end = shapes.ring[world, one, SPLIT], shapes.ring[world, one, END]
     previous = split - 1
-    for i in range(shapes.first[world, one], end):
+    for i in range(shapes.ring[world, one, FIRST], end):
         if i == split:
             previous = end - 1
-        ax, ay = shapes.x[world, previous], shapes.y[world, previous]
-        bx, by = shapes.x[world, i], shapes.y[world, i]
+        ax, ay = shapes.corner[world, previous, X], shapes.corner[world, previous, Y]
+        bx, by = shapes.corner[world, i, X], shapes.corner[world, i, Y]
         previous = i
         best = segment_to_shape(world, ax, ay, bx, by, other, best, shapes)
         if best == 0.0:
@@ -242,5 +250,7 @@ def squared_shape_distance(world: int, one: int, other: int, best: float, shapes
 
 @device_function
 def _one_inside(world: int, inner: int, outer: int, shapes: Shapes) -> bool:
-    corner = shapes.first[world, inner]
-    return shape_contains(world, outer, shapes.x[world, corner], shapes.y[world, corner], shapes)
+    corner = shapes.ring[world, inner, FIRST]
+    return shape_contains(
+        world, outer, shapes.corner[world, corner, X], shapes.corner[world, corner, Y], shapes
+    )

@@ -12,6 +12,7 @@ from sim_adapters.nuplan.bicycle import LENGTH_M, WIDTH_M
 from sim_adapters.nuplan.idm_paths import IntArray, Paths, begin_path, clamp_progress, pose_on_path
 from sim_adapters.nuplan.idm_shapes import (
     BOX_CORNERS,
+    FIRST,
     Shapes,
     close_shape,
     squared_shape_distance,
@@ -78,7 +79,7 @@ def write_box_shape(
     shapes: Shapes,
 ) -> None:
     """Make a shape a box."""
-    first = shapes.first[world, shape]
+    first = shapes.ring[world, shape, FIRST]
     write_box(world, first, x, y, yaw_rad, length_m, width_m, shapes)
     close_shape(world, shape, first + BOX_CORNERS, first + BOX_CORNERS, shapes)
 
@@ -276,7 +277,7 @@ def _start_path(
     """Make the agent's path of its first edge and write its pose on it."""
     row = world * capacity + agent
     begin_path(row, edge, baselines, paths)
-    if paths.num_points[row] < 2 or paths.num_points[row] > paths.x.shape[1]:
+    if paths.num_points[row] < 2 or paths.num_points[row] > paths.point.shape[1]:
         few = paths.num_points[row] < 2
         motion.trouble[world] = _SINGLE_POINT if few else _TOO_LONG
         return

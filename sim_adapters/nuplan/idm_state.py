@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from sim_adapters.nuplan.idm_paths import Paths, empty_paths
-from sim_adapters.nuplan.idm_shapes import BOX_CORNERS, Shapes, empty_shapes
+from sim_adapters.nuplan.idm_shapes import BOX_CORNERS, END, FIRST, SPLIT, Shapes, empty_shapes
 from sim_adapters.scene.map_areas import Polylines, VectorMap
 
 FloatArray = NDArray[np.float64]
@@ -70,8 +70,7 @@ class IdmState(NamedTuple):
 class IdmScratch(NamedTuple):
     """Room to work in, (B, ...)."""
 
-    line_x: FloatArray  # (B, P)
-    line_y: FloatArray
+    line: FloatArray  # (B, P, 2)
     areas: IntArray  # (B, 64)
 
 
@@ -95,10 +94,10 @@ def empty_idm_state(
         num_agents + 1 + num_others + STOP_SHAPES,
         others_first + BOX_CORNERS * (1 + num_others) + STOP_CORNERS,
     )
-    shapes.first[:, :num_agents] = OUTLINE_CORNERS * np.arange(num_agents)
+    shapes.ring[:, :num_agents, FIRST] = OUTLINE_CORNERS * np.arange(num_agents)
     boxes = np.arange(1 + num_others)
-    shapes.first[:, num_agents : num_agents + boxes.size] = others_first + BOX_CORNERS * boxes
-    shapes.split[:] = shapes.end[:] = shapes.first
+    shapes.ring[:, num_agents : num_agents + boxes.size, FIRST] = others_first + BOX_CORNERS * boxes
+    shapes.ring[..., SPLIT] = shapes.ring[..., END] = shapes.ring[..., FIRST]
     return IdmState(
         AgentTraits(
             count=np.zeros(num_worlds, np.int32),
@@ -120,8 +119,8 @@ def empty_idm_state(
 
 def empty_idm_scratch(num_worlds: int, vector: VectorMap) -> IdmScratch:
     """Room to work in for one batch."""
-    points = (num_worlds, _longest_line(vector.baselines) + EXTRA_PATH_POINTS + 2)
-    return IdmScratch(np.zeros(points), np.zeros(points), np.zeros((num_worlds, 64), np.int32))
+    points = (num_worlds, _longest_line(vector.baselines) + EXTRA_PATH_POINTS + 2, 2)
+    return IdmScratch(np.zeros(points), np.zeros((num_worlds, 64), np.int32))
 
 
 def flat_paths(state: IdmState) -> Paths:

@@ -12,6 +12,7 @@ from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.idm_agents import step_agents_range
 from sim_adapters.nuplan.idm_start import start_agents_range
 from sim_adapters.nuplan.idm_state import (
+    OUTLINE_CORNERS,
     STOP_SHAPES,
     AgentMotion,
     AgentTraits,
@@ -153,7 +154,7 @@ class IdmTraffic:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from arrays named `agents.` and so on."""
         agents = state["agents.traits.alive"].shape[1]
-        shapes = state["agents.shapes.first"].shape[1]
+        shapes = state["agents.shapes.ring"].shape[1]
         self.resize(agents, shapes - agents - 1 - STOP_SHAPES)
         restore_arrays(self.state, state, "agents")
 
@@ -173,7 +174,7 @@ class IdmTraffic:
 
 
 def _num_others(state: IdmState) -> int:
-    return state.shapes.first.shape[1] - state.traits.alive.shape[1] - 1 - STOP_SHAPES
+    return state.shapes.ring.shape[1] - state.traits.alive.shape[1] - 1 - STOP_SHAPES
 
 
 def _copy_agents(old: IdmState, new: IdmState) -> None:
@@ -190,11 +191,10 @@ def _copy_agents(old: IdmState, new: IdmState) -> None:
                 kept = min(old_array.shape[1], new_array.shape[1])
                 new_array[:, :kept] = old_array[:, :kept]
     kept = min(old.traits.alive.shape[1], new.traits.alive.shape[1])
-    corners = int(new.shapes.first[0, kept]) if kept else 0
-    for name in ("split", "end", "min_x", "min_y", "max_x", "max_y"):
-        getattr(new.shapes, name)[:, :kept] = getattr(old.shapes, name)[:, :kept]
-    new.shapes.x[:, :corners] = old.shapes.x[:, :corners]
-    new.shapes.y[:, :corners] = old.shapes.y[:, :corners]
+    corners = kept * OUTLINE_CORNERS
+    new.shapes.ring[:, :kept] = old.shapes.ring[:, :kept]
+    new.shapes.bounds[:, :kept] = old.shapes.bounds[:, :kept]
+    new.shapes.corner[:, :corners] = old.shapes.corner[:, :corners]
 
 
 @range_kernel

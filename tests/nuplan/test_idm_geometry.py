@@ -10,6 +10,8 @@ import shapely
 from sim_adapters.nuplan.idm_nearest import nearest_on_line
 from sim_adapters.nuplan.idm_outline import widened_line_hits, write_outline
 from sim_adapters.nuplan.idm_paths import (
+    S,
+    X,
     append_line,
     begin_path,
     cut_path_before,
@@ -18,6 +20,7 @@ from sim_adapters.nuplan.idm_paths import (
     write_line_between,
 )
 from sim_adapters.nuplan.idm_shapes import (
+    FIRST,
     Shapes,
     close_shape,
     empty_shapes,
@@ -58,11 +61,9 @@ def _write_footprint(
     shapes: Shapes, shape: int, first: int, box: Box, line: np.ndarray, half: float
 ) -> int:
     """A box and a widened line as one shape; returns the pool's next free place."""
-    shapes.first[0, shape] = first
+    shapes.ring[0, shape, FIRST] = first
     write_box(0, first, *box, shapes)
-    end = write_outline(
-        0, first + 4, line[None, :, 0].copy(), line[None, :, 1].copy(), len(line), half, shapes
-    )
+    end = write_outline(0, first + 4, line[None], len(line), half, shapes)
     close_shape(0, shape, first + 4, end, shapes)
     return end
 
@@ -71,10 +72,10 @@ def _write_footprint(
 def test_outline_bounds_the_area_that_shapely_buffers(seed: int) -> None:
     line, half = _line(seed), 1.05
     shapes = empty_shapes(1, 1, 2048)
-    end = write_outline(0, 0, line[None, :, 0].copy(), line[None, :, 1].copy(), 30, half, shapes)
+    end = write_outline(0, 0, line[None], 30, half, shapes)
     close_shape(0, 0, end, end, shapes)
     buffered = shapely.LineString(line).buffer(half, cap_style="flat")
-    corners = shapely.MultiPoint(np.column_stack([shapes.x[0, :end], shapes.y[0, :end]]))
+    corners = shapely.MultiPoint(shapes.corner[0, :end])
     # Every corner of the buffer is one of ours, and none of ours lies outside. On the inside of a
     # slight bend, rounded coordinates of 1e6 m move the corner along the outline.
     rim = shapely.MultiPoint(shapely.get_coordinates(buffered))
@@ -106,7 +107,7 @@ def test_distances_are_shapelys(seed: int) -> None:
 
 def test_a_shape_inside_another_touches_it() -> None:
     shapes = empty_shapes(1, 2, 16)
-    shapes.first[0] = 0, 4
+    shapes.ring[0, :, FIRST] = 0, 4
     for shape, size in enumerate((10.0, 1.0)):
         write_box(0, 4 * shape, 5.0, 5.0, 0.3, size, size, shapes)
         close_shape(0, shape, 4 * shape + 4, 4 * shape + 4, shapes)
@@ -131,8 +132,7 @@ def test_widened_lines_hit_what_shapelys_buffers_intersect(
         close_shape(0, 0, 4, 4, shapes)
         hit = widened_line_hits(
             0,
-            line[None, :, 0].copy(),
-            line[None, :, 1].copy(),
+            line[None],
             30,
             half,
             extension,
@@ -151,7 +151,7 @@ def test_overlapping_shapes_are_chosen_by_the_tree_of_shapely() -> None:
     alive = np.ones((1, 1), np.bool_)
     for _ in range(30):
         shapes = empty_shapes(1, 7, 28)
-        shapes.first[0] = 4 * np.arange(7)
+        shapes.ring[0, :, FIRST] = 4 * np.arange(7)
         boxes = [(5.0, 0.0, 0.0, 5.0, 2.0)]
         boxes += [
             (rng.uniform(3, 15), rng.uniform(-1, 1), rng.uniform(-3, 3), 4.0, 2.0) for _ in range(6)
@@ -171,8 +171,7 @@ def test_overlapping_shapes_are_chosen_by_the_tree_of_shapely() -> None:
             0.0,
             False,
             shapes,
-            line[None, :, 0].copy(),
-            line[None, :, 1].copy(),
+            line[None],
         )
         others = [_polygon(box) for box in boxes[1:]]
         expected = int(shapely.STRtree(others).nearest(_polygon(boxes[0])))
@@ -197,14 +196,14 @@ def test_path_lacks_the_last_vertex_and_repeated_ones() -> None:
     ahead = np.column_stack([[3.0, 4.0, 5.0], np.zeros(3)])
     lines, paths = _lines(straight, ahead), empty_paths(1, 16)
     begin_path(0, 0, lines, paths)
-    assert paths.x[0, : paths.num_points[0]].tolist() == [0.0, 1.0, 2.0]
+    assert paths.point[0, : paths.num_points[0], X].tolist() == [0.0, 1.0, 2.0]
     cut_path_before(0, 0.5, paths)
     append_line(0, 1, lines, paths)
-    assert paths.x[0, : paths.num_points[0]].tolist() == [0.5, 1.0, 2.0, 3.0, 4.0]
-    assert paths.s_m[0, : paths.num_points[0]].tolist() == [0.0, 0.5, 1.5, 2.5, 3.5]
+    assert paths.point[0, : paths.num_points[0], X].tolist() == [0.5, 1.0, 2.0, 3.0, 4.0]
+    assert paths.point[0, : paths.num_points[0], S].tolist() == [0.0, 0.5, 1.5, 2.5, 3.5]
     # Past its end a path goes back to its last point but one
     cut_path_before(0, 3.5, paths)
-    assert paths.x[0, : paths.num_points[0]].tolist() == [3.0, 4.0]
+    assert paths.point[0, : paths.num_points[0], X].tolist() == [3.0, 4.0]
 
 
 def test_poses_on_a_path_turn_the_short_way() -> None:
@@ -220,12 +219,12 @@ def test_line_between_progresses_has_the_devkits_ends() -> None:
     line = np.column_stack([np.arange(6.0), np.zeros(6)])
     lines, paths = _lines(line), empty_paths(1, 16)
     begin_path(0, 0, lines, paths)  # points at 0 to 4
-    x, y = np.zeros((1, 16)), np.zeros((1, 16))
+    line_ahead = np.zeros((1, 16, 2))
     for start, end, expected in (
         (0.5, 2.5, [0.5, 1.0, 2.0, 2.5]),
         (1.0, 3.0, [1.0, 2.0, 3.0]),
         (4.0, 4.0, [3.0, 4.0]),  # at the end: the last two points
         (0.0, 0.0, [0.0, 1.0]),  # at the start: the first two
     ):
-        count = write_line_between(0, start, end, paths, 0, x, y)
-        assert x[0, :count].tolist() == expected
+        count = write_line_between(0, start, end, paths, 0, line_ahead)
+        assert line_ahead[0, :count, 0].tolist() == expected
