@@ -15,6 +15,7 @@ from sim_adapters.carla.headless.contacts import (
     first_body_in_the_way,
 )
 from sim_adapters.carla.headless.frame import KINEMATICS_TO_WIRE, PoseTuple
+from sim_adapters.carla.headless.priority_signs import PrioritySigns
 from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
 from sim_adapters.carla.headless.signal_cycles import SignalCycles
 from sim_adapters.carla.headless.tick_kernel import tick_actors
@@ -45,6 +46,9 @@ class Episode:
         self.num_pairs = 0
         self.ackermann_targets: dict[int, AckermannTarget] = {}
         self._touched = empty_touched(self.registry.arrays.capacity)
+        self._priority_signs = PrioritySigns(town.bank, self.furniture.signs)
+        self._at_signs = False  # whether any vehicle is in the box of a stop or yield sign
+        self._elapsed_s = 0.0
         self._shown_signals = -1  # revisions that the records show
         self._shown_surroundings = (-1, -1)
         self._build_permanent_actors()
@@ -126,7 +130,10 @@ class Episode:
             dt,
         )
         self.signals.advance(dt)
+        self._elapsed_s += dt
         self._write_surroundings(has_changed)
+        if self._at_signs:
+            self._priority_signs.update(self._elapsed_s, self.registry, self._touched.sign)
         self.write_records()
 
     def compile_kernels(self) -> None:
@@ -162,9 +169,11 @@ class Episode:
             return
         self._shown_surroundings = state
         touched = self._touched
+        self._at_signs = bool((touched.sign[rows] >= 0).any())
         limits = touched.limit_kmh[rows]
         entered = limits > 0.0
         records["speed_limit"][rows[entered]] = limits[entered]
+        records["light_state"][rows] = GREEN
         if self.lights:
             light = touched.light[rows]
             at_light = light >= 0

@@ -59,6 +59,7 @@ class RoadThing:
     group: int = -1  # lights only
     phase: int = 0
     limit_kmh: float = 0.0  # limit signs only
+    lane: int = -1  # signs only: the lane of the map bank that it acts on
 
     def trigger_volume(self) -> tuple[list[float], list[float]]:
         """Centre and half extents of the box around all lane boxes, in the actor's frame."""
@@ -188,7 +189,10 @@ def _signs(town: Town) -> list[RoadThing]:
         type_id = f"traffic.speed_limit.{limit_kmh}" if is_limit else f"traffic.{kind.name.lower()}"
         sign_id = landmark.sign_id if landmark else ""
         pose = _across_the_road(landmark, box)
-        signs.append(RoadThing(type_id, sign_id, pose, [box], limit_kmh=float(limit_kmh)))
+        lane = int(table.lane[row])
+        signs.append(
+            RoadThing(type_id, sign_id, pose, [box], limit_kmh=float(limit_kmh), lane=lane)
+        )
     return signs
 
 
