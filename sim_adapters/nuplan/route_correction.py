@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -235,31 +234,35 @@ def shortest_path(
 ) -> list[int] | None:
     """Breadth-first way from `start` to the first goal met, both ends included.
 
+    Of several shortest ways to it PDM takes the one whose blocks were reached last.
+
     Args:
-        neighbours: In the order in which ties are decided.
-        start: Row.
-        goals: Rows; the start itself does not count.
+        neighbours: In the order in which they are visited.
+        start: Row; if it is a goal itself, it is the way.
+        goals: Rows.
         depth: Most rows of a way.
 
     Returns:
         The way, None if no goal lies within the depth.
     """
-    came_from: dict[int, int | None] = {start: None}
-    queue: deque[tuple[int, int]] = deque([(start, 1)])
-    while queue:
-        row, length = queue.popleft()
-        if length >= depth:
-            continue
-        for following in neighbours[row]:
-            if following in came_from:
-                continue
-            came_from[following] = row
-            if following in goals:
-                way: list[int] = []
-                step: int | None = following
-                while step is not None:
-                    way.append(step)
-                    step = came_from[step]
-                return way[::-1]
-            queue.append((following, length + 1))
+    if start in goals:
+        return [start]
+    came_from = {start: -1}
+    by_first_visit = by_last_visit = [start]  # of the rows that are as far from the start
+    for _ in range(depth - 1):
+        reached = [f for row in by_first_visit for f in neighbours[row] if f not in came_from]
+        parents: dict[int, int] = {}
+        for row in by_last_visit:
+            for following in neighbours[row]:
+                if following not in came_from:
+                    parents.pop(following, None)  # moves it to the end
+                    parents[following] = row
+        came_from |= parents
+        goal = next((row for row in reached if row in goals), None)
+        if goal is not None:
+            way = [goal]
+            while way[-1] != start:
+                way.append(came_from[way[-1]])
+            return way[::-1]
+        by_first_visit, by_last_visit = list(dict.fromkeys(reached)), list(parents)
     return None

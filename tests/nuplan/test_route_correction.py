@@ -91,11 +91,18 @@ def test_loops_count_from_one_square_metre_on(
 
 
 def test_the_shortest_way_is_found_within_its_depth() -> None:
-    ring = {1: [2, 3], 2: [4], 3: [5], 4: [6], 5: [6], 6: [1]}
+    ring = {1: [2, 3], 2: [4], 3: [5], 4: [6], 5: [7], 6: [1], 7: [1]}
     assert shortest_path(ring, 1, [6], 4) == [1, 2, 4, 6]
     assert shortest_path(ring, 1, [6], 3) is None
-    assert shortest_path(ring, 1, [5, 4], 9) == [1, 2, 4]
-    assert shortest_path(ring, 1, [1], 9) is None
+    assert shortest_path(ring, 1, [5, 4], 9) == [1, 2, 4]  # 4 is visited before 5
+    assert shortest_path(ring, 1, [1], 9) == [1]
+    assert shortest_path(ring, 1, [8], 30) is None
+
+
+def test_of_ways_of_one_length_the_last_visited_is_taken() -> None:
+    diamond = {1: [2, 3], 2: [5, 4], 3: [4], 4: [6], 5: [6], 6: []}
+    # 4 is reached from 2 and then from 3; 6 from 5 and then from 4, as 4 is visited last
+    assert shortest_path(diamond, 1, [6], 9) == [1, 3, 4, 6]
 
 
 def test_maps_without_polygons_are_refused(tiny_maps: MapBank) -> None:
