@@ -239,6 +239,8 @@ class ProcessPool:
             worker = starting[connection]
             if self._answer(worker):
                 worker.is_ready = True
+                num_ready = sum(worker.is_ready for worker in self._workers)
+                _logger.info("%d of %d world processes are ready", num_ready, len(self._workers))
         for worker in starting.values():
             late = monotonic() - worker.started_s > self.settings.start_timeout_s
             if worker.process is not None and not worker.is_ready and late:

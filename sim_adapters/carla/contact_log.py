@@ -38,8 +38,9 @@ class ContactLog:
 
         def note(event: carla.CollisionEvent) -> None:
             # Holds no reference to this object or the sensor: the sensor keeps this function
+            other_id = event.other_actor.id if event.other_actor is not None else 0
             with changed:
-                reports.append(_Report(event.frame, event.other_actor.id))
+                reports.append(_Report(event.frame, other_id))
                 changed.notify()
 
         sensor.listen(note)
