@@ -1,0 +1,188 @@
+"""The agent without the leaderboard: its configuration, and a drive through a hand-made world."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from carl_planner.checkpoint import CheckpointError
+from evaluation.leaderboard_agent.agent_config import read_agent_config
+from evaluation.leaderboard_agent.agent_planner import TICK_S, build_agent_parts
+from evaluation.leaderboard_agent.live_drive import LiveDrive
+from evaluation.planners import PolicyPlanner
+from evaluation.rule_based_driver import RuleBasedDriver
+from sim_adapters.action_layout import ActionLayout
+from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.router import Router
+from sim_adapters.observation.vector import VectorObserver
+from sim_adapters.scene.event_settings import DetectorSettings
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Scenario
+from sim_adapters.scene.state import ActorKind
+
+CROSSING_FILE = Path(__file__).parents[2] / "data" / "crossing.xodr"
+DECISION_S = 0.1
+
+
+@pytest.fixture(scope="module")
+def crossing() -> MapBank:
+    return load_map_bank([str(CROSSING_FILE)])
+
+
+@pytest.fixture(scope="module")
+def observer() -> VectorObserver:
+    with initialize_config_module("configs", version_base="1.3"):
+        return instantiate(compose("carla_agent", ["observation=vector"]).observation)
+
+
+def make_drive(maps: MapBank, observer: VectorObserver | None = None) -> LiveDrive:
+    """The eastbound lane before the crossing; the ego stands at its start."""
+    route = Router(maps).trace("crossing", np.array([[-150.0, -1.75, 0.0], [-70.0, -1.75, 0.0]]))
+    drive = LiveDrive(
+        maps,
+        Scenario("crossing", "crossing", route, seed=0),
+        observer,
+        DetectorSettings(),
+        ActionLayout(),
+        max_actors=8,
+        step_s=DECISION_S,
+    )
+    place_ego(drive, route.x[0], 0.0)
+    drive.scene.ego.speed_limit_mps[0] = 10.0
+    return drive
+
+
+def place_ego(drive: LiveDrive, x: float, speed_mps: float) -> None:
+    """What a scene reader would write."""
+    motion, traits = drive.scene.motion, drive.scene.traits
+    motion.x[0, 0], motion.y[0, 0], motion.vx_mps[0, 0] = x, -1.75, speed_mps
+    traits.valid[0, 0], traits.kind[0, 0], traits.actor_id[0, 0] = True, ActorKind.CAR, 1
+    traits.half_length_m[0, 0], traits.half_width_m[0, 0] = 2.446, 0.918
+
+
+def test_the_rule_based_driver_starts_on_a_free_road_and_stops_for_a_car(crossing):
+    drive, planner = make_drive(crossing), RuleBasedDriver()
+    drive.begin(planner)
+    steer, acceleration = drive.decide(planner)
+    assert acceleration > 0.3
+    assert abs(steer) < 0.05
+    traits, motion = drive.scene.traits, drive.scene.motion
+    traits.valid[0, 1], traits.kind[0, 1], traits.actor_id[0, 1] = True, ActorKind.CAR, 2
+    traits.half_length_m[0, 1], traits.half_width_m[0, 1] = 2.4, 1.0
+    motion.x[0, 1], motion.y[0, 1] = motion.x[0, 0] + 16.0, -1.75
+    place_ego(drive, motion.x[0, 0], 9.0)
+    assert drive.decide(planner)[1] < -0.3
+
+
+def test_memory_follows_the_drive_from_one_decision_to_the_next(crossing):
+    drive, planner = make_drive(crossing), RuleBasedDriver()
+    drive.begin(planner)
+    start_x = float(drive.scene.motion.x[0, 0])
+    for step in range(1, 31):  # 10 m/s
+        place_ego(drive, start_x + step, 10.0)
+        drive.decide(planner)
+    assert drive.memory.route.index[0] == pytest.approx(30, abs=1)
+    assert drive.memory.rings.num_samples[0] == 15
+
+
+class SteersRight:
+    """A network whose mean action is a little throttle and CARLA's right."""
+
+    def eval(self) -> "SteersRight":
+        return self
+
+    def parameters(self):
+        yield torch.zeros(1)
+
+    def distribution(self, observation: dict[str, torch.Tensor]) -> "SteersRight":
+        assert observation["vector"].shape[0] == 1
+        assert torch.isfinite(observation["vector"]).all()
+        return self
+
+    def mean(self) -> torch.Tensor:
+        return torch.tensor([[0.5, 0.25]])
+
+
+class SteersLeft(SteersRight):
+    """Another one, for an ensemble."""
+
+    def mean(self) -> torch.Tensor:
+        return torch.tensor([[-0.1, 0.75]])
+
+
+def test_an_ensemble_drives_with_the_mean_of_its_actions_in_our_frame(crossing, observer):
+    drive = make_drive(crossing, observer)
+    planner = PolicyPlanner([SteersRight(), SteersLeft()])  # pyright: ignore[reportArgumentType]
+    drive.begin(planner)
+    steer, acceleration = drive.decide(planner)
+    # CARLA's steering is positive to the right, ours to the left: -(0.5 - 0.1) / 2
+    assert steer == pytest.approx(-0.2, abs=1e-6)
+    assert acceleration == pytest.approx(0.5, abs=1e-6)
+
+
+def test_a_yaml_file_changes_only_its_own_keys(tmp_path):
+    file = tmp_path / "agent.yaml"
+    file.write_text("planner: idm\nobservation: vector\n")
+    config = read_agent_config(str(file))
+    assert config.planner == "idm"
+    assert config.decision_ticks == 2
+    assert config.observation._target_.endswith("VectorObserver")
+    parts = build_agent_parts(config)
+    assert parts.observer is None
+    assert not parts.policies
+
+
+def test_a_checkpoint_alone_is_a_configuration(tmp_path):
+    file = tmp_path / "model_final.pt"
+    file.touch()
+    config = read_agent_config(str(file))
+    assert (config.checkpoint, config.planner) == (str(file), "policy")
+    with pytest.raises(CheckpointError):
+        build_agent_parts(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("planer: idm", "known keys are"),
+        ("- idm", "no YAML mapping"),
+    ],
+)
+def test_files_that_cannot_be_meant_are_refused(tmp_path, text, message):
+    file = tmp_path / "agent.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_agent_config(str(file))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"planner": "idmm"}, "choose one of"),
+        ({"planner": "policy"}, "needs checkpoint"),
+        ({"planner": "idm", "decision_ticks": 0}, "at least 1"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(tmp_path, changed, message):
+    file = tmp_path / "agent.yaml"
+    file.write_text(OmegaConf.to_yaml(OmegaConf.create(changed)))
+    with pytest.raises(ValueError, match=message):
+        build_agent_parts(read_agent_config(str(file)))
+
+
+def test_a_missing_configuration_says_what_is_expected(tmp_path):
+    with pytest.raises(ValueError, match="--agent-config"):
+        read_agent_config("")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_agent_config(str(tmp_path / "none.yaml"))
+
+
+def test_decisions_and_detectors_are_those_of_training():
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose("carla_agent")
+    assert instantiate(config.detector) == DetectorSettings()
+    assert config.decision_ticks * TICK_S == pytest.approx(DECISION_S)

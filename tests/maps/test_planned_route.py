@@ -1,0 +1,72 @@
+"""A plan of CARLA's becomes our dense route: the same way, no jumps, no steps back."""
+
+import numpy as np
+import pytest
+
+from sim_adapters.maps.planned_route import route_of_plan
+from sim_adapters.maps.router import Router
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Route, RouteCommand
+
+EAST_Y = -1.75  # centre of the crossing's eastbound lane
+
+
+def plan_of(route: Route) -> tuple[np.ndarray, np.ndarray]:
+    return np.column_stack([route.x, route.y, route.z]), route.yaw_rad
+
+
+@pytest.fixture
+def router(crossing: MapBank) -> Router:
+    return Router(crossing)
+
+
+@pytest.fixture
+def straight_on(router: Router) -> Route:
+    return router.trace("crossing", np.array([[-50.0, EAST_Y, 0.0], [50.0, EAST_Y, 0.0]]))
+
+
+def test_a_plan_along_our_own_route_is_our_own_route(router, straight_on):
+    route = route_of_plan(router, "crossing", *plan_of(straight_on))
+    np.testing.assert_allclose(route.x, straight_on.x, atol=0.02)
+    np.testing.assert_allclose(route.y, straight_on.y, atol=0.02)
+    # Where lanes meet either of them is right
+    assert np.count_nonzero(route.in_junction != straight_on.in_junction) <= 4
+    assert np.count_nonzero(route.command != straight_on.command) <= 4
+
+
+def test_overlapping_legs_do_not_lead_back(router, straight_on):
+    position, yaw = plan_of(straight_on)
+    # CARLA joins legs that end a metre or two behind the next one's start
+    rows = [*range(40), *range(37, len(yaw))]
+    route = route_of_plan(router, "crossing", position[rows], yaw[rows])
+    assert np.all(np.diff(route.x) > 0.9)
+    assert route.length_m == pytest.approx(straight_on.length_m, abs=0.1)
+
+
+def test_points_given_twice_do_no_harm(router, straight_on):
+    position, yaw = plan_of(straight_on)
+    route = route_of_plan(router, "crossing", np.repeat(position, 2, axis=0), np.repeat(yaw, 2))
+    assert route.length_m == pytest.approx(straight_on.length_m, abs=0.1)
+
+
+def test_a_jump_to_the_lane_beside_becomes_a_smooth_change(router):
+    # West of the crossing two lanes lead east, 3.5 m apart
+    x = np.arange(-150.0, -70.0)
+    y = np.where(x < -110.0, -5.25, EAST_Y)
+    route = route_of_plan(router, "crossing", np.column_stack([x, y, 0.0 * x]), 0.0 * x)
+    assert (route.y[0], route.y[-1]) == pytest.approx((-5.25, EAST_Y))
+    assert np.abs(np.diff(route.y)).max() < 0.35  # spread over some 20 m
+    changing = (route.y > -5.2) & (route.y < EAST_Y - 0.05)
+    assert np.all(route.command[changing] == RouteCommand.CHANGE_LEFT)
+    assert set(route.command[~changing]) <= {RouteCommand.LANE_FOLLOW, RouteCommand.CHANGE_LEFT}
+
+
+def test_a_plan_off_the_map_is_refused(router):
+    position = np.array([[5000.0, 0.0, 0.0], [5001.0, 0.0, 0.0]])
+    with pytest.raises(ValueError, match="no driving lane"):
+        route_of_plan(router, "crossing", position, np.zeros(2))
+
+
+def test_a_plan_of_one_place_is_refused(router):
+    with pytest.raises(ValueError, match="leads nowhere"):
+        route_of_plan(router, "crossing", np.array([[-50.0, EAST_Y, 0.0]] * 3), np.zeros(3))
