@@ -60,6 +60,7 @@ def check(recordings: Sequence[Recording]) -> str:
 
 def record(config: DictConfig) -> Path:
     """Make a recording on a live server; its path."""
+    # Only a recording needs CARLA's client library
     from sim_adapters.carla.drive_recorder import DriveOptions, record_drive
 
     options = DriveOptions(
