@@ -25,6 +25,7 @@ def export_settings(seed: int = 6, drive_s: float = DRIVE_S) -> ExportSettings:
     return ExportSettings(
         seed=seed,
         drive_s=drive_s,
+        min_distance_m=20.0,
         scene_s=8.0,
         sensor_range_m=60.0,
         roadworks_share=1.0,

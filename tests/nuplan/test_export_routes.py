@@ -9,6 +9,7 @@ from sim_adapters.nuplan.export.recording import Recording
 from sim_adapters.nuplan.export.road_network import (
     BlockLink,
     IntersectionType,
+    NetworkConnector,
     NetworkLane,
     Piece,
     RoadNetwork,
@@ -19,7 +20,10 @@ from sim_adapters.nuplan.export.scene_routes import Visit, cut_scenes, visited_f
 # -> 0 through the junction lanes 20, 21, 22; block b has fid 300000 + b, link l 400000 + l
 RING = RoadNetwork(
     lanes=tuple(NetworkLane(block, 0, (Piece(10 + block, 0.0, 50.0),)) for block in range(3)),
-    connectors=(),
+    connectors=tuple(
+        NetworkConnector(block, (block + 1) % 3, block, -1, (Piece(20 + block, 0.0, 9.0),))
+        for block in range(3)
+    ),
     block_links=(BlockLink(0, 1, 0), BlockLink(1, 2, 0), BlockLink(2, 0, 0)),
     intersections=(IntersectionType.DEFAULT,),
 )
@@ -55,6 +59,11 @@ def test_a_scene_that_begins_in_a_junction_begins_its_route_there() -> None:
     scenes = cut_scenes(drive([10, 10, 20, 20, 11, 11]), RING, 3)
     assert scenes[1].first == 3
     assert scenes[1].roadblock_fids == (400_000, 300_001)
+
+
+def test_a_log_that_begins_in_a_junction_has_its_connector_first() -> None:
+    visits = visited_fids(drive([21, 21, 12]), RING)
+    assert visits == [Visit(0, 400_001), Visit(2, 300_002)]
 
 
 def test_a_route_ends_before_it_meets_itself() -> None:

@@ -30,7 +30,7 @@ from sim_adapters.scene.map_bank import MapBank
 
 MANIFEST = "export.json"
 FORMAT_VERSION = 1  # raised when the same settings give other files
-_MAX_ATTEMPTS = 10  # at a drive whose road does not end on the way
+_MAX_ATTEMPTS = 10  # at a drive that gets somewhere
 _RNG_DRIVE = 7411
 _SEED_MASK = (1 << 62) - 1
 
@@ -122,7 +122,7 @@ def record_drive(
         settings: Of the set.
 
     Raises:
-        ValueError: the ego's road ended each time before the drive did.
+        ValueError: the ego's road ended early, or a jam held it up, each time.
     """
     town = zlib.crc32(maps.towns[0].encode())
     for attempt in range(_MAX_ATTEMPTS):
@@ -137,11 +137,11 @@ def record_drive(
             roadworks_share=settings.roadworks_share,
         )
         recording = record(world, round(settings.drive_s / STEP_S))
-        if recording is not None:
+        if recording is not None and recording.distance_m() >= settings.min_distance_m:
             return recording
     raise ValueError(
-        f"none of {_MAX_ATTEMPTS} drives in {drive.town} lasted {settings.drive_s} s before its "
-        "road ended: lower drive_s"
+        f"none of {_MAX_ATTEMPTS} drives of {settings.drive_s} s in {drive.town} got "
+        f"{settings.min_distance_m} m far: lower min_distance_m or the traffic"
     )
 
 

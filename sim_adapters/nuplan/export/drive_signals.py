@@ -10,6 +10,7 @@ from scipy.ndimage import uniform_filter1d
 
 from sim_adapters.nuplan.export.logged_world import STEP_S
 from sim_adapters.nuplan.export.recording import Recording
+from sim_adapters.nuplan.export.town_layers import is_on_driving_lane
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import RouteCommand
@@ -48,7 +49,7 @@ class DriveSignals:
 
 
 def drive_signals(recording: Recording, maps: MapBank) -> DriveSignals:
-    """Derive the signals of a drive."""
+    """Derive the signals of a drive in the bank's only town."""
     r, window = recording, round(SMOOTHING_S / STEP_S)
     yaw = r.yaw_rad[:, 0]
     cos_yaw, sin_yaw = np.cos(yaw)[:, None], np.sin(yaw)[:, None]
@@ -76,7 +77,7 @@ def drive_signals(recording: Recording, maps: MapBank) -> DriveSignals:
         *_lead(r, vehicles, ahead, left, others_speed),
         near.sum(axis=1),
         (near & (others_speed > MOVING_MPS)).sum(axis=1),
-        _crossed_ahead(r, others, ahead, left, cos_yaw, sin_yaw),
+        _crossed_ahead(r, maps, others, ahead, left, cos_yaw, sin_yaw),
     )
 
 
@@ -98,13 +99,14 @@ def _lead(
 
 def _crossed_ahead(
     r: Recording,
+    maps: MapBank,
     others: BoolArray,
     ahead: FloatArray,
     left: FloatArray,
     cos_yaw: FloatArray,
     sin_yaw: FloatArray,
 ) -> BoolArray:
-    """Whether a pedestrian walks across the road close ahead."""
+    """Whether a pedestrian walks across the road close ahead, on it."""
     across = np.abs(r.vy_mps * cos_yaw - r.vx_mps * sin_yaw)
     beyond_front = ahead - r.half_length_m[:, :1]
     crosses = (
@@ -115,4 +117,7 @@ def _crossed_ahead(
         & (np.abs(left) < CROSSING_HALF_WIDTH_M)
         & (across > CROSSING_MPS)
     )
+    for frame, slot in np.argwhere(crosses):
+        place = float(r.x[frame, slot]), float(r.y[frame, slot])
+        crosses[frame, slot] = is_on_driving_lane(maps, 0, *place)
     return crosses.any(axis=1)

@@ -51,6 +51,10 @@ class Recording:
         """T."""
         return self.x.shape[0]
 
+    def distance_m(self) -> float:
+        """Length of the ego's way."""
+        return float(np.hypot(np.diff(self.x[:, 0]), np.diff(self.y[:, 0])).sum())
+
 
 def record(world: LoggedWorld, num_frames: int) -> Recording | None:
     """Let the world run and keep every frame; None if the ego's road ends on the way."""

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from sim_adapters.nuplan.export.outlines import trace_course
 from sim_adapters.nuplan.export.road_network import RoadNetwork
+from sim_adapters.nuplan.export.town_layers import is_on_driving_lane
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.map_layers import LayerBit, layer_pixel
 from sim_adapters.scene.state import ActorKind, SceneBatch
 from sim_adapters.world.slots import clear_slot
 from sim_adapters.world.statics import StandingPlaces
@@ -92,7 +92,7 @@ def plan_roadworks(
             )
             right_m = 0.5 * width + KERB_M + outwards_m
             x, y = x + right_m * math.sin(yaw), y - right_m * math.cos(yaw)
-            if not _is_on_lane(maps, map_index, x, y):
+            if not is_on_driving_lane(maps, map_index, x, y):
                 rows.append((prop, _TYPES[prop], x, y, z, yaw))
     table = np.array(rows, np.float64).reshape(-1, 6)
     return Roadworks(
@@ -145,12 +145,3 @@ def _stand(scene: SceneBatch, works: Roadworks, world: int, slot: int, row: int)
     traits.half_height_m[world, slot] = PROP_HALF_HEIGHT_M[prop]
     motion.x[world, slot], motion.y[world, slot] = works.x[row], works.y[row]
     motion.z[world, slot], motion.yaw_rad[world, slot] = works.z[row], works.yaw_rad[row]
-
-
-def _is_on_lane(maps: MapBank, map_index: int, x: float, y: float) -> bool:
-    """Whether a place belongs to a driving lane (roads overlap at forks)."""
-    layers = maps.layers
-    scale = float(layers.pixels_per_meter[map_index])
-    column = round((x - float(layers.origin_x[map_index])) * scale)
-    row = round((y - float(layers.origin_y[map_index])) * scale)
-    return bool(layer_pixel(layers, map_index, column, row) & LayerBit.DRIVING)

@@ -54,13 +54,25 @@ def visited_fids(recording: Recording, network: RoadNetwork) -> list[Visit]:
             left_at = frame if left_at < 0 else left_at
             continue
         # A turn of the road may lead back onto the roadblock just left: that is a visit, too
-        if at != block or (left_at >= 0 and (block, at) in link_of):
-            if (block, at) in link_of:
-                fid = FIRST_BLOCK_LINK_FID + link_of[block, at]
-                visits.append(Visit(left_at if left_at >= 0 else frame, fid))
+        link = link_of.get((block, at), -1)
+        if block < 0 and left_at >= 0:  # the log begins on a connector
+            link = _link_to(network, lanes[0], at)
+        if at != block or (left_at >= 0 and link >= 0):
+            if link >= 0:
+                first_frame = left_at if left_at >= 0 else frame
+                visits.append(Visit(first_frame, FIRST_BLOCK_LINK_FID + link))
             visits.append(Visit(frame, FIRST_BLOCK_FID + at))
         block, left_at = at, -1
     return visits
+
+
+def _link_to(network: RoadNetwork, map_lane: int, block: int) -> int:
+    """A roadblock connector that leads over a lane of the map to a roadblock, -1 none."""
+    for connector in network.connectors:
+        leads_there = network.lanes[connector.to_lane].block == block
+        if leads_there and any(piece.lane == map_lane for piece in connector.pieces):
+            return connector.block_link
+    return -1
 
 
 def _route_from(visits: list[Visit], frame: int, num_frames: int) -> tuple[int, tuple[int, ...]]:

@@ -20,6 +20,7 @@ class ExportSettings:
     Args:
         seed: Of all drives.
         drive_s: Length of each.
+        min_distance_m: Drives whose ego gets less far than this (a jam) are driven anew.
         scene_s: Length of the scenes that a log is cut into.
         sensor_range_m: Further away nothing is tracked.
         roadworks_share: Of the roads that have a building site.
@@ -33,6 +34,7 @@ class ExportSettings:
 
     seed: int
     drive_s: float
+    min_distance_m: float
     scene_s: float
     sensor_range_m: float
     roadworks_share: float
