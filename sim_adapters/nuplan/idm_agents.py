@@ -13,6 +13,7 @@ from sim_adapters.nuplan.idm_law import idm_step
 from sim_adapters.nuplan.idm_nearest import nearest_on_line
 from sim_adapters.nuplan.idm_outline import widened_line_hits, write_outline
 from sim_adapters.nuplan.idm_paths import (
+    FloatArray,
     Paths,
     clamp_progress,
     path_end_m,
@@ -27,7 +28,6 @@ from sim_adapters.nuplan.idm_state import (
     OUTLINE_CORNERS,
     AgentMotion,
     AgentTraits,
-    IdmScratch,
     ReactiveMap,
     Trouble,
 )
@@ -61,7 +61,7 @@ def step_agents_range(
     motion: AgentMotion,
     paths: Paths,
     shapes: Shapes,
-    scratch: IdmScratch,
+    line: FloatArray,
 ) -> None:
     """Move the agents of worlds [first, last) to the next frame of their logs.
 
@@ -80,55 +80,67 @@ def step_agents_range(
         others = write_replayed_boxes(world, frame, capacity + 1, boxes, shapes)
         _drop_far_agents(world, scene_motion, traits, motion)
         for agent in range(traits.count[world]):
-            if not traits.alive[world, agent]:
-                continue
-            row = world * capacity + agent
-            plan_route(
-                world,
-                agent,
-                row,
-                frame,
-                lights,
-                edges,
-                links,
-                baselines,
-                reactive_map.start_curvature,
-                motion,
-                paths,
-            )
-            first_stop = capacity + 1 + others
-            num_stops = write_stop_shapes(
-                world,
-                agent,
-                frame,
-                first_stop,
-                capacity * OUTLINE_CORNERS + BOX_CORNERS * (1 + others),
-                lights,
-                edges,
-                areas,
-                motion,
-                shapes,
-            )
-            if motion.trouble[world] != _NO_TROUBLE:
-                break
-            distance, lead_speed, lead_length = _look_ahead(
-                world,
-                agent,
-                row,
-                first_stop + num_stops,
-                first_stop,
-                scene_motion,
-                body,
-                traits,
-                motion,
-                paths,
-                shapes,
-                scratch,
-            )
-            _move(world, agent, distance, lead_speed, lead_length, dt, edges, motion)
-            _place(world, agent, row, traits, motion, paths, shapes, scratch)
-            if motion.trouble[world] != _NO_TROUBLE:
-                break
+            if traits.alive[world, agent] and motion.trouble[world] == _NO_TROUBLE:
+                first_stop = capacity + 1 + others
+                end_shape = first_stop + _find_way(
+                    world,
+                    agent,
+                    frame,
+                    first_stop,
+                    lights,
+                    areas,
+                    edges,
+                    links,
+                    baselines,
+                    reactive_map,
+                    motion,
+                    paths,
+                    shapes,
+                )
+                if motion.trouble[world] != _NO_TROUBLE:
+                    continue
+                distance, lead_speed, lead_length = _look_ahead(
+                    world, agent, end_shape, scene_motion, body, traits, motion, paths, shapes, line
+                )
+                _move(world, agent, distance, lead_speed, lead_length, dt, edges, motion)
+                _place(world, agent, traits, motion, paths, shapes, line)
+
+
+@device_function
+def _find_way(
+    world: int,
+    agent: int,
+    frame: int,
+    first_stop: int,
+    lights: LightBook,
+    areas: MapAreas,
+    edges: RoadEdges,
+    links: LaneLinks,
+    baselines: Polylines,
+    reactive_map: ReactiveMap,
+    motion: AgentMotion,
+    paths: Paths,
+    shapes: Shapes,
+) -> int:
+    """Prolong an agent's route and put up its red lights' stop polygons; returns how many."""
+    capacity = motion.s_m.shape[1]
+    plan_route(
+        world,
+        agent,
+        world * capacity + agent,
+        frame,
+        lights,
+        edges,
+        links,
+        baselines,
+        reactive_map.start_curvature,
+        motion,
+        paths,
+    )
+    first_corner = capacity * OUTLINE_CORNERS + BOX_CORNERS * (first_stop - capacity)
+    return write_stop_shapes(
+        world, agent, frame, first_stop, first_corner, lights, edges, areas, motion, shapes
+    )
 
 
 @device_function
@@ -147,26 +159,25 @@ def _drop_far_agents(
 def _look_ahead(
     world: int,
     agent: int,
-    row: int,
     end_shape: int,
-    first_stop: int,
     scene_motion: ActorMotion,
     body: EgoBody,
     traits: AgentTraits,
     motion: AgentMotion,
     paths: Paths,
     shapes: Shapes,
-    scratch: IdmScratch,
+    line: FloatArray,
 ) -> tuple[float, float, float]:
     """Distance to what stands nearest on the agent's path, its speed along ours, its length.
 
     On a free road the path's end is a standing car half our length long.
     """
-    s_m = clamp_progress(row, motion.s_m[world, agent], paths)
-    length = write_line_ahead(row, s_m, paths, world, scratch.line)
     capacity = traits.alive.shape[1]
+    row = world * capacity + agent
+    s_m = clamp_progress(row, motion.s_m[world, agent], paths)
+    length = write_line_ahead(row, s_m, paths, world, line)
     half_width = 0.5 * traits.width_m[world, agent]
-    if not widened_line_hits(world, scratch.line, length, half_width, 0.0, agent, shapes):
+    if not widened_line_hits(world, line, length, half_width, 0.0, agent, shapes):
         motion.trouble[world] = _OFF_ITS_PATH
     nearest, distance = nearest_on_line(
         world,
@@ -180,7 +191,7 @@ def _look_ahead(
         0.0,
         False,
         shapes,
-        scratch.line,
+        line,
     )
     if nearest < 0:
         rest = path_end_m(row, paths) - motion.s_m[world, agent]
@@ -231,14 +242,14 @@ def _move(
 def _place(
     world: int,
     agent: int,
-    row: int,
     traits: AgentTraits,
     motion: AgentMotion,
     paths: Paths,
     shapes: Shapes,
-    scratch: IdmScratch,
+    line: FloatArray,
 ) -> None:
     """Write the agent's pose and its footprint, stretched ahead along its path by v T."""
+    row = world * traits.alive.shape[1] + agent
     s_m, half = motion.s_m[world, agent], 0.5 * traits.length_m[world, agent]
     x, y, yaw = pose_on_path(row, clamp_progress(row, s_m, paths), paths)
     motion.x[world, agent], motion.y[world, agent] = x, y
@@ -250,13 +261,13 @@ def _place(
         clamp_progress(row, s_m + ahead, paths),
         paths,
         world,
-        scratch.line,
+        line,
     )
     first = shapes.ring[world, agent, FIRST]
     width = traits.width_m[world, agent]
     write_box(world, first, x, y, yaw, traits.length_m[world, agent], width, shapes)
     split = first + BOX_CORNERS
-    end = write_outline(world, split, scratch.line, length, 0.5 * width, shapes)
+    end = write_outline(world, split, line, length, 0.5 * width, shapes)
     if end > first + OUTLINE_CORNERS:
         motion.trouble[world] = _OUTLINE_TOO_LONG
         return

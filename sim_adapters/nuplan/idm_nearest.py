@@ -2,6 +2,8 @@
 
 The devkit asks shapely's STRtree, which among shapes that overlap the asking one (distance zero)
 returns the first in the tree's order: for up to ten shapes the one whose bounds lie lowest in y.
+Limit: among more than ten on one path the tree has two levels, and two of them overlapping the
+asking shape at once may come in another order.
 """
 
 from __future__ import annotations
@@ -61,11 +63,7 @@ def nearest_on_line(
         line: (B, P, 2) points of the line.
     """
     margin = half_width_m + end_extension_m
-    min_x = min_y = math.inf
-    max_x = max_y = -math.inf
-    for i in range(num_points):
-        min_x, max_x = min(min_x, line[world, i, X]), max(max_x, line[world, i, X])
-        min_y, max_y = min(min_y, line[world, i, Y]), max(max_y, line[world, i, Y])
+    min_x, max_x, min_y, max_y = _line_bounds(world, num_points, margin, line)
     best, smallest, low = -1, math.inf, math.inf
     shape, gap = -1, -1.0
     while True:
@@ -76,10 +74,10 @@ def nearest_on_line(
         if shape < 0 or gap > smallest:
             return best, math.sqrt(smallest)
         near_line = (
-            shapes.bounds[world, shape, MIN_X] <= max_x + margin
-            and shapes.bounds[world, shape, MAX_X] >= min_x - margin
-            and shapes.bounds[world, shape, MIN_Y] <= max_y + margin
-            and shapes.bounds[world, shape, MAX_Y] >= min_y - margin
+            shapes.bounds[world, shape, MIN_X] <= max_x
+            and shapes.bounds[world, shape, MAX_X] >= min_x
+            and shapes.bounds[world, shape, MIN_Y] <= max_y
+            and shapes.bounds[world, shape, MAX_Y] >= min_y
         )
         if not near_line and not (with_own and gap == 0.0):
             continue
@@ -95,6 +93,19 @@ def nearest_on_line(
             )
         if hits:
             best, smallest, low = shape, squared, height
+
+
+@device_function
+def _line_bounds(
+    world: int, num_points: int, margin_m: float, line: FloatArray
+) -> tuple[float, float, float, float]:
+    """Least and greatest x and y that a line comes near to."""
+    min_x = min_y = math.inf
+    max_x = max_y = -math.inf
+    for i in range(num_points):
+        min_x, max_x = min(min_x, line[world, i, X]), max(max_x, line[world, i, X])
+        min_y, max_y = min(min_y, line[world, i, Y]), max(max_y, line[world, i, Y])
+    return min_x - margin_m, max_x + margin_m, min_y - margin_m, max_y + margin_m
 
 
 @device_function

@@ -197,11 +197,10 @@ def start_agents_range(
         for row in range(boxes.first[world, 0], boxes.first[world, 1]):
             if boxes.type[world, row] != _VEHICLE:
                 continue
-            x, y = boxes.x[world, row], boxes.y[world, row]
             edge = starting_edge(
                 world,
-                x,
-                y,
+                boxes.x[world, row],
+                boxes.y[world, row],
                 boxes.yaw_rad[world, row],
                 clocks.map_index[world],
                 areas,
@@ -212,36 +211,13 @@ def start_agents_range(
             )
             if edge < 0 or _is_known(world, boxes.track[world, row], traits):
                 continue
-            agent = traits.count[world]
-            snapped_x, snapped_y, heading, s_m = nearest_pose(edge, x, y, baselines)
-            write_box_shape(
-                world,
-                agent,
-                snapped_x,
-                snapped_y,
-                heading,
-                boxes.length_m[world, row],
-                boxes.width_m[world, row],
-                shapes,
-            )
-            if _overlaps(world, agent, capacity, others, shapes):
+            if not _finds_room(world, row, edge, others, boxes, baselines, traits, shapes):
                 continue
             limit = edges.speed_limit_mps[edge]
             if limit > 0.0 or limit < 0.0:
                 desired = limit
-            speed = math.hypot(boxes.vx_mps[world, row], boxes.vy_mps[world, row])
-            if math.isnan(speed):
-                speed = math.hypot(body.vx_mps[world], body.vy_mps[world])
-            traits.count[world] = agent + 1
-            traits.alive[world, agent] = True
-            traits.track[world, agent] = boxes.track[world, row]
-            traits.length_m[world, agent] = boxes.length_m[world, row]
-            traits.width_m[world, agent] = boxes.width_m[world, row]
-            motion.s_m[world, agent], motion.speed_mps[world, agent] = s_m, speed
-            motion.desired_mps[world, agent] = desired
-            motion.num_edges[world, agent] = 1
-            motion.edge[world, agent, 0] = edge
-            _start_path(world, agent, capacity, edge, baselines, motion, paths)
+            _start_agent(world, row, edge, boxes, body, baselines, traits, motion, paths)
+            motion.desired_mps[world, traits.count[world] - 1] = desired
 
 
 @device_function
@@ -253,35 +229,65 @@ def _is_known(world: int, track: int, traits: AgentTraits) -> bool:
 
 
 @device_function
-def _overlaps(world: int, agent: int, capacity: int, others: int, shapes: Shapes) -> bool:
-    """Whether an agent's box meets the ego, a replayed box or an agent before it."""
+def _finds_room(
+    world: int,
+    row: int,
+    edge: int,
+    others: int,
+    boxes: BoxBook,
+    baselines: Polylines,
+    traits: AgentTraits,
+    shapes: Shapes,
+) -> bool:
+    """Snap a box to its edge as the next agent's shape; whether it meets nobody there."""
+    agent, capacity = traits.count[world], traits.alive.shape[1]
+    x, y, yaw, _ = nearest_pose(edge, boxes.x[world, row], boxes.y[world, row], baselines)
+    length, width = boxes.length_m[world, row], boxes.width_m[world, row]
+    write_box_shape(world, agent, x, y, yaw, length, width, shapes)
     for shape in range(agent):
         if squared_shape_distance(world, agent, shape, 1.0, shapes) == 0.0:
-            return True
+            return False
     for shape in range(capacity, capacity + 1 + others):
         if squared_shape_distance(world, agent, shape, 1.0, shapes) == 0.0:
-            return True
-    return False
+            return False
+    return True
 
 
 @device_function
-def _start_path(
+def _start_agent(
     world: int,
-    agent: int,
-    capacity: int,
+    row: int,
     edge: int,
+    boxes: BoxBook,
+    body: EgoBody,
     baselines: Polylines,
+    traits: AgentTraits,
     motion: AgentMotion,
     paths: Paths,
 ) -> None:
-    """Make the agent's path of its first edge and write its pose on it."""
-    row = world * capacity + agent
-    begin_path(row, edge, baselines, paths)
-    if paths.num_points[row] < 2 or paths.num_points[row] > paths.point.shape[1]:
-        few = paths.num_points[row] < 2
+    """Add an agent: its traits, its path of its first edge and its pose on it.
+
+    A vehicle whose speed the log lacks takes the ego's.
+    """
+    agent, capacity = traits.count[world], traits.alive.shape[1]
+    traits.count[world] = agent + 1
+    traits.alive[world, agent] = True
+    traits.track[world, agent] = boxes.track[world, row]
+    traits.length_m[world, agent] = boxes.length_m[world, row]
+    traits.width_m[world, agent] = boxes.width_m[world, row]
+    speed = math.hypot(boxes.vx_mps[world, row], boxes.vy_mps[world, row])
+    if math.isnan(speed):
+        speed = math.hypot(body.vx_mps[world], body.vy_mps[world])
+    s_m = station_m(edge, boxes.x[world, row], boxes.y[world, row], baselines)
+    motion.s_m[world, agent], motion.speed_mps[world, agent] = s_m, speed
+    motion.num_edges[world, agent] = 1
+    motion.edge[world, agent, 0] = edge
+    path = world * capacity + agent
+    begin_path(path, edge, baselines, paths)
+    if paths.num_points[path] < 2 or paths.num_points[path] > paths.point.shape[1]:
+        few = paths.num_points[path] < 2
         motion.trouble[world] = _SINGLE_POINT if few else _TOO_LONG
         return
-    s_m = clamp_progress(row, motion.s_m[world, agent], paths)
-    x, y, yaw = pose_on_path(row, s_m, paths)
+    x, y, yaw = pose_on_path(path, clamp_progress(path, s_m, paths), paths)
     motion.x[world, agent], motion.y[world, agent] = x, y
     motion.yaw_rad[world, agent] = yaw

@@ -131,7 +131,7 @@ class IdmTraffic:
             self.state.motion,
             flat_paths(self.state),
             self.state.shapes,
-            self._scratch,
+            self._scratch.line,
             num_threads=self.num_threads,
         )
         self._check(0, scene.num_worlds)
