@@ -52,6 +52,13 @@ def test_the_command_makes_maps_logs_and_a_filter(tmp_path: Path) -> None:
     assert "scenario_tokens" in yaml.safe_load((out / "filter.yaml").read_text())
 
 
+def test_a_missing_folder_and_an_unknown_town_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="out=DIR"):
+        export(composed())
+    with pytest.raises(FileNotFoundError, match="Town99"):
+        export(composed(f"out={tmp_path}", "towns=[Town99]"))
+
+
 def test_a_town_with_bridges_ends_the_command_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Town05: roads lie above one another"):
         export(composed(f"out={tmp_path}", "towns=[Town05]"))

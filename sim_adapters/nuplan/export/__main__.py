@@ -29,7 +29,13 @@ def main(config: DictConfig) -> None:
 
 
 def export(config: DictConfig) -> None:
-    """Make the data set that the configuration describes and say what is in it."""
+    """Make the data set that the configuration describes and say what is in it.
+
+    Raises:
+        ValueError: no folder is named, or the set cannot be made there.
+    """
+    if config.out is None:
+        raise ValueError("out is missing: name the folder of the data set, out=DIR")
     logging.getLogger("pyogrio").setLevel(logging.WARNING)  # it counts every layer's rows
     out, towns = Path(config.out), list(config.towns)
     total, start = len(towns) * config.drives_per_town, time.perf_counter()

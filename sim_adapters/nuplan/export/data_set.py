@@ -73,7 +73,7 @@ def make_data_set(
         ValueError: the folder holds a set made with other settings; a town is unknown or cannot
             be a flat map.
     """
-    _claim(out, towns, settings)
+    _claim(out, settings)
     _write_maps(out / "maps", towns)
     drives = [Drive(town, number) for town in towns for number in range(drives_per_town)]
     make = partial(make_log, out=out, settings=settings)
@@ -169,19 +169,17 @@ def _write_maps(map_root: Path, towns: Iterable[str]) -> None:
     write_map_index(map_root)
 
 
-def _claim(out: Path, towns: Sequence[str], settings: ExportSettings) -> None:
+def _claim(out: Path, settings: ExportSettings) -> None:
     """Write down what the folder is going to hold, or check that it fits."""
     path, mine = out / MANIFEST, {"format": FORMAT_VERSION, **settings.as_json()}
-    known: list[str] = []
-    if path.exists():
-        manifest = json.loads(path.read_text())
-        known = manifest.pop("towns")
-        if manifest != mine:
-            changed = sorted(key for key in mine if manifest.get(key) != mine[key])
-            raise ValueError(
-                f"{out} holds a set with other {', '.join(changed)} (see {path}): export to "
-                "another folder, or delete this one"
-            )
-    out.mkdir(parents=True, exist_ok=True)
-    names = sorted({*known, *(town_name(town) for town in towns)})
-    path.write_text(json.dumps({"towns": names, **mine}, indent=1))
+    if not path.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(mine, indent=1))
+        return
+    there = json.loads(path.read_text())
+    if there != mine:
+        changed = sorted(k for k in {*mine, *there} if there.get(k) != mine.get(k))
+        raise ValueError(
+            f"{out} holds a set with other {', '.join(changed)} (see {path}): export to another "
+            "folder, or delete this one"
+        )
