@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sim_adapters.nuplan.log_database import LogDatabase
+from sim_adapters.nuplan.log_database import LogDatabase, LogError
 from sim_adapters.nuplan.scenario_mapping import UNKNOWN_TYPE
 
 # A scenario's scene has this many scenes of the log before and after it, so that there is history
 # and future to read (a scene is about 20 s)
 SCENES_AROUND = 2
+# More tokens than this are looked up here rather than bound to a query (SQLite allows 32,766)
+MAX_BOUND_TOKENS = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,12 @@ def find_candidates(database: LogDatabase, query: CandidateQuery) -> LogCandidat
     """Frames of one log, by time; of several allowed tags the alphabetically last is taken."""
     clauses, parameters = [], []
     valid_scenes = _valid_scenes(database)
+    tokens = _blobs(query.tokens)
+    is_bound = tokens is not None and len(tokens) <= MAX_BOUND_TOKENS
     for column, values in (
         ("frame.scene_token", valid_scenes),
         ("tag.type", query.scenario_types),
-        ("frame.token", _blobs(query.tokens)),
+        ("frame.token", tokens if is_bound else None),
         ("log.map_version", query.map_names),
     ):
         if values is not None:
@@ -79,11 +83,20 @@ def find_candidates(database: LogDatabase, query: CandidateQuery) -> LogCandidat
         "GROUP BY frame.token ORDER BY frame.timestamp",
         parameters,
     )
+    wanted = None if tokens is None or is_bound else set(tokens)
     candidates = tuple(
-        Candidate(token.hex(), time_us, tag or UNKNOWN_TYPE, map_name, database.path)
-        for token, time_us, tag, map_name in rows
+        _candidate(row, database.path) for row in rows if wanted is None or row[0] in wanted
     )
     return LogCandidates(candidates, _refusals(database, query, valid_scenes, candidates))
+
+
+def _candidate(row: tuple[Any, ...], path: Path) -> Candidate:
+    """A row as SQLite has it, whose columns may hold values of any type."""
+    token, time_us, tag, map_name = row
+    kinds = (bytes, int, str | None, str)
+    if not all(isinstance(value, kind) for value, kind in zip(row, kinds, strict=True)):
+        raise LogError(f"log {path} has a frame of {row!r:.200}: it is no nuPlan log, or damaged")
+    return Candidate(token.hex(), time_us, tag or UNKNOWN_TYPE, map_name, path)
 
 
 def _valid_scenes(database: LogDatabase) -> list[bytes]:
@@ -104,12 +117,20 @@ def _refusals(
     """Tokens that were asked for by name and that the log holds, but that became no scenario."""
     if query.tokens is None:
         return {}
-    left = sorted(set(query.tokens) - {candidate.token for candidate in candidates})
-    rows: list[tuple[Any, ...]] = database.rows(
-        f"SELECT token, scene_token FROM lidar_pc WHERE token IN ({', '.join('?' * len(left))})",
-        _blobs(left) or [],
-    )
+    left = set(query.tokens) - {candidate.token for candidate in candidates}
+    rows = _scenes_of_frames(database, [bytes.fromhex(token) for token in left])
     near_end = f"fewer than {SCENES_AROUND} scenes of log {database.name} before or after it"
     other = "the filter's types, maps or goals exclude it"
     valid = set(valid_scenes)
     return {token.hex(): other if scene in valid else near_end for token, scene in rows}
+
+
+def _scenes_of_frames(database: LogDatabase, tokens: list[bytes]) -> list[tuple[Any, ...]]:
+    """Token and scene of those frames that the log holds."""
+    if len(tokens) > MAX_BOUND_TOKENS:
+        wanted = set(tokens)
+        rows = database.rows("SELECT token, scene_token FROM lidar_pc")
+        return [row for row in rows if row[0] in wanted]
+    places = ", ".join("?" * len(tokens))
+    query = f"SELECT token, scene_token FROM lidar_pc WHERE token IN ({places})"
+    return database.rows(query, tokens)

@@ -79,7 +79,7 @@ class LogDatabase:
         """
         try:
             return self._connection.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the message itself may be damaged
             raise self._unreadable(error) from error
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class LogDatabase:
     ) -> None:
         self.close()
 
-    def _unreadable(self, error: sqlite3.Error) -> LogError:
+    def _unreadable(self, error: Exception) -> LogError:
         return LogError(
             f"log {self.path} cannot be read ({error}): the file is damaged or incomplete, "
             f"copy it again"

@@ -65,6 +65,8 @@ class LogReader:
             "SELECT token, timestamp FROM lidar_pc WHERE lidar_token = ? ORDER BY timestamp, rowid",
             (database.lidar_token,),
         )
+        if any(not isinstance(time_us, int) for _, time_us in frames):
+            raise LogError(f"log {database.path} has frames without a time")
         self._tokens = [row[0] for row in frames]
         self._time_us = np.array([row[1] for row in frames], np.int64)
         self._track_types = self._read_track_types()
@@ -159,7 +161,7 @@ class LogReader:
                 f"log {self.database.path} has tracks of category {', '.join(unknown)}: "
                 f"known are {', '.join(_TYPES)}"
             )
-        return {token: _TYPES[name] for token, name in rows}
+        return {token: _TYPES[name] for token, name in rows if isinstance(token, bytes)}
 
     def _read_boxes(self, tokens: Sequence[bytes]) -> tuple[BoxLog, tuple[str, ...]]:
         """Boxes in the order in which the devkit lists them: by type, then as stored."""
@@ -220,8 +222,8 @@ class LogReader:
             "JOIN lidar_pc ON lidar_pc.scene_token = scene.token WHERE lidar_pc.token = ?",
             (bytes.fromhex(candidate.token),),
         )
-        words = (rows[0][0] or "").split() if rows else []
-        if not all(word.isdigit() for word in words):
+        words = str(rows[0][0] or "").split() if rows else []
+        if not all(word.isdecimal() and len(word) < 19 for word in words):
             raise ScenarioError(f"its route holds {' '.join(words)!r}, expected roadblock numbers")
         return tuple(int(word) for word in words)
 

@@ -1,6 +1,7 @@
 """The same files read by nuPlan's devkit and by us: scenarios, poses, boxes, lights, routes, maps.
 
-Needs the devkit (`make test-nuplan`); numbers are equal to the last bit.
+Needs the devkit (`make test-nuplan`); numbers are equal to the last bit. NUPLAN_PARITY_DATA may
+name the folder of an exported data set, which is then compared, too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import random
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ if importlib.util.find_spec("nuplan") is None:
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 
+EXPORTED = os.environ.get("NUPLAN_PARITY_DATA")
 LOGS = {
     "2021.01.01.a": TinyLog(
         tags={
@@ -95,9 +98,22 @@ FILTERS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
+@dataclass(frozen=True)
+class DataSet:
+    """Files to read.
+
+    Args:
+        root: Folder with `logs` and `maps`.
+        locations: Maps to compare.
+        values: Filter of the scenarios to compare.
+    """
+
+    root: Path
+    locations: tuple[str, ...]
+    values: dict[str, Any]
+
+
+def make_tiny_set(root: Path) -> DataSet:
     write_map(root / "maps", locations=VERSIONS, crs="EPSG:4326")
     for name, log in LOGS.items():
         write_log(root / "logs" / f"{name}.db", log)
@@ -111,19 +127,33 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Another speed for each frame, so that speed thresholds have something to find
         "UPDATE ego_pose SET vx = vx + 0.002 * (rowid % 90)",
     )
-    return root
+    return DataSet(root, (LOCATION, "us-ma-boston"), {"num_scenarios_per_type": 4})
+
+
+def find_exported_set(root: Path) -> DataSet:
+    locations = tuple(sorted(path.name for path in (root / "maps").glob("carla-*")))
+    types = sorted(ScenarioMapping().windows)
+    return DataSet(root, locations, {"scenario_types": types, "num_scenarios_per_type": 2})
 
 
 @pytest.fixture(scope="module")
-def maps(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MapBank]:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("CARL_PLANNER_CACHE", str(tmp_path_factory.mktemp("cache")))
-    yield load_nuplan_maps(data_root / "maps", [LOCATION, "us-ma-boston"])
-    patch.undo()
+def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
+    return make_tiny_set(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module", params=["tiny", *filter(None, [EXPORTED])])
+def data_set(request: pytest.FixtureRequest, tiny_set: DataSet) -> DataSet:
+    return tiny_set if request.param == "tiny" else find_exported_set(Path(request.param))
 
 
 @pytest.fixture(scope="module")
-def devkit_builder(data_root: Path) -> Any:
+def maps(data_set: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MapBank]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CARL_PLANNER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield load_nuplan_maps(data_set.root / "maps", data_set.locations)
+
+
+def devkit_builder(root: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from nuplan.planning.scenario_builder.nuplan_db.nuplan_scenario_builder import (
@@ -135,16 +165,16 @@ def devkit_builder(data_root: Path) -> Any:
     os.environ.setdefault("NUPLAN_DATA_STORE", "local")
     listed = {name: (15.0, -3.0) for name in ScenarioMapping().windows}
     return NuPlanScenarioBuilder(
-        data_root=str(data_root / "logs"),
-        map_root=str(data_root / "maps"),
-        sensor_root=str(data_root),
+        data_root=str(root / "logs"),
+        map_root=str(root / "maps"),
+        sensor_root=str(root),
         db_files=None,
         map_version="nuplan-maps-v1.0",
         scenario_mapping=DevkitMapping(listed, 0.5),
     )
 
 
-def devkit_scenarios(builder: Any, values: dict[str, Any]) -> list[Any]:
+def devkit_scenarios(root: Path, values: dict[str, Any]) -> list[Any]:
     from nuplan.planning.scenario_builder.scenario_filter import ScenarioFilter as DevkitFilter
     from nuplan.planning.utils.multithreading.worker_sequential import Sequential
 
@@ -154,11 +184,11 @@ def devkit_scenarios(builder: Any, values: dict[str, Any]) -> list[Any]:
         ["expand_scenarios", "remove_invalid_goals", "shuffle"], False
     )
     random.seed(0)
-    return builder.get_scenarios(DevkitFilter(**off | values), Sequential())
+    return devkit_builder(root).get_scenarios(DevkitFilter(**off | values), Sequential())
 
 
-def our_scenarios(data_root: Path, wanted: ScenarioFilter) -> list[ScenarioLog]:
-    paths = [p for p in sorted((data_root / "logs").glob("*.db")) if wanted.takes_log(p.stem)]
+def our_scenarios(root: Path, wanted: ScenarioFilter) -> list[ScenarioLog]:
+    paths = [p for p in sorted((root / "logs").glob("*.db")) if wanted.takes_log(p.stem)]
     databases = [LogDatabase(path) for path in paths]
     candidates = [
         candidate
@@ -173,32 +203,28 @@ def our_scenarios(data_root: Path, wanted: ScenarioFilter) -> list[ScenarioLog]:
 
 
 @pytest.mark.parametrize("values", FILTERS, ids=lambda values: " ".join(values) or "all")
-def test_filters_keep_the_same_scenarios(
-    values: dict[str, Any], data_root: Path, devkit_builder: Any
-) -> None:
+def test_filters_keep_the_same_scenarios(values: dict[str, Any], tiny_set: DataSet) -> None:
+    root = tiny_set.root
     if not values:  # every frame is a scenario: names only
         wanted = ScenarioFilter()
         ours = set()
-        for path in (data_root / "logs").glob("*.db"):
+        for path in (root / "logs").glob("*.db"):
             with LogDatabase(path) as database:
                 rows = find_candidates(database, wanted.query()).candidates
             ours |= {(row.token, path.stem, row.scenario_type) for row in rows}
     else:
-        logs = our_scenarios(data_root, parse_filter(values, "test"))
+        logs = our_scenarios(root, parse_filter(values, "test"))
         ours = {(log.token, log.log_name, log.scenario_type) for log in logs}
-    theirs = devkit_scenarios(devkit_builder, values)
+    theirs = devkit_scenarios(root, values)
     assert ours == {(s.token, s.log_name, s.scenario_type) for s in theirs}
     assert len(theirs) > 0
 
 
 @pytest.fixture(scope="module")
-def pairs(data_root: Path, devkit_builder: Any) -> list[tuple[ScenarioLog, Any]]:
-    wanted = ScenarioFilter(num_scenarios_per_type=4)
-    theirs = {
-        (s.token, s.log_name): s
-        for s in devkit_scenarios(devkit_builder, {"num_scenarios_per_type": 4})
-    }
-    logs = our_scenarios(data_root, wanted)
+def pairs(data_set: DataSet) -> list[tuple[ScenarioLog, Any]]:
+    scenarios = devkit_scenarios(data_set.root, data_set.values)
+    theirs = {(s.token, s.log_name): s for s in scenarios}
+    logs = our_scenarios(data_set.root, parse_filter(data_set.values, "test"))
     assert len(logs) == len(theirs) > 12
     return [(log, theirs[log.token, log.log_name]) for log in logs]
 
@@ -279,15 +305,20 @@ def discrete_path(line: Any) -> np.ndarray:
     return np.array([[state.x, state.y, state.heading] for state in line.discrete_path])
 
 
-def test_lanes_and_connectors_are_those_of_the_devkit(maps: MapBank, data_root: Path) -> None:
-    from nuplan.common.maps.maps_datatypes import SemanticMapLayer
+def map_api(data_set: DataSet, map_index: int) -> Any:
     from nuplan.common.maps.nuplan_map.map_factory import get_maps_api
 
-    api = get_maps_api(str(data_root / "maps"), "nuplan-maps-v1.0", LOCATION)
-    vector = maps.vector
+    root, location = str(data_set.root / "maps"), data_set.locations[map_index]
+    return get_maps_api(root, "nuplan-maps-v1.0", location)
+
+
+def test_lanes_and_connectors_are_those_of_the_devkit(maps: MapBank, data_set: DataSet) -> None:
+    from nuplan.common.maps.maps_datatypes import SemanticMapLayer
+
+    api, vector = map_api(data_set, 1), maps.vector
     assert vector is not None
     edges, areas = vector.edges, vector.areas
-    for row in range(vector.first_edge[0], vector.first_edge[1]):
+    for row in range(vector.first_edge[1], vector.first_edge[2]):
         kind = SemanticMapLayer.LANE_CONNECTOR if edges.is_connector[row] else SemanticMapLayer.LANE
         other = api.get_map_object(str(edges.fid[row]), kind)
         np.testing.assert_array_equal(
@@ -321,17 +352,19 @@ def test_lanes_and_connectors_are_those_of_the_devkit(maps: MapBank, data_root: 
             assert ids == [None if lane is None else lane.id for lane in other.adjacent_edges]
 
 
-def test_points_lie_in_the_same_areas_as_in_the_devkit(maps: MapBank, data_root: Path) -> None:
+def test_points_lie_in_the_same_areas_as_in_the_devkit(maps: MapBank, data_set: DataSet) -> None:
     from nuplan.common.actor_state.state_representation import Point2D
     from nuplan.common.maps.maps_datatypes import SemanticMapLayer
-    from nuplan.common.maps.nuplan_map.map_factory import get_maps_api
 
-    api = get_maps_api(str(data_root / "maps"), "nuplan-maps-v1.0", LOCATION)
-    assert maps.vector is not None
-    areas, first = maps.vector.areas, maps.vector.first_area
-    polygons = np.array([area_polygon(areas, row) for row in range(first[0], first[1])])
+    api, vector = map_api(data_set, 1), maps.vector
+    assert vector is not None
+    own = slice(*vector.first_area[1:3])
+    kind, fid, bounds = (
+        column[own] for column in (vector.areas.kind, vector.areas.fid, vector.areas.bounds)
+    )
+    polygons = np.array([area_polygon(vector.areas, row) for row in range(own.start, own.stop)])
     parts = ["ROAD_SEGMENT", "INTERSECTION", "GENERIC_DRIVABLE", "CARPARK"]
-    drivable = np.isin(areas.kind[: first[1]], [AreaKind[part] for part in parts])
+    drivable = np.isin(kind, [AreaKind[part] for part in parts])
     layers = {
         AreaKind.LANE: SemanticMapLayer.LANE,
         AreaKind.LANE_CONNECTOR: SemanticMapLayer.LANE_CONNECTOR,
@@ -343,14 +376,16 @@ def test_points_lie_in_the_same_areas_as_in_the_devkit(maps: MapBank, data_root:
         AreaKind.CARPARK: SemanticMapLayer.CARPARK_AREA,
     }
     draws = np.random.default_rng(0)
-    low, high = areas.bounds[:, :2].min(axis=0), areas.bounds[:, 2:].max(axis=0)
-    in_the_hole = place(116.5, -10.0).tolist()
-    for x, y in [*draws.uniform(low, high, (60, 2)).tolist(), in_the_hole]:
+    anywhere = draws.uniform(bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0), (20, 2))
+    # Most of a map is nothing: points in the boxes of areas of all kinds, too
+    inside = bounds[draws.permutation(len(bounds))[:60]]
+    near = draws.uniform(inside[:, :2], inside[:, 2:])
+    for x, y in [*anywhere.tolist(), *near.tolist(), place(116.5, -10.0).tolist()]:
         point = Point2D(x, y)
-        for kind, layer in layers.items():
+        for area_kind, layer in layers.items():
             theirs = [found.id for found in api.get_all_map_objects(point, layer)]
-            rows = np.flatnonzero(areas.kind[: first[1]] == kind)
-            inside = rows[shapely.contains_xy(polygons[rows], x, y)]
-            assert [str(fid) for fid in areas.fid[inside]] == theirs
+            rows = np.flatnonzero(kind == area_kind)
+            ours = rows[shapely.contains_xy(polygons[rows], x, y)]
+            assert [str(number) for number in fid[ours]] == theirs
         is_drivable = shapely.contains_xy(polygons[drivable], x, y).any()
         assert is_drivable == api.is_in_layer(point, SemanticMapLayer.DRIVABLE_AREA)

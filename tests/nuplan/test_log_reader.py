@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import pickle
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sim_adapters.nuplan import log_candidates
 from sim_adapters.nuplan.log_candidates import CandidateQuery, LogCandidates, find_candidates
 from sim_adapters.nuplan.log_database import LogDatabase, LogError, ScenarioError
 from sim_adapters.nuplan.log_reader import LogReader, read_scenarios
@@ -107,7 +109,11 @@ def test_scenarios_without_a_goal_can_be_left_out(make_log: LogMaker) -> None:
     assert scenes == {2, 4}
 
 
-def test_refused_tokens_are_told_apart(make_log: LogMaker) -> None:
+@pytest.mark.parametrize("max_bound", [10_000, 1])
+def test_refused_tokens_are_told_apart(
+    max_bound: int, make_log: LogMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_candidates, "MAX_BOUND_TOKENS", max_bound)
     tiny = TinyLog()
     query = CandidateQuery(
         scenario_types=("changing_lane",),
@@ -118,6 +124,13 @@ def test_refused_tokens_are_told_apart(make_log: LogMaker) -> None:
     assert "fewer than 2 scenes" in found.refused[tiny.frame_token(20)]
     assert "types, maps or goals" in found.refused[tiny.frame_token(210)]
     assert "00" * 8 not in found.refused
+
+
+def test_more_tokens_than_sqlite_can_bind_are_found(make_log: LogMaker) -> None:
+    path = make_log()
+    others = [f"{number:016x}" for number in range(40_000)]
+    found = candidates(path, CandidateQuery(tokens=[*others, TinyLog().frame_token(ANCHOR)]))
+    assert [row.token for row in found.candidates] == [TinyLog().frame_token(ANCHOR)]
 
 
 def test_heading_follows_the_devkits_rotation_order(make_log: LogMaker) -> None:
@@ -224,6 +237,22 @@ def test_a_truncated_log_is_named(share: float, make_log: LogMaker) -> None:
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(LogError, match=r"a\.db cannot be read .*: the file is damaged"):
         tagged(path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_log_with_random_bytes_is_read_or_refused(seed: int, make_log: LogMaker) -> None:
+    path = make_log()
+    draws = np.random.default_rng(seed)
+    content = np.fromfile(path, np.uint8)
+    places = draws.integers(len(content), size=draws.choice([1, 20, 300]))
+    places[::2] %= 8192  # the schema's first pages above all
+    content[places] = draws.integers(256, size=len(places))
+    content.tofile(path)
+    with contextlib.suppress(LogError, ScenarioError), LogDatabase(path) as database:
+        reader = LogReader(database)
+        query = CandidateQuery(tokens=(TinyLog().frame_token(ANCHOR),))
+        for row in find_candidates(database, query).candidates:
+            assert reader.read(row).num_frames > 1
 
 
 def test_what_is_no_database_is_named(tmp_path: Path) -> None:
