@@ -55,7 +55,7 @@ class DevkitChallenge:
     def __init__(
         self, data_root: Path, map_root: Path, planner: str, mode: str, scenarios: Sequence[Any]
     ) -> None:
-        self._config = _config(data_root, map_root, planner, mode)
+        self._config = devkit_config(data_root, map_root, planner, mode)
         self._engines = build_metrics_engines(self._config, list(scenarios))
 
     def run(self, scenario: Any) -> DevkitRun:
@@ -102,7 +102,7 @@ def devkit_scenarios(
         map_root: Folder of the maps.
         tokens: Which; None takes all that are tagged.
     """
-    config = _config(data_root, map_root, "simple", "nonreactive")
+    config = devkit_config(data_root, map_root, "simple", "nonreactive")
     builder = instantiate(config.scenario_builder)
     wanted = instantiate(config.scenario_filter, scenario_tokens=list(tokens) if tokens else None)
     scenarios = builder.get_scenarios(wanted, Sequential())
@@ -111,7 +111,7 @@ def devkit_scenarios(
     return sorted(scenarios, key=lambda one: one.token)
 
 
-def _config(data_root: Path, map_root: Path, planner: str, mode: str) -> Any:
+def devkit_config(data_root: Path, map_root: Path, planner: str, mode: str) -> Any:
     """The devkit's own configuration of a challenge, as run_simulation.py composes it."""
     folder = Path(script.__path__[0]) / "config" / "simulation"
     scratch = Path(tempfile.gettempdir()) / "devkit_challenge" / f"closed_loop_{mode}_agents"
