@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 
@@ -32,6 +33,7 @@ from sim_adapters.scene.named_arrays import restore_arrays
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, SceneBatch
 
 _CAR = int(ActorKind.CAR)
+_logger = logging.getLogger(__name__)
 # The order in which the devkit lists what it replays in reactive traffic
 REPLAYED_TYPES = np.array(
     [
@@ -170,7 +172,13 @@ class IdmTraffic:
                     f"reactive traffic of world {world} outgrew its arrays ({kind.name}): "
                     "raise the constants in nuplan/idm_state.py"
                 )
-            self.scene.clocks.failed[world] = True
+            if not self.scene.clocks.failed[world]:
+                _logger.warning(
+                    "world %d: reactive traffic fails (%s), as it does with the devkit",
+                    world,
+                    kind.name,
+                )
+                self.scene.clocks.failed[world] = True
 
 
 def _num_others(state: IdmState) -> int:
