@@ -10,7 +10,6 @@ import numpy as np
 from sim_adapters.carla.headless import wire_values as values
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
-from sim_adapters.carla.headless.blueprints import REFUSED_SENSORS
 from sim_adapters.carla.headless.dispatch import CallError, call
 from sim_adapters.carla.headless.frame import (
     angular_from_wire,
@@ -18,6 +17,7 @@ from sim_adapters.carla.headless.frame import (
     vector_from_wire,
 )
 from sim_adapters.carla.headless.protocol import Answer
+from sim_adapters.carla.headless.sensor_blueprints import REFUSED_SENSORS
 from sim_adapters.carla.headless.world import World
 
 MAX_ACTORS = 10_000  # what runs away with memory is a client's mistake
