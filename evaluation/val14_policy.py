@@ -16,12 +16,7 @@ from sim_adapters.action_layout import ActionLayout
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.observation.observer import Observer
-from sim_adapters.scene.event_detection import (
-    EventArrays,
-    detect_driving_events,
-    make_memory,
-    reset_memory,
-)
+from sim_adapters.scene.event_detection import EventArrays, EventDetector
 from sim_adapters.scene.history import make_history, record_history, restart_history
 
 
@@ -36,7 +31,7 @@ class PolicyDriver:
     def __init__(self, policies: Sequence[LoadedPolicy], config: DictConfig) -> None:
         self._policies = policies
         self._observer: Observer = instantiate(config.observation)
-        self._detector = instantiate(config.detector)
+        self._detector: EventDetector = instantiate(config.detector)
         layout = config.env.get("action_layout")
         self.action_layout: ActionLayout = instantiate(layout) if layout else ActionLayout()
         self.single_observation_space = self._observer.space
@@ -47,10 +42,10 @@ class PolicyDriver:
         self.scene, self.maps = simulator.scene, simulator.maps
         self.num_envs = self.scene.num_agents
         self._history = make_history(self.scene, self._observer.history_steps)
-        memory = make_memory(self.scene, self._detector)
+        memory = self._detector.make_memory(self.scene)
         self.memory = replace(memory, history=self._history)
         worlds = np.arange(self.num_envs)
-        reset_memory(worlds, self.scene, self.memory, self.maps)
+        self._detector.reset_memory(worlds, self.scene, self.memory, self.maps)
         restart_history(worlds, self.scene, self._history)
         self._events = EventArrays.allocate(self.num_envs)
         self._seen = {
@@ -67,5 +62,5 @@ class PolicyDriver:
         steer, acceleration = np.zeros(self.num_envs), np.zeros(self.num_envs)
         self.action_layout.decode(actions, steer, acceleration)
         simulator.step(steer, acceleration)
-        detect_driving_events(self.scene, self.memory, self.maps, self._detector, self._events)
+        self._detector.detect(self.scene, self.memory, self.maps, self._events)
         record_history(self.scene, self._history)
