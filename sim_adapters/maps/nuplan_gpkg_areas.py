@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sim_adapters.maps.nuplan_gpkg_layers import AREA_LAYERS, Layer
 from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas
 
+MAX_SPAN_M = 30_000.0  # the largest of nuPlan's maps spans 7 km
 AREA_CELL_M = 16.0  # about the length of a short polygon: a cell in town lists 10 to 30 areas
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,20 @@ def _areas(
         y=corners[:, 1].copy(),
         bounds=shapely.bounds(shapes).reshape(-1, 4),
     )
+
+
+def check_span(x: NDArray[np.float64], y: NDArray[np.float64], location: str) -> None:
+    """Refuse damaged coordinates before tables are made for every cell between them.
+
+    Raises:
+        ValueError: the points lie too far from one another to be a city's.
+    """
+    width, height = np.ptp(x), np.ptp(y)
+    if not max(width, height) < MAX_SPAN_M:
+        raise ValueError(
+            f"the map of {location} spans {width:.3g} m by {height:.3g} m, more than "
+            f"{MAX_SPAN_M:g} m: its coordinates are damaged"
+        )
 
 
 def csr_firsts(owner: NDArray[np.int64], num_owners: int) -> NDArray[np.int32]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.maps.lane_grid import build_lane_grid
-from sim_adapters.maps.nuplan_gpkg_areas import build_area_grid, build_areas
+from sim_adapters.maps.nuplan_gpkg_areas import build_area_grid, build_areas, check_span
 from sim_adapters.maps.nuplan_gpkg_edges import EdgeTables, build_edges
 from sim_adapters.maps.nuplan_gpkg_layers import Layer
 from sim_adapters.scene.geometry import wrap_angle
@@ -43,11 +43,17 @@ IntArray = NDArray[np.int32]
 
 
 def build_bank(layers: Mapping[str, Layer], location: str, *, pixels_per_meter: float) -> MapBank:
-    """The bank of one location."""
+    """The bank of one location.
+
+    Raises:
+        ValueError: no lane that could be driven, or coordinates of no city.
+    """
     found = build_areas(layers, location)
     tables = build_edges(layers, found, location)
     if len(tables.edges.fid) == 0:
         raise ValueError(f"the map of {location} has no lane with a polygon and a centre line")
+    for places in (found.areas, tables.baselines):
+        check_span(places.x, places.y, location)
     points, lanes = _points(tables, found.areas), _lanes(tables, found.areas)
     signals, stop_lines = _signals(tables, points, lanes)
     crosswalks = _crosswalks(found.areas)

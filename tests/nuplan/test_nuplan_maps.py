@@ -342,6 +342,11 @@ def test_a_map_without_a_metric_zone_is_refused(entry: dict[str, str], tmp_path:
         load_nuplan_maps(tmp_path, [LOCATION])
 
 
+def test_a_map_larger_than_a_city_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"spans 9e\+05 m by .*: its coordinates are damaged"):
+        load_changed(tmp_path, with_crosswalk(box(0, 0, 900_000, 1)))
+
+
 def test_a_map_of_another_version_is_named_with_both_versions(tmp_path: Path) -> None:
     path = write_map(tmp_path)
     path.parent.rename(path.parent.with_name("9.12.1"))
