@@ -43,7 +43,7 @@ from evaluation.leaderboard_agent.scenario_runner_repair import (  # noqa: E402
 from evaluation.leaderboard_agent.tick_recording import TickRecorder  # noqa: E402
 from evaluation.planners import Planner  # noqa: E402
 from sim_adapters.carla.contact_log import ContactLog  # noqa: E402
-from sim_adapters.carla.frames import from_carla_location, to_carla_control  # noqa: E402
+from sim_adapters.carla.frames import from_carla_transform, to_carla_control  # noqa: E402
 from sim_adapters.carla.live_lights import LiveLights  # noqa: E402
 from sim_adapters.carla.scene_reader import SceneReader  # noqa: E402
 from sim_adapters.maps.planned_route import route_of_plan  # noqa: E402
@@ -121,12 +121,7 @@ class LiveWorld:
         self.carla_world: carla.World = CarlaDataProvider.get_world()
         self.hero: carla.Vehicle = CarlaDataProvider.get_hero_actor()
         self.town = CarlaDataProvider.get_map().name.rsplit("/", 1)[-1]
-        self.plan = np.array(
-            [
-                (*from_carla_location(point.location), -math.radians(point.rotation.yaw))
-                for point in plan
-            ]
-        )
+        self.plan = np.array([from_carla_transform(point) for point in plan])
         maps = parts.load_maps(self.town)
         route = route_of_plan(Router(maps), self.town, self.plan[:, :3], self.plan[:, 3])
         scenario = Scenario(scenario_id=self.town, town=self.town, route=route, seed=0)

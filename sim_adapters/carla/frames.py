@@ -41,6 +41,11 @@ def from_carla_location(location: carla.Vector3D) -> tuple[float, float, float]:
     return location.x, -location.y, location.z
 
 
+def from_carla_transform(transform: carla.Transform) -> tuple[float, float, float, float]:
+    """An upright pose in our frame: x, y, z [m] and yaw [rad]."""
+    return *from_carla_location(transform.location), -math.radians(transform.rotation.yaw)
+
+
 def to_carla_location(x: float, y: float, z: float) -> carla.Location:
     """A place of ours [m] as CARLA has it."""
     return carla.Location(float(x), -float(y), float(z))

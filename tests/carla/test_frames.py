@@ -10,6 +10,7 @@ from sim_adapters.carla.actor_bodies import Body
 from sim_adapters.carla.frames import (
     from_carla_control,
     from_carla_location,
+    from_carla_transform,
     to_carla_control,
     to_carla_location,
     to_carla_transform,
@@ -29,6 +30,11 @@ def test_a_left_turn_of_ours_is_a_negative_yaw_in_carla() -> None:
     assert transform.rotation.yaw == pytest.approx(-90.0)
     forward = transform.get_forward_vector()
     assert forward.y == pytest.approx(-1.0)  # CARLA's y axis points to the right of x
+
+
+def test_a_pose_comes_back_as_it_was() -> None:
+    pose = (1.0, 2.0, 3.0, 0.5)
+    assert from_carla_transform(to_carla_transform(*pose)) == pytest.approx(pose)
 
 
 def test_steering_left_is_negative_in_carla() -> None:
