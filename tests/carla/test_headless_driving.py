@@ -157,3 +157,54 @@ def test_traffic_manager_drives_ten_cars_in_their_lanes(
         car.set_autopilot(False, manager.get_port())
     world.tick()
     manager.shut_down()  # its thread would end this process when the server has gone
+
+
+def test_every_batch_command_is_carried_out(client: carla.Client, world: carla.World) -> None:
+    command, vector = carla.command, carla.Vector3D
+    hero = spawn_hero(world)
+    library, places = world.get_blueprint_library(), world.get_map().get_spawn_points()
+    walker = world.spawn_actor(library.find("walker.pedestrian.0004"), places[5])
+    world.tick()
+    physics = hero.get_physics_control()
+    physics.mass = 1234.0
+    beam = carla.VehicleLightState.Position  # all that the binding of this command can send
+    target = carla.Transform(places[9].location, places[9].rotation)
+    batch = [
+        command.ApplyVehicleControl(hero, carla.VehicleControl(throttle=0.4)),
+        command.ApplyVehicleAckermannControl(hero, carla.VehicleAckermannControl(speed=3.0)),
+        command.ApplyWalkerControl(walker, carla.WalkerControl(vector(1, 0, 0), 1.0)),
+        command.ApplyVehiclePhysicsControl(hero, physics),
+        command.ApplyTransform(hero, places[7]),
+        command.ApplyWalkerState(walker, target, 0.0),
+        command.ApplyTargetVelocity(hero, vector(1, 0, 0)),
+        command.ApplyTargetAngularVelocity(hero, vector(0, 0, 1)),
+        command.ApplyImpulse(hero, vector(10, 0, 0)),
+        command.ApplyForce(hero, vector(10, 0, 0)),
+        command.ApplyAngularImpulse(hero, vector(0, 0, 1)),
+        command.ApplyTorque(hero, vector(0, 0, 1)),
+        command.SetSimulatePhysics(hero, True),
+        command.SetEnableGravity(hero, True),
+        command.SetVehicleLightState(hero, beam),
+        command.DestroyActor(walker),
+    ]
+    responses = client.apply_batch_sync(batch, False)
+    assert [response.error for response in responses] == [""] * len(batch)
+    world.tick()
+    assert hero.get_location().distance(places[7].location) < 1.0
+    assert hero.get_physics_control().mass == pytest.approx(1234.0)
+    assert hero.get_light_state() == beam
+    assert walker.id not in {actor.id for actor in world.get_actors()}
+
+
+def test_walker_state_places_a_walker_and_gives_it_a_speed(
+    client: carla.Client, world: carla.World
+) -> None:
+    library, places = world.get_blueprint_library(), world.get_map().get_spawn_points()
+    walker = world.spawn_actor(library.find("walker.pedestrian.0004"), places[5])
+    world.tick()
+    target = carla.Transform(places[9].location, carla.Rotation(yaw=90.0))
+    client.apply_batch_sync([carla.command.ApplyWalkerState(walker, target, 2.0)], False)
+    for _ in range(10):
+        world.tick()
+    moved = walker.get_location() - places[9].location
+    assert (moved.x, moved.y) == pytest.approx((0.0, 1.0), abs=1e-3)  # 2 m/s for 0.5 s

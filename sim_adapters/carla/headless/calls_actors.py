@@ -114,7 +114,7 @@ class ActorCalls:
     @call("set_actor_transform", Answer.VOID)
     def set_transform(self, actor_id: Any, transform: Any) -> None:
         """Teleport; velocities stay as they are."""
-        self._place(self.find(actor_id), pose_from_wire(values.transform(transform)))
+        self.place(self.find(actor_id), pose_from_wire(values.transform(transform)))
 
     @call("set_actor_location", Answer.VOID)
     def set_location(self, actor_id: Any, location: Any) -> None:
@@ -122,9 +122,10 @@ class ActorCalls:
         actor = self.find(actor_id)
         x, y, z = vector_from_wire(values.vector(location))
         rest = self._world.episode.registry.arrays.pose_block[3:, actor.row]
-        self._place(actor, (x, y, z, float(rest[0]), float(rest[1]), float(rest[2])))
+        self.place(actor, (x, y, z, float(rest[0]), float(rest[1]), float(rest[2])))
 
-    def _place(self, actor: Actor, pose: tuple[float, ...]) -> None:
+    def place(self, actor: Actor, pose: tuple[float, ...]) -> None:
+        """Put an actor at a pose, relative to its parent where it has one."""
         arrays = self._world.episode.registry.arrays
         row = actor.row
         if arrays.mount.parent_row[row] >= 0:

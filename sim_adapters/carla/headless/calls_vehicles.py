@@ -11,7 +11,7 @@ from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
 from sim_adapters.carla.headless.calls_actors import ActorCalls
 from sim_adapters.carla.headless.dispatch import CallError, call
-from sim_adapters.carla.headless.frame import vector_from_wire
+from sim_adapters.carla.headless.frame import pose_from_wire, vector_from_wire
 from sim_adapters.carla.headless.protocol import Answer
 from sim_adapters.carla.headless.vehicle_physics import describe_physics
 from sim_adapters.carla.headless.world import World
@@ -81,6 +81,16 @@ class VehicleCalls:
         record = arrays.records[row]
         record["walk_direction"], record["walk_speed"] = vector, pace
         record["walk_jump"] = values.flag(jump)
+
+    @call("set_walker_state", Answer.VOID)
+    def set_walker_state(self, actor_id: Any, transform: Any, speed: Any) -> None:
+        """Place a walker and let it walk on along its new heading."""
+        actor = self._actors.find(actor_id)
+        wire = values.transform(transform)
+        yaw = math.radians(wire[1][1])
+        direction = [math.cos(yaw), math.sin(yaw), 0.0]
+        self.control_walker(actor_id, [direction, speed, False])
+        self._actors.place(actor, pose_from_wire(wire))
 
     @call("get_physics_control")
     def physics_control(self, actor_id: Any) -> list[Any]:

@@ -32,7 +32,6 @@ class CallsWithoutEffect:
     @call("add_actor_torque", Answer.VOID)
     @call("add_actor_impulse_at_location", Answer.VOID)
     @call("add_actor_force_at_location", Answer.VOID)
-    @call("set_walker_state", Answer.VOID)
     @call("show_vehicle_debug_telemetry", Answer.VOID)
     @call("set_wheel_steer_direction", Answer.VOID)
     @call("set_wheel_pitch_angle", Answer.VOID)
