@@ -140,6 +140,13 @@ class ReplayedWorld(CarlaSimulator):
             light.set_yellow_time(YELLOW_S - late_s)
             light.set_red_time(ALL_RED_S - late_s)
 
+    def close(self) -> None:
+        """Also undo what was set in the town: other tests use the server, too."""
+        session = self.session
+        super().close()
+        if session is not None:
+            session.client.load_world(session.town)
+
     def slots_of_puppets(self) -> dict[int, int]:
         """Slot of each embedded actor now, -1 for those that the scene does not show."""
         assert self.reader is not None

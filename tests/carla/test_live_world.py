@@ -40,7 +40,10 @@ def simulator(maps: MapBank, server: HeadlessServer) -> Iterator[CarlaSimulator]
         maps, live, traffic=LiveTrafficSettings(num_vehicles=6), max_actors=32, warm_up_s=1.0
     )
     yield simulator
+    session = simulator.session
     simulator.close()
+    if session is not None:
+        session.client.load_world("Town01")  # as other tests expect it
 
 
 def _scenario(maps: MapBank, choice: int, *types: str, **parameters: str) -> Scenario:

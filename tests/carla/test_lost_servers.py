@@ -49,11 +49,14 @@ def _descendants(ancestor: int) -> list[int]:
 
 
 def _is_server(pid: int) -> bool:
+    """Whether a process is a server of this test's runs; other tests may have one of their own."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
         return False
-    return "sim_adapters.carla.headless" in words and not any("guard" in word for word in words)
+    is_headless = "sim_adapters.carla.headless" in words
+    is_ours = any(word.startswith(f"port={FIRST_PORT // 1000}") for word in words)
+    return is_headless and is_ours and not any("guard" in word for word in words)
 
 
 class Killer(threading.Thread):
