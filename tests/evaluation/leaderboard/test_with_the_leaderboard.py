@@ -27,7 +27,7 @@ from tests.evaluation.leaderboard.official_records import (
 
 PYTHON = os.environ.get("LEADERBOARD_PYTHON", sys.executable)
 pytestmark = [pytest.mark.slow]
-ROUTE = """<routes><route id="0" town="Town01"><weathers/>
+ROUTE = """<routes><route id="0" town="Town01"><weathers><weather route_percentage="0"/></weathers>
 <waypoints><position x="200.0" y="2.0" z="0.0"/><position x="260.0" y="2.0" z="0.0"/></waypoints>
 <scenarios/></route></routes>"""
 
