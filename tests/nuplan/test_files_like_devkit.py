@@ -313,12 +313,17 @@ def map_api(data_set: DataSet, map_index: int) -> Any:
 
 
 def test_lanes_and_connectors_are_those_of_the_devkit(maps: MapBank, data_set: DataSet) -> None:
+    for map_index in range(len(data_set.locations)):
+        assert_same_lanes(maps, map_index, map_api(data_set, map_index))
+
+
+def assert_same_lanes(maps: MapBank, map_index: int, api: Any) -> None:
     from nuplan.common.maps.maps_datatypes import SemanticMapLayer
 
-    api, vector = map_api(data_set, 1), maps.vector
+    vector = maps.vector
     assert vector is not None
     edges, areas = vector.edges, vector.areas
-    for row in range(vector.first_edge[1], vector.first_edge[2]):
+    for row in range(*vector.first_edge[map_index : map_index + 2]):
         kind = SemanticMapLayer.LANE_CONNECTOR if edges.is_connector[row] else SemanticMapLayer.LANE
         other = api.get_map_object(str(edges.fid[row]), kind)
         np.testing.assert_array_equal(
@@ -353,12 +358,17 @@ def test_lanes_and_connectors_are_those_of_the_devkit(maps: MapBank, data_set: D
 
 
 def test_points_lie_in_the_same_areas_as_in_the_devkit(maps: MapBank, data_set: DataSet) -> None:
+    for map_index in range(len(data_set.locations)):
+        assert_same_areas(maps, map_index, map_api(data_set, map_index))
+
+
+def assert_same_areas(maps: MapBank, map_index: int, api: Any) -> None:
     from nuplan.common.actor_state.state_representation import Point2D
     from nuplan.common.maps.maps_datatypes import SemanticMapLayer
 
-    api, vector = map_api(data_set, 1), maps.vector
+    vector = maps.vector
     assert vector is not None
-    own = slice(*vector.first_area[1:3])
+    own = slice(*vector.first_area[map_index : map_index + 2])
     kind, fid, bounds = (
         column[own] for column in (vector.areas.kind, vector.areas.fid, vector.areas.bounds)
     )
