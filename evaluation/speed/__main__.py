@@ -17,7 +17,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.speed import environment, headless, learner, nuplan_cache, raster, startup, val14
+from evaluation.speed import (
+    environment,
+    headless,
+    learner,
+    nuplan_cache,
+    nuplan_environment,
+    raster,
+    startup,
+    val14,
+)
 from evaluation.speed.stopwatch import Measurement
 
 COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
@@ -25,6 +34,7 @@ COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
     "env_vector": environment.measure_env_vector,
     "agent_steps": environment.measure_agent_steps,
     "raster_carl_bev": raster.measure_raster,
+    "nuplan_env": nuplan_environment.measure_nuplan_env,
     "cache_read": nuplan_cache.measure_cache_read,
     "val14_scenario_ms": val14.measure_scenario_ms,
     "val14_vs_devkit": val14.measure_vs_devkit,
