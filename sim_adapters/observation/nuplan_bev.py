@@ -142,7 +142,7 @@ class NuplanBevObserver:
         vector, frames = tables.vector, out["bev"]
         paint_nuplan_range(
             *(0, len(frames), self.view, self.style, rows_of(rows)),
-            *(vector.areas, vector.area_grid, vector.edges, tables.index),
+            *(vector.areas, vector.edges, tables.index),
             *(vector.baselines, vector.left_boundaries, vector.right_boundaries),
             *(tables.near, self._bits, self._brush, frames),
         )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernels import device_function, inlined_function
+from sim_adapters.kernels import device_function
 from sim_adapters.observation.nuplan_view import NuplanView, Origin, in_picture, to_picture
 from sim_adapters.scene.area_lookup import area_contains
-from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas, Polylines
+from sim_adapters.scene.map_areas import AreaKind, MapAreas, Polylines
 
-_ROADBLOCK, _BLOCK_CONNECTOR = int(AreaKind.ROADBLOCK), int(AreaKind.ROADBLOCK_CONNECTOR)
-_CARPARK, _STOP_POLYGON = int(AreaKind.CARPARK), int(AreaKind.STOP_POLYGON)
+_STOP_POLYGON = int(AreaKind.STOP_POLYGON)
 
 
 class NearAreas(NamedTuple):
@@ -98,72 +96,35 @@ def touches_picture(
     return area_contains(area, origin.x, origin.y, areas)
 
 
-@inlined_function
-def _cells(low: float, high: float, origin: float, cell_m: float, count: int) -> tuple[int, int]:
-    """First and last cell of a grid axis between two coordinates."""
-    first, last = math.floor((low - origin) / cell_m), math.floor((high - origin) / cell_m)
-    return max(first, 0), min(last, count - 1)
-
-
-@inlined_function
-def _is_drawn(kind: int, with_stop_polygons: bool) -> bool:
-    if kind == _STOP_POLYGON:
-        return with_stop_polygons
-    return kind in (_ROADBLOCK, _BLOCK_CONNECTOR, _CARPARK)
-
-
 @device_function
 def find_near_areas(
     view: NuplanView,
     origin: Origin,
-    map_index: int,
+    first_drawn: int,
+    last_drawn: int,
     with_stop_polygons: bool,
+    drawn: NDArray[np.int32],
     areas: MapAreas,
-    grid: AreaGrid,
     near: NearAreas,
 ) -> int:
     """Write the roadblocks, their connectors and car parks in the picture; how many there are.
 
-    An area that several cells list is looked at in the first of them only.
+    All of a map's few thousand are looked at, by their bounds; a grid of cells fine enough for
+    points would list each of them many times.
     """
     reach = 0.5 * view.size_px / view.pixels_per_meter * (abs(origin.cos) + abs(origin.sin))
-    west, east, south, north = (
-        *(origin.x - reach, origin.x + reach),
-        *(origin.y - reach, origin.y + reach),
-    )
-    cell_m, num_x = grid.cell_m[map_index], grid.num_x[map_index]
-    left, bottom = grid.origin_x[map_index], grid.origin_y[map_index]
-    first_column, last_column = _cells(west, east, left, cell_m, num_x)
-    first_row, last_row = _cells(south, north, bottom, cell_m, grid.num_y[map_index])
+    west, east = origin.x - reach, origin.x + reach
+    south, north = origin.y - reach, origin.y + reach
     count = 0
-    for cell_row in range(first_row, last_row + 1):
-        for cell_column in range(first_column, last_column + 1):
-            cell = grid.first_cell[map_index] + cell_row * num_x + cell_column
-            for entry in range(grid.first_entry[cell], grid.first_entry[cell + 1]):
-                area = grid.area[entry]
-                if not _is_drawn(int(areas.kind[area]), with_stop_polygons):
-                    continue
-                min_x, min_y = areas.bounds[area, 0], areas.bounds[area, 1]
-                max_x, max_y = areas.bounds[area, 2], areas.bounds[area, 3]
-                if max(math.floor((min_x - left) / cell_m), first_column) != cell_column:
-                    continue
-                if max(math.floor((min_y - bottom) / cell_m), first_row) != cell_row:
-                    continue
-                if min_x > east or min_y > north or max_x < west or max_y < south:
-                    continue
-                if touches_picture(view, origin, area, areas, near):
-                    near.area[count] = area
-                    count += 1
-    _sort(near.area, count)
+    for i in range(first_drawn, last_drawn):
+        area = drawn[i]
+        if areas.bounds[area, 0] > east or areas.bounds[area, 2] < west:
+            continue
+        if areas.bounds[area, 1] > north or areas.bounds[area, 3] < south:
+            continue
+        if areas.kind[area] == _STOP_POLYGON and not with_stop_polygons:
+            continue
+        if touches_picture(view, origin, area, areas, near):
+            near.area[count] = area
+            count += 1
     return count
-
-
-@device_function
-def _sort(values: NDArray[np.int32], count: int) -> None:
-    """Insertion sort: about a hundred values, in nearly sorted runs."""
-    for i in range(1, count):
-        value, place = values[i], i
-        while place > 0 and values[place - 1] > value:
-            values[place] = values[place - 1]
-            place -= 1
-        values[place] = value

@@ -24,7 +24,7 @@ from sim_adapters.observation.polygon_fill import (
     fill_polygon,
     flush_fill,
 )
-from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas, Polylines, RoadEdges
+from sim_adapters.scene.map_areas import AreaKind, MapAreas, Polylines, RoadEdges
 from sim_adapters.scene.nuplan_area_index import AreaIndex
 
 ROAD, ROUTE, BOUNDARIES, LIGHTS, STOP_LINES, SPEED_LIMITS = range(6)  # channels; boxes name theirs
@@ -262,7 +262,6 @@ def paint_nuplan_range(
     style: NuplanStyle,
     rows: NuplanRows,
     areas: MapAreas,
-    grid: AreaGrid,
     edges: RoadEdges,
     index: AreaIndex,
     baselines: Polylines,
@@ -281,7 +280,8 @@ def paint_nuplan_range(
         origin = origin_at(view, x, y, yaw)
         stops = style.stop_lines != 0
         map_index = rows.map_index[row, 0]
-        count = find_near_areas(view, origin, map_index, stops, areas, grid, near)
+        drawn = int(index.first_drawn[map_index]), int(index.first_drawn[map_index + 1])
+        count = find_near_areas(view, origin, *drawn, stops, index.drawn, areas, near)
         here = view, origin
         paint_road(frame[ROAD], *here, count, areas, edges, index, near, bits)
         paint_route(

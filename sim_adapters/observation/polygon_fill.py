@@ -112,14 +112,16 @@ def _cross_rows(bits: FillBits, width: int, x0: int, y0: int, x1: int, y1: int) 
 
 
 @device_function
-def _collect_interior(bits: FillBits, first_row: int, last_row: int) -> None:
-    """Add the current polygon's pixels to `filled` and clear its crossings.
+def _collect_interior(
+    bits: FillBits, first_row: int, last_row: int, first_word: int, last_word: int
+) -> None:
+    """Add the current polygon's pixels in these rows and words to `filled`, clear its crossings.
 
     A pixel is inside if an odd number of crossings lie left of it, or if one lies on it.
     """
     for row in range(first_row, last_row + 1):
         outside_in = 0  # all ones while the column before this word was inside
-        for word in range(bits.toggles.shape[1]):
+        for word in range(first_word, last_word + 1):
             inside = bits.toggles[row, word]
             inside ^= inside << 1
             inside ^= inside << 2
@@ -150,8 +152,10 @@ def fill_polygon(
     """
     height, width = plane.shape
     lowest, highest, num_sloped = y[0], y[0], 0
+    leftmost, rightmost = x[0], x[0]
     for i in range(num_points):
         lowest, highest = min(lowest, y[i]), max(highest, y[i])
+        leftmost, rightmost = min(leftmost, x[i]), max(rightmost, x[i])
     before = num_points - 1
     for i in range(num_points):
         draw_segment(plane, x[before], y[before], x[i], y[i], value)
@@ -160,7 +164,9 @@ def fill_polygon(
             _cross_rows(bits, width, x[before], y[before], x[i], y[i])
         before = i
     if num_sloped > 0:
-        _collect_interior(bits, max(lowest, 0), min(highest, height - 1))
+        # A crossing turns the pixel after it, which may be the first of the next word
+        words = max(leftmost, 0) >> 6, min(rightmost + 1, width - 1) >> 6
+        _collect_interior(bits, max(lowest, 0), min(highest, height - 1), *words)
 
 
 @device_function
@@ -172,10 +178,18 @@ def flush_fill(plane: Plane, bits: FillBits, value: int) -> None:
             if pattern == 0:
                 continue
             first = word * WORD_BITS
-            for bit in range(WORD_BITS):
-                if (pattern >> bit) & 1:
-                    plane[row, first + bit] = value
             bits.filled[row, word] = 0
+            if pattern == -1:
+                plane[row, first : first + WORD_BITS] = value
+                continue
+            for byte in range(0, WORD_BITS, 8):
+                eight = (pattern >> byte) & 255
+                if eight == 255:
+                    plane[row, first + byte : first + byte + 8] = value
+                elif eight != 0:
+                    for bit in range(8):
+                        if (eight >> bit) & 1:
+                            plane[row, first + byte + bit] = value
 
 
 @device_function

@@ -17,6 +17,14 @@ from sim_adapters.scene.map_bank import MapBank
 BoolArray = NDArray[np.bool_]
 
 
+DRAWN_KINDS = (
+    AreaKind.ROADBLOCK,
+    AreaKind.ROADBLOCK_CONNECTOR,
+    AreaKind.CARPARK,
+    AreaKind.STOP_POLYGON,
+)
+
+
 class AreaIndex(NamedTuple):
     """Inverse tables of a VectorMap, N areas and S signals, in global rows."""
 
@@ -24,6 +32,8 @@ class AreaIndex(NamedTuple):
     first_edge: IntArray  # (N + 1,) CSR into `block_edge`
     block_edge: IntArray  # edges of a roadblock or roadblock connector, ascending
     signal_edge: IntArray  # (S,) the connector that a signal governs, -1 none
+    first_drawn: IntArray  # (M + 1,) first row of each map in `drawn`
+    drawn: IntArray  # areas that CaRL's raster looks for: blocks, car parks, stop polygons
     is_road: BoolArray  # (N,) CaRL's road: roadblocks, car parks and connectors' intersections
 
 
@@ -46,11 +56,14 @@ def make_area_index(maps: MapBank) -> AreaIndex:
     signal_edge[governed[governed >= 0]] = rows[governed >= 0]
     is_road = np.isin(vector.areas.kind, (AreaKind.ROADBLOCK, AreaKind.CARPARK))
     is_road[edges.intersection[edges.intersection >= 0]] = True
+    drawn = np.flatnonzero(np.isin(vector.areas.kind, DRAWN_KINDS)).astype(np.int32)
     return AreaIndex(
         edge,
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
         in_block[order],
         signal_edge,
+        np.searchsorted(drawn, vector.first_area).astype(np.int32),
+        drawn,
         is_road,
     )
 
