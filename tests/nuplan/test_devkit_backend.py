@@ -1,0 +1,238 @@
+"""The devkit behind our protocol and our planner inside the devkit drive what the batch drives.
+
+Needs the devkit (`make test-nuplan`).
+"""
+
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from hydra.utils import instantiate
+
+from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.gymnasium_envs import compose_training_config
+from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
+from sim_adapters.nuplan.log_reader import read_scenarios
+from sim_adapters.nuplan.replay_route import logged_scenario
+from sim_adapters.nuplan.scenario_filter import parse_filter
+from sim_adapters.nuplan.scenario_log import LoggedScenario
+from sim_adapters.nuplan.simulator import NuplanSimulator
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.state import empty_scene
+from sim_adapters.simulator import Simulator
+from tests.nuplan.tiny_nuplan import LOCATION, VERSIONS, TinyLog, write_log, write_map
+
+if importlib.util.find_spec("nuplan") is None:
+    pytest.skip(
+        "nuplan-devkit is not installed (make test-nuplan runs these)", allow_module_level=True
+    )
+
+pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
+
+SLOTS, POINTS, AREAS = 64, 160, 32
+NO_INFRACTION_ENDS = (  # random weights leave the road within a second
+    "~reward.terminations.collision",
+    "~reward.terminations.off_road",
+    "reward.penalised=[]",
+    "reward.forfeiting=[]",
+)
+
+
+@dataclass(frozen=True)
+class Road:
+    """Files of one scenario, and the scenario."""
+
+    root: Path
+    maps: MapBank
+    scenario: LoggedScenario
+
+
+def make_road(root: Path, log: TinyLog) -> Road:
+    write_map(root / "maps", locations=VERSIONS)
+    path = write_log(root / "logs" / "2021.01.01.a.db", log)
+    maps = load_nuplan_maps(root / "maps", [LOCATION])
+    found = read_scenarios(path, parse_filter({"scenario_types": ["changing_lane"]}, "test"), maps)
+    return Road(root, maps, logged_scenario(found[0]))
+
+
+def batch_world(road: Road) -> Simulator:
+    return NuplanSimulator(
+        road.maps, 1, max_actors=SLOTS - 1, max_route_points=POINTS, max_route_areas=AREAS
+    )
+
+
+def devkit_world(road: Road) -> Simulator:
+    from sim_adapters.nuplan.devkit_simulator import DevkitWorld
+
+    scene = empty_scene(
+        1,
+        SLOTS,
+        num_lights=road.maps.max_lights,
+        num_route_points=POINTS,
+        num_route_areas=AREAS,
+    )
+    return DevkitWorld(road.maps, road.root / "logs", road.root / "maps", "log", scene)
+
+
+class OneScenario:
+    """A source that knows one scenario."""
+
+    def __init__(self, scenario: LoggedScenario) -> None:
+        self.scenario = scenario
+
+    def next_scenario(self, world: int, episode: int) -> LoggedScenario:
+        del world, episode
+        return self.scenario
+
+
+def make_env(simulator: Simulator, road: Road, *overrides: str) -> DrivingVectorEnv:
+    config = compose_training_config(["experiment=carl_nuplan", *overrides])
+    return DrivingVectorEnv(
+        simulator,
+        OneScenario(road.scenario),
+        instantiate(config.reward),
+        instantiate(config.observation),
+        instantiate(config.detector),
+        instantiate(config.env.action_layout),
+    )
+
+
+def test_the_devkit_and_the_batch_show_the_same_world(tmp_path: Path):
+    road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}, jitter_us=2_000))
+    envs = [make_env(make(road), road) for make in (batch_world, devkit_world)]
+    first = [env.reset(seed=0)[0] for env in envs]
+    np.testing.assert_array_equal(first[0]["bev"], first[1]["bev"])
+    for k in range(100):
+        action = np.array([[0.5 * np.sin(k / 9.0) + 0.2, 0.05 * np.sin(k / 7.0)]], np.float32)
+        steps = [env.step(action) for env in envs]
+        np.testing.assert_array_equal(steps[0][0]["bev"], steps[1][0]["bev"])
+        np.testing.assert_allclose(
+            steps[0][0]["measurements"], steps[1][0]["measurements"], atol=1e-6
+        )
+        for one, other in zip(envs[0].scene.body, envs[1].scene.body, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-9)
+        assert envs[0].outcome is not None
+        assert envs[1].outcome is not None
+        for name, term in envs[0].outcome.terms.items():
+            assert term.item() == pytest.approx(envs[1].outcome.terms[name].item(), abs=1e-9)
+        ends = [(bool(step[2][0]), bool(step[3][0])) for step in steps]
+        assert ends[0] == ends[1]
+        if any(ends[0]):
+            break
+
+
+def released_checkpoint(path: Path) -> Path:
+    """A state dict in the layout of CaRL's released nuPlan checkpoints, with random weights."""
+    config = compose_training_config(["experiment=carl_nuplan"])
+    torch.manual_seed(0)
+    policy = instantiate(
+        config.policy,
+        observation_space=instantiate(config.observation).space,
+        action_space=spaces.Box(-1.0, 1.0, (2,), np.float32),
+    )
+    trainable = sum(p.numel() for p in policy.parameters() if p.requires_grad)
+    assert trainable == 1_982_317
+    torch.save(policy.state_dict(), path)
+    return path
+
+
+def start_devkit(road: Road, planner: Any) -> Any:
+    """The devkit's own simulation under a OneStageController, and the planner initialised."""
+    from hydra.utils import instantiate as build
+    from nuplan.planning.script.builders.observation_builder import build_observations
+    from nuplan.planning.simulation.simulation import Simulation
+    from nuplan.planning.simulation.simulation_setup import SimulationSetup
+
+    from sim_adapters.nuplan.devkit_challenge import devkit_config, devkit_scenarios
+    from sim_adapters.nuplan.devkit_controller import OneStageController
+
+    roots = road.root / "logs", road.root / "maps"
+    config = devkit_config(*roots, "simple", "nonreactive")
+    assert road.scenario.log is not None
+    (scenario,) = devkit_scenarios(*roots, [road.scenario.log.token])
+    setup = SimulationSetup(
+        time_controller=build(config.simulation_time_controller, scenario=scenario),
+        observations=build_observations(config.observation, scenario=scenario),
+        ego_controller=OneStageController(scenario, build(config.ego_controller.motion_model)),
+        scenario=scenario,
+    )
+    simulation = Simulation(setup, simulation_history_buffer_duration=1.0)
+    planner.initialize(simulation.initialize())
+    return simulation
+
+
+def present_pose(simulation: Any) -> np.ndarray:
+    state, _ = simulation.get_planner_input().history.current_state
+    return np.array([*state.rear_axle, state.dynamic_car_state.speed, state.tire_steering_angle])
+
+
+def test_a_released_checkpoint_drives_the_same_in_the_devkit_and_in_the_batch(tmp_path: Path):
+    from evaluation.checkpoint_planner import load_ensemble, policy_planner
+    from evaluation.nuplan_planner import CarlPlanner
+
+    road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}))
+    checkpoint = str(released_checkpoint(tmp_path / "model_best.pth"))
+    env = make_env(batch_world(road), road, *NO_INFRACTION_ENDS)
+    ours = policy_planner(load_ensemble(checkpoint), env)
+    theirs = CarlPlanner([checkpoint, checkpoint], str(tmp_path / "maps"), horizon_s=0.1)
+    simulation = start_devkit(road, theirs)
+    observation, _ = env.reset(seed=0)
+    for _ in range(10):
+        observation = env.step(ours.act(observation, env))[0]
+        simulation.propagate(theirs.compute_trajectory(simulation.get_planner_input()))
+        body, motion = env.scene.body, env.scene.motion
+        expected = [
+            *(body.rear_axle_x[0], body.rear_axle_y[0], motion.yaw_rad[0, 0]),
+            *(body.vx_mps[0], body.tyre_angle_rad[0]),
+        ]
+        np.testing.assert_allclose(present_pose(simulation), expected, atol=1e-6)
+
+
+def test_the_planned_trajectory_is_what_the_policy_then_drives_when_it_is_alone(tmp_path: Path):
+    from evaluation.nuplan_planner import CarlPlanner
+
+    road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}, tracks=()))
+    checkpoint = str(released_checkpoint(tmp_path / "model_best.pth"))
+    planner = CarlPlanner(checkpoint, str(tmp_path / "maps"), horizon_s=0.3, decision_s=0.1)
+    simulation = start_devkit(road, planner)
+    plan = planner.compute_trajectory(simulation.get_planner_input())
+    planned = [
+        [*state.rear_axle, state.dynamic_car_state.speed, state.tire_steering_angle]
+        for state in plan.get_sampled_trajectory()
+    ]
+    driven = [present_pose(simulation)]
+    for _ in range(3):  # the tiny log's lights change soon after
+        simulation.propagate(plan)
+        driven.append(present_pose(simulation))
+        plan = planner.compute_trajectory(simulation.get_planner_input())
+    assert len(planned) == 4
+    np.testing.assert_allclose(planned, driven, atol=1e-6)
+    assert np.linalg.norm(driven[-1][:2] - driven[0][:2]) > 1.0
+
+
+def test_the_one_stage_controller_refuses_trajectories_without_commands(tmp_path: Path):
+    from nuplan.planning.simulation.trajectory.interpolated_trajectory import (
+        InterpolatedTrajectory,
+    )
+
+    from sim_adapters.nuplan.devkit_simulator import _later
+
+    class NoPlanner:
+        def initialize(self, initialization: object) -> None:
+            del initialization
+
+    simulation = start_devkit(
+        make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)})), NoPlanner()
+    )
+    state, _ = simulation.get_planner_input().history.current_state
+    with pytest.raises(TypeError, match="two_stage_controller"):
+        simulation.propagate(InterpolatedTrajectory([state, _later(state)]))
