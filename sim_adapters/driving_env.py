@@ -161,7 +161,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     def prepare(self) -> None:
         """Compile what a step needs; the next `reset` with a seed starts as if nothing was."""
         self.reset(seed=0)
-        self.step(np.zeros(self.action_space.shape, np.float32))
+        self.step(np.zeros((self.num_envs, 2), np.float32))
 
     # The learner's rows ----------------------------------------------------------------------
 

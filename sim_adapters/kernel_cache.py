@@ -1,18 +1,26 @@
-"""Puts numba's disk cache into a folder named by a hash of all kernel sources.
+"""Where compiled kernels are kept on disk, and that numba asks KernelCacheLocator when they are old.
 
-Numba notices a changed kernel file but not a changed callee in another file, so a stale kernel
-could outlive an edit. A folder per source state cannot. Every package with kernels imports this
-module from its `__init__` before any kernel is defined.
+Imported by the package before any kernel is defined; numba itself is not imported here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
+import sys
 from pathlib import Path
 
 CACHE_ROOT_VARIABLE = "CARL_PLANNER_CACHE"
-KERNEL_PACKAGES = ("sim_adapters", "evaluation")  # side by side, in a checkout or installed
+LOCATORS_VARIABLE = "NUMBA_CACHE_LOCATOR_CLASSES"
+# Ours for our kernels; it declines everybody else's, who get numba's own in their usual order
+LOCATORS = ",".join(
+    (
+        "sim_adapters.kernel_locator.KernelCacheLocator",
+        "UserProvidedCacheLocator",
+        "InTreeCacheLocator",
+        "UserWideCacheLocator",
+        "IPythonCacheLocator",
+    )
+)
 
 
 def cache_root() -> Path:
@@ -21,22 +29,18 @@ def cache_root() -> Path:
     return Path(os.environ.get(CACHE_ROOT_VARIABLE, default))
 
 
-def kernel_source_hash(*package_folders: Path) -> str:
-    """Hash over the text of every Python file below the folders, 16 hex digits."""
-    digest = hashlib.sha256()
-    for folder in package_folders:
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.relative_to(folder).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+def kernel_folder() -> Path:
+    """Folder of the compiled kernels: numba's own setting goes first."""
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or cache_root() / "kernels")
 
 
-def use_hashed_kernel_cache() -> None:
-    """Point numba at the folder of the current sources, unless the user chose one."""
-    if "NUMBA_CACHE_DIR" not in os.environ:
-        packages = [Path(__file__).parents[1] / name for name in KERNEL_PACKAGES]
-        folder = cache_root() / "kernels" / kernel_source_hash(*packages)
-        os.environ["NUMBA_CACHE_DIR"] = str(folder)
+def use_kernel_locator() -> None:
+    """Let numba find kernels through our locator, unless the user chose others."""
+    if LOCATORS_VARIABLE in os.environ:
+        return
+    os.environ[LOCATORS_VARIABLE] = LOCATORS
+    if "numba" in sys.modules:  # has read its environment already
+        sys.modules["numba"].config.CACHE_LOCATOR_CLASSES = LOCATORS
 
 
-use_hashed_kernel_cache()
+use_kernel_locator()

@@ -1,61 +1,77 @@
-"""An edited callee in another file must be seen by a kernel that was cached before the edit."""
+"""A kernel that was cached before an edit of what it uses in another file must see the edit."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from sim_adapters.kernel_cache import kernel_source_hash
+import pytest
+
+from sim_adapters.kernel_locator import imported_files, source_stamp
 
 CALLEE = """
-from numba import njit
-@njit(cache=True)
+from sim_adapters.kernels import device_function
+@device_function
 def gain():
     return {value}
 """
 CALLER = """
-from numba import njit
 from package.callee import gain
-@njit(cache=True)
+from sim_adapters.kernels import device_function
+@device_function
 def doubled():
     return 2 * gain()
 """
+BYSTANDER = """
+from sim_adapters.kernels import device_function
+@device_function
+def one():
+    return 1
+"""
 MAIN = """
-import os, sys
-from pathlib import Path
-from sim_adapters.kernel_cache import kernel_source_hash
-folder = Path(sys.argv[1])
-os.environ["NUMBA_CACHE_DIR"] = str(folder / "cache" / kernel_source_hash(folder / "package"))
-import numba
-numba.config.reload_config()
-sys.path.insert(0, str(folder))
+import sys
+sys.path.insert(0, sys.argv[1])
+from package.bystander import one
 from package.caller import doubled
-sys.stdout.write(str(doubled()))
+print(doubled(), one(), sum(doubled.stats.cache_hits.values()), sum(one.stats.cache_hits.values()))
 """
 
 
-def run_caller(folder: Path) -> str:
+def run_caller(folder: Path) -> list[int]:
+    """Results of the two kernels, then how often each was found in the cache."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["NUMBA_CACHE_DIR"] = str(folder / "cache")
     command = [sys.executable, "-c", MAIN, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    return done.stdout
+    return [int(word) for word in done.stdout.split()]
 
 
-def test_edited_callee_is_compiled_again(tmp_path: Path) -> None:
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "caller.py").write_text(CALLER)
-    (package / "callee.py").write_text(CALLEE.format(value=3))
-    assert run_caller(tmp_path) == "6"
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "caller.py").write_text(CALLER)
+    (folder / "callee.py").write_text(CALLEE.format(value=3))
+    (folder / "bystander.py").write_text(BYSTANDER)
+    return folder
+
+
+def test_an_edited_callee_compiles_its_caller_again_and_nothing_else(package: Path) -> None:
+    assert run_caller(package.parent) == [6, 1, 0, 0]
+    assert run_caller(package.parent) == [6, 1, 1, 1]  # both from the disk
     (package / "callee.py").write_text(CALLEE.format(value=5))
-    assert run_caller(tmp_path) == "10"
+    assert run_caller(package.parent) == [10, 1, 0, 1]
+    assert len(list((package.parent / "cache").rglob("*doubled*.nbi"))) == 1
 
 
-def test_hash_depends_on_content_and_name(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("1")
-    first = kernel_source_hash(tmp_path)
-    (tmp_path / "a.py").write_text("2")
-    second = kernel_source_hash(tmp_path)
-    (tmp_path / "a.py").rename(tmp_path / "b.py")
-    assert len({first, second, kernel_source_hash(tmp_path)}) == 3
+def test_stamp_follows_imports_of_imports(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(package.parent))
+    packages = frozenset({"package"})
+    (package / "top.py").write_text("from package import caller\n")
+    top = str(package / "top.py")
+    assert str(package / "caller.py") in imported_files(top, packages)
+    before = source_stamp(top, packages)
+    (package / "callee.py").write_text(CALLEE.format(value=7))
+    source_stamp.cache_clear()
+    assert source_stamp(top, packages) != before
