@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept on disk, and that numba asks KernelCacheLocator when they are old.
+"""Where compiled kernels are kept on disk, and that numba asks our locator which are old.
 
 Imported by the package before any kernel is defined; numba itself is not imported here.
 """

@@ -20,46 +20,34 @@ from sim_adapters.embedded.world_start import (
     start_clocks,
     write_route,
 )
+from sim_adapters.embedded.world_step import (
+    Town,
+    Worlds,
+    WorldSettings,
+    start_worlds_range,
+    step_worlds_range,
+)
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import SceneBatch, empty_scene
-from sim_adapters.world.contacts import (
-    ContactState,
-    empty_contact_state,
-    remove_fallen_range,
-    touch_actors_range,
-)
-from sim_adapters.world.dynamics import Drivetrain, drive_ego_range, empty_drivetrain
-from sim_adapters.world.ego_place import locate_ego_range
+from sim_adapters.world.contacts import ContactState, empty_contact_state
+from sim_adapters.world.dynamics import Drivetrain, empty_drivetrain
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers, empty_walkers
-from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
 from sim_adapters.world.scenario_resolution import resolve_triggers
 from sim_adapters.world.scenario_state import ScriptBook, empty_script_book
-from sim_adapters.world.scenarios import step_scenarios_range
 from sim_adapters.world.sidewalks import build_sidewalks
-from sim_adapters.world.signals import (
-    SignalPlan,
-    empty_signal_plan,
-    reset_signals_range,
-    update_lights_range,
-)
+from sim_adapters.world.signals import SignalPlan, empty_signal_plan
 from sim_adapters.world.slots import make_slot_layout
 from sim_adapters.world.statics import (
     StandingThings,
     StaticSettings,
     build_standing_places,
     empty_standing_things,
-    reset_statics_range,
-    step_statics_range,
 )
-from sim_adapters.world.traffic import (
-    reset_traffic_range,
-    step_traffic_range,
-    traffic_arguments,
-)
+from sim_adapters.world.traffic import TrafficScene, TrafficTown
 from sim_adapters.world.traffic_settings import TrafficSettings
 from sim_adapters.world.traffic_state import (
     Drivers,
@@ -71,8 +59,6 @@ from sim_adapters.world.traffic_state import (
 )
 
 _logger = logging.getLogger(__name__)
-
-SCENARIO_PEDESTRIANS, SCENARIO_STATICS = 3, 6  # last slots of their ranges, kept for scenarios
 
 
 class WorldState(NamedTuple):
@@ -131,21 +117,30 @@ class EmbeddedSimulator:
         random_light_start: bool = True,
         num_threads: int = 1,
     ) -> None:
-        self.maps = maps
-        self.traffic_settings = traffic or TrafficSettings()
-        self.pedestrian_settings = pedestrians or PedestrianSettings()
-        self.static_settings = statics or StaticSettings()
-        if self.traffic_settings.num_vehicles > max_vehicles:
+        traffic = traffic or TrafficSettings()
+        if traffic.num_vehicles > max_vehicles:
             raise ValueError(
-                f"traffic wants {self.traffic_settings.num_vehicles} vehicles, a world has "
+                f"traffic wants {traffic.num_vehicles} vehicles, a world has "
                 f"{max_vehicles} vehicle slots: raise simulator.max_vehicles"
             )
+        self.maps = maps
+        self.num_threads = num_threads
         self.layout = make_slot_layout(
             num_vehicles=max_vehicles, num_pedestrians=max_pedestrians, num_statics=max_statics
         )
+        self._settings = WorldSettings(
+            traffic,
+            pedestrians or PedestrianSettings(),
+            statics or StaticSettings(),
+            self.layout,
+            step_s,
+            round(warm_up_s / step_s),
+            random_light_start,
+        )
+        num_slots = self.layout.num_slots
         self.scene = empty_scene(
             num_worlds,
-            self.layout.num_slots,
+            num_slots,
             num_lights=maps.max_lights,
             num_route_points=max_route_points,
             step_s=step_s,
@@ -153,16 +148,13 @@ class EmbeddedSimulator:
         self.drivetrain = empty_drivetrain(self.scene.num_agents)
         self.signal_plan = empty_signal_plan(num_worlds, maps)
         self.traffic = empty_traffic(num_worlds, self.layout, maps)
-        self.sidewalks, self.crossings = build_sidewalks(maps)
-        self.walkers = empty_walkers(num_worlds, self.layout.num_slots)
-        self.standing_places = build_standing_places(maps)
-        self.standing_things = empty_standing_things(num_worlds, self.layout.num_slots)
+        self.walkers = empty_walkers(num_worlds, num_slots)
+        self.standing_things = empty_standing_things(num_worlds, num_slots)
         self.scripts = empty_script_book(num_worlds, max_triggers)
-        self._reported: set[tuple[str, str]] = set()  # triggers that cannot be played
         self.contact_state = empty_contact_state(self.scene)
-        self.warm_up_steps = round(warm_up_s / step_s)
-        self.random_light_start = random_light_start
-        self.num_threads = num_threads
+        self._reported: set[tuple[str, str]] = set()  # triggers that cannot be played
+        self._town = _town(maps)
+        self._worlds = self._all_worlds()
 
     def reset(self, worlds: NDArray[np.int64], scenarios: Sequence[Scenario]) -> None:
         """Start `scenarios[i]` in `worlds[i]`; other worlds are not touched.
@@ -176,11 +168,11 @@ class EmbeddedSimulator:
         for world, scenario in zip(worlds, scenarios, strict=True):
             self._place(int(world), scenario)
         for first, last in contiguous_runs(worlds):
-            self._start(first, last)
+            self._launch(start_worlds_range, first, last)
 
     def step(self, steer: NDArray[np.float64], acceleration: NDArray[np.float64]) -> None:
         """Advance every world by `scene.step_s`; see `Simulator.step`."""
-        self._advance(0, self.scene.num_worlds, steer, acceleration)
+        self._launch(step_worlds_range, 0, self.scene.num_worlds, steer, acceleration)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Everything needed to go on exactly here, as named arrays (copies)."""
@@ -214,6 +206,21 @@ class EmbeddedSimulator:
             self.scripts,
         )
 
+    def _all_worlds(self) -> Worlds:
+        scene = self.scene
+        return Worlds(
+            TrafficScene(scene.motion, scene.traits, scene.lights, scene.clocks),
+            scene.ego,
+            scene.contacts,
+            self.drivetrain,
+            self.signal_plan,
+            self.contact_state,
+            self.traffic,
+            self.walkers,
+            self.standing_things,
+            self.scripts,
+        )
+
     def _place(self, world: int, scenario: Scenario) -> None:
         """Clear a world and put the ego at its start (agent and world have the same index)."""
         clear_world(self.scene, world)
@@ -227,132 +234,21 @@ class EmbeddedSimulator:
                 self._reported.add((scenario.scenario_id, name))
                 _logger.warning("%s: %s is not played: %s", scenario.scenario_id, name, reason)
 
-    def _start(self, first: int, last: int) -> None:
-        """Start lights and traffic of worlds `first` to `last` and let them warm up."""
-        maps, scene = self.maps, self.scene
-        reset_signals_range(
-            first,
-            last,
-            self.signal_plan,
-            maps.groups,
-            maps.ranges,
-            scene.clocks,
-            self.random_light_start,
-        )
-        locate_ego_range(first, last, *self._locate_arguments())
-        update_lights_range(first, last, *self._light_arguments())
-        reset_statics_range(first, last, *self._static_arguments())
-        self._launch(reset_traffic_range, first, last, *self._traffic_arguments())
-        reset_pedestrians_range(first, last, *self._pedestrian_arguments())
-        for _ in range(self.warm_up_steps):
-            self._move_others(first, last)
-
-    def _advance(
-        self,
-        first: int,
-        last: int,
-        steer: NDArray[np.float64],
-        acceleration: NDArray[np.float64],
-    ) -> None:
-        """One step of worlds `first` to `last` (exclusive)."""
-        scene = self.scene
-        motion, traits, ego = scene.motion, scene.traits, scene.ego
-        remove_fallen_range(first, last, motion, traits, self.contact_state)
-        drive_ego_range(
-            first, last, motion, ego, self.drivetrain, steer, acceleration, scene.step_s
-        )
-        locate_ego_range(first, last, *self._locate_arguments())
-        standing: tuple[Any, ...] = (*self._static_arguments(), scene.step_s)
-        step_statics_range(first, last, *standing)
-        scripted: tuple[Any, ...] = self._scenario_arguments()
-        step_scenarios_range(first, last, *scripted)
-        self._move_others(first, last)
-        touch_actors_range(
-            first, last, motion, traits, ego, scene.contacts, self.drivetrain, self.contact_state
-        )
-
-    def _move_others(self, first: int, last: int) -> None:
-        """Traffic, pedestrians, time and lights; with a standing ego this is all that changes."""
-        scene = self.scene
-        self._launch(step_traffic_range, first, last, *self._traffic_arguments())
-        walking: tuple[Any, ...] = (
-            *self._pedestrian_arguments(),
-            scene.lights,
-            self.crossings,
-            scene.step_s,
-        )
-        self._launch(step_pedestrians_range, first, last, *walking)
-        scene.clocks.elapsed_s[first:last] += scene.step_s
-        update_lights_range(first, last, *self._light_arguments())
-
-    def _launch(self, kernel: Callable[..., None], first: int, last: int, *arguments: Any) -> None:
-        """Call a range kernel that is worth sharing between threads, if it is for all worlds."""
+    def _launch(self, kernel: Callable[..., None], first: int, last: int, *actions: Any) -> None:
+        """Call a kernel of world_step.py, shared between threads if it is for all worlds."""
+        arguments = (self._town, self._worlds, self._settings, *actions)
         if (first, last) == (0, self.scene.num_worlds):
             launch_range(kernel, last, *arguments, num_threads=self.num_threads)
         else:
             kernel(first, last, *arguments)
 
-    def _traffic_arguments(self) -> tuple[Any, ...]:
-        return traffic_arguments(
-            self.scene, self.maps, self.traffic, self.traffic_settings, self.layout
-        )
 
-    def _pedestrian_arguments(self) -> tuple[Any, ...]:
-        scene, maps, layout = self.scene, self.maps, self.layout
-        return (
-            maps.points,
-            maps.lanes,
-            maps.ranges,
-            scene.motion,
-            scene.traits,
-            scene.clocks,
-            self.walkers,
-            self.sidewalks,
-            self.pedestrian_settings,
-            layout.first_pedestrian,
-            max(layout.first_static - SCENARIO_PEDESTRIANS, layout.first_pedestrian),
-        )
-
-    def _static_arguments(self) -> tuple[Any, ...]:
-        scene, layout = self.scene, self.layout
-        return (
-            scene.motion,
-            scene.traits,
-            scene.clocks,
-            self.standing_things,
-            self.standing_places,
-            self.static_settings,
-            layout.first_static,
-            max(layout.num_slots - SCENARIO_STATICS, layout.first_static),
-        )
-
-    def _scenario_arguments(self) -> tuple[Any, ...]:
-        scene, maps, traffic, scripts = self.scene, self.maps, self.traffic, self.scripts
-        return (
-            *(maps.points, maps.lanes, maps.links, maps.ranges, maps.signals, traffic.map),
-            *(scene.motion, scene.traits),
-            *(traffic.places, traffic.drivers, traffic.progress, traffic.overrides),
-            *(scene.clocks, self.drivetrain, self.signal_plan),
-            *(scripts.triggers, scripts.crossers, scripts.blockers, scripts.streams),
-            self.layout,
-            scene.step_s,
-        )
-
-    def _locate_arguments(self) -> tuple[Any, ...]:
-        scene, maps = self.scene, self.maps
-        return (scene.motion, scene.ego, scene.clocks, maps.grid, maps.points, maps.lanes)
-
-    def _light_arguments(self) -> tuple[Any, ...]:
-        maps = self.maps
-        clocks = self.scene.clocks
-        return (
-            self.scene.lights,
-            self.signal_plan,
-            maps.signals,
-            maps.groups,
-            maps.ranges,
-            clocks,
-        )
+def _town(maps: MapBank) -> Town:
+    """What kernels read of the towns."""
+    roads = TrafficTown(maps.ranges, maps.grid, maps.points, maps.lanes, maps.links, maps.rules)
+    sidewalks, crossings = build_sidewalks(maps)
+    places = build_standing_places(maps)
+    return Town(roads, maps.signals, maps.groups, sidewalks, crossings, places)
 
 
 def contiguous_runs(worlds: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -1,0 +1,184 @@
+"""How the embedded worlds start and step: the order of their parts, as two kernels.
+
+A kernel call from Python unpacks every array of every struct, which for a lone world costs more
+than the work. So a step is one call, and so are a reset and the warm-up that follows it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.scene.map_bank import SignalGroups, Signals
+from sim_adapters.scene.state import Contacts, EgoState
+from sim_adapters.world.contacts import ContactState, remove_fallen_range, touch_actors_range
+from sim_adapters.world.dynamics import Drivetrain, drive_ego_range
+from sim_adapters.world.ego_place import locate_ego_range
+from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers
+from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
+from sim_adapters.world.scenario_state import ScriptBook
+from sim_adapters.world.scenarios import step_scenarios_range
+from sim_adapters.world.sidewalks import Crossings, Sidewalks
+from sim_adapters.world.signals import SignalPlan, reset_signals_range, update_lights_range
+from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.statics import (
+    StandingPlaces,
+    StandingThings,
+    StaticSettings,
+    reset_statics_range,
+    step_statics_range,
+)
+from sim_adapters.world.traffic import (
+    TrafficScene,
+    TrafficTown,
+    reset_traffic_range,
+    step_traffic_range,
+)
+from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic_state import TrafficState
+
+SCENARIO_PEDESTRIANS, SCENARIO_STATICS = 3, 6  # last slots of their ranges, kept for scenarios
+
+
+class Town(NamedTuple):
+    """What does not change: the towns and the places where things walk, cross and stand."""
+
+    roads: TrafficTown
+    signals: Signals
+    groups: SignalGroups
+    sidewalks: Sidewalks
+    crossings: Crossings
+    standing_places: StandingPlaces
+
+
+class Worlds(NamedTuple):
+    """What changes from step to step."""
+
+    scene: TrafficScene
+    ego: EgoState
+    contacts: Contacts
+    drivetrain: Drivetrain
+    signal_plan: SignalPlan
+    contact_state: ContactState
+    traffic: TrafficState
+    walkers: Walkers
+    standing_things: StandingThings
+    scripts: ScriptBook
+
+
+class WorldSettings(NamedTuple):
+    """Numbers of a run."""
+
+    traffic: TrafficSettings
+    pedestrians: PedestrianSettings
+    statics: StaticSettings
+    layout: SlotLayout
+    step_s: float
+    warm_up_steps: int  # others move, the ego brakes, before a reset is over
+    random_light_start: bool
+
+
+@device_function
+def last_walker_slot(layout: SlotLayout) -> int:
+    """End of the pedestrian slots that are not kept for scenarios."""
+    return max(layout.first_static - SCENARIO_PEDESTRIANS, layout.first_pedestrian)
+
+
+@device_function
+def last_standing_slot(layout: SlotLayout) -> int:
+    """End of the static slots that are not kept for scenarios."""
+    return max(layout.num_slots - SCENARIO_STATICS, layout.first_static)
+
+
+@range_kernel
+def start_worlds_range(
+    first: int, last: int, town: Town, worlds: Worlds, settings: WorldSettings
+) -> None:
+    """Start lights, things, traffic and people of worlds [first, last) and let them warm up.
+
+    The egos, clocks and routes must be in place.
+    """
+    roads, scene, layout = town.roads, worlds.scene, settings.layout
+    reset_signals_range(
+        first, last, worlds.signal_plan, town.groups, roads.ranges, scene.clocks,
+        settings.random_light_start,
+    )  # fmt: skip
+    locate_ego_range(
+        first, last, scene.motion, worlds.ego, scene.clocks, roads.grid, roads.points, roads.lanes
+    )
+    update_lights_range(
+        first, last, scene.lights, worlds.signal_plan, town.signals, town.groups, roads.ranges,
+        scene.clocks,
+    )  # fmt: skip
+    reset_statics_range(
+        first, last, scene.motion, scene.traits, scene.clocks, worlds.standing_things,
+        town.standing_places, settings.statics, layout.first_static, last_standing_slot(layout),
+    )  # fmt: skip
+    reset_traffic_range(
+        first, last, roads, scene, worlds.traffic, settings.traffic, layout, settings.step_s
+    )
+    reset_pedestrians_range(
+        first, last, roads.points, roads.lanes, roads.ranges, scene.motion, scene.traits,
+        scene.clocks, worlds.walkers, town.sidewalks, settings.pedestrians,
+        layout.first_pedestrian, last_walker_slot(layout),
+    )  # fmt: skip
+    for _ in range(settings.warm_up_steps):
+        move_others_range(first, last, town, worlds, settings)
+
+
+@range_kernel
+def step_worlds_range(
+    first: int,
+    last: int,
+    town: Town,
+    worlds: Worlds,
+    settings: WorldSettings,
+    steer: NDArray[np.float64],
+    acceleration: NDArray[np.float64],
+) -> None:
+    """One step of worlds [first, last); (E,) actions as in `Simulator.step`."""
+    roads, scene, layout, traffic = town.roads, worlds.scene, settings.layout, worlds.traffic
+    motion, traits, clocks, dt = scene.motion, scene.traits, scene.clocks, settings.step_s
+    remove_fallen_range(first, last, motion, traits, worlds.contact_state)
+    drive_ego_range(first, last, motion, worlds.ego, worlds.drivetrain, steer, acceleration, dt)
+    locate_ego_range(first, last, motion, worlds.ego, clocks, roads.grid, roads.points, roads.lanes)
+    step_statics_range(
+        first, last, motion, traits, clocks, worlds.standing_things, town.standing_places,
+        settings.statics, layout.first_static, last_standing_slot(layout), dt,
+    )  # fmt: skip
+    scripts = worlds.scripts
+    step_scenarios_range(
+        first, last, roads.points, roads.lanes, roads.links, roads.ranges, town.signals,
+        traffic.map, motion, traits, traffic.places, traffic.drivers, traffic.progress,
+        traffic.overrides, clocks, worlds.drivetrain, worlds.signal_plan, scripts.triggers,
+        scripts.crossers, scripts.blockers, scripts.streams, layout, dt,
+    )  # fmt: skip
+    move_others_range(first, last, town, worlds, settings)
+    touch_actors_range(
+        first, last, motion, traits, worlds.ego, worlds.contacts, worlds.drivetrain,
+        worlds.contact_state,
+    )  # fmt: skip
+
+
+@range_kernel
+def move_others_range(
+    first: int, last: int, town: Town, worlds: Worlds, settings: WorldSettings
+) -> None:
+    """Traffic, pedestrians, time and lights; with a standing ego this is all that changes."""
+    roads, scene, layout = town.roads, worlds.scene, settings.layout
+    dt = settings.step_s
+    step_traffic_range(first, last, roads, scene, worlds.traffic, settings.traffic, layout, dt)
+    step_pedestrians_range(
+        first, last, roads.points, roads.lanes, roads.ranges, scene.motion, scene.traits,
+        scene.clocks, worlds.walkers, town.sidewalks, settings.pedestrians,
+        layout.first_pedestrian, last_walker_slot(layout), scene.lights, town.crossings, dt,
+    )  # fmt: skip
+    for world in range(first, last):
+        scene.clocks.elapsed_s[world] += dt
+    update_lights_range(
+        first, last, scene.lights, worlds.signal_plan, town.signals, town.groups, roads.ranges,
+        scene.clocks,
+    )  # fmt: skip
