@@ -7,7 +7,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_OUT ?= outputs/demo
 
-.PHONY: demo test test-slow lint format setup speed clean
+# The devkit needs an older numpy, so its parity tests have an environment of their own
+NUPLAN_VENV ?= .venv-nuplan
+NUPLAN_READY := $(NUPLAN_VENV)/.ready
+DEVKIT_VERSION := 1.2.2
+
+.PHONY: demo test test-slow test-nuplan find-devkit lint format setup speed clean
 
 demo: $(READY)
 	$(BIN)/python -m evaluation.demo output=$(DEMO_OUT)
@@ -17,6 +22,20 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# make test-nuplan NUPLAN_DEVKIT_ROOT=PATH: every parity test against the devkit, none skipped
+test-nuplan: find-devkit $(NUPLAN_READY)
+	PYTHONPATH=$(NUPLAN_DEVKIT_ROOT) $(NUPLAN_VENV)/bin/python -m pytest -m nuplan --no-skips
+
+find-devkit:
+	@test -f "$(NUPLAN_DEVKIT_ROOT)/nuplan/planning/script/run_simulation.py" || { \
+	  echo 'NUPLAN_DEVKIT_ROOT is "$(NUPLAN_DEVKIT_ROOT)", which holds no nuplan-devkit:'; \
+	  echo '  git clone https://github.com/motional/nuplan-devkit'; \
+	  echo '  make test-nuplan NUPLAN_DEVKIT_ROOT=$$PWD/nuplan-devkit'; exit 1; }
+	@found=$$(sed -n "s/.*version='\([^']*\)'.*/\1/p" "$(NUPLAN_DEVKIT_ROOT)/setup.py"); \
+	  echo "nuplan-devkit $$found in $(NUPLAN_DEVKIT_ROOT)"; \
+	  test "$$found" = $(DEVKIT_VERSION) || \
+	  echo "the tests were written against $(DEVKIT_VERSION): differences may be the devkit's"
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
@@ -43,5 +62,13 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps py123d==0.7.0
 	touch $(READY)
 
+$(NUPLAN_READY): pyproject.toml constraints.txt
+	test -x $(NUPLAN_VENV)/bin/python || $(PYTHON) -m venv $(NUPLAN_VENV)
+	grep -v '^numpy==' constraints.txt > $(NUPLAN_VENV)/constraints.txt
+	$(NUPLAN_VENV)/bin/python -m pip install --quiet -c $(NUPLAN_VENV)/constraints.txt torch
+	$(NUPLAN_VENV)/bin/python -m pip install --quiet -c $(NUPLAN_VENV)/constraints.txt -e ".[dev,nuplan]"
+	$(NUPLAN_VENV)/bin/python -m pip install --quiet --no-deps py123d==0.7.0
+	touch $(NUPLAN_READY)
+
 clean:
-	rm -rf $(VENV) outputs build dist *.egg-info
+	rm -rf $(VENV) $(NUPLAN_VENV) outputs build dist *.egg-info
