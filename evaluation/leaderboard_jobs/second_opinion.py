@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -23,6 +27,7 @@ from sim_adapters.scene.event_detection import (
 )
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
+from sim_adapters.scene.state import SceneBatch
 
 TICK_S = 0.05  # of the leaderboard's simulator
 _WORLD = np.zeros(1, np.int64)
@@ -60,6 +65,23 @@ class NoReward:
         return RewardBreakdown(nothing, never, never, {})
 
 
+def date_contacts_back(
+    scene: SceneBatch, standing_mps: float, next_tick: Callable[[], None]
+) -> None:
+    """Bring the next tick into the scene, its contacts judged by the tick before.
+
+    The evaluator's collision callback comes while the server ticks: it asks for the ego's speed and
+    place and gets those of the last tick. A car that is rammed while it stands is not to blame.
+    """
+    motion, contacts = scene.motion, scene.contacts
+    x, y = motion.x[0, 0], motion.y[0, 0]
+    speed_mps = np.hypot(motion.vx_mps[0, 0], motion.vy_mps[0, 0])
+    next_tick()
+    contacts.x[0], contacts.y[0] = x, y
+    if speed_mps < standing_mps:
+        contacts.other_slot[0] = -1
+
+
 def judge_recording(
     recording: TickRecording, maps: MapBank, detector: DetectorSettings
 ) -> EpisodeRecord:
@@ -75,6 +97,8 @@ def judge_recording(
     scene = recording.empty_scene(TICK_S)
     write_route(scene, 0, scenario)
     start_clocks(scene, 0, scenario, maps.map_index(recording.town))
+    standing_mps = detector.collision.min_speed_mps
+    detector = replace(detector, collision=detector.collision._replace(min_speed_mps=0.0))
     memory = make_memory(scene, detector)
     arrays = EventArrays.allocate(1)
     traffic_mps = np.full(1, np.nan)
@@ -82,7 +106,7 @@ def judge_recording(
     referee.begin(0, route.length_m)
     for tick in range(recording.num_ticks):
         traffic_mps[0] = recording.arrays["background_mps"][tick]
-        recording.write(tick, scene)
+        date_contacts_back(scene, standing_mps, partial(recording.write, tick, scene))
         if tick == 0:
             reset_memory(_WORLD, scene, memory, maps)
         outcome = referee(detect_driving_events(scene, memory, maps, detector, arrays))
