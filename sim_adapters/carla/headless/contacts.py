@@ -11,10 +11,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sim_adapters.carla.headless.actor_arrays import Body, Driving, Kind, Motion, Pose
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.world.contacts import MAX_PUSH_M, RESTING_DEPTH_M, penetration
 
 MAX_PAIRS = 512  # a tick
@@ -40,7 +40,7 @@ def empty_contact_pairs() -> ContactPairs:
     )
 
 
-@njit(cache=True)
+@device_function
 def box_center(row: int, pose: Pose, body: Body) -> tuple[float, float]:
     """Plan position of a body's box; its yaw is the actor's."""
     cos_yaw, sin_yaw = math.cos(pose.yaw[row]), math.sin(pose.yaw[row])
@@ -51,7 +51,7 @@ def box_center(row: int, pose: Pose, body: Body) -> tuple[float, float]:
     )
 
 
-@njit(cache=True)
+@device_function
 def overlap_of(row: int, other: int, pose: Pose, body: Body) -> tuple[float, float, float]:
     """Depth of overlap [m], not positive without one, and the normal from `row` to `other`."""
     gap = (pose.z[other] + body.center_z[other]) - (pose.z[row] + body.center_z[row])
@@ -71,12 +71,12 @@ def overlap_of(row: int, other: int, pose: Pose, body: Body) -> tuple[float, flo
     )
 
 
-@njit(cache=True)
+@device_function
 def _inverse_mass(row: int, body: Body) -> float:
     return 1.0 / body.mass[row] if body.is_simulated[row] and body.mass[row] > 0.0 else 0.0
 
 
-@njit(cache=True)
+@device_function
 def _velocity(row: int, motion: Motion, driving: Driving, body: Body) -> tuple[float, float]:
     """Velocity after the contacts dealt with so far in this tick."""
     vx, vy = motion.vx[row], motion.vy[row]
@@ -87,7 +87,7 @@ def _velocity(row: int, motion: Motion, driving: Driving, body: Body) -> tuple[f
     return share * vx, share * vy
 
 
-@njit(cache=True)
+@device_function
 def _push(
     row: int,
     speed_change: float,
@@ -114,7 +114,7 @@ def _push(
     driving.speed[row] += speed_change * (normal_x * direction_x + normal_y * direction_y)
 
 
-@njit(cache=True)
+@device_function
 def _respond(
     row: int,
     other: int,
@@ -152,7 +152,7 @@ def _respond(
     return impulse
 
 
-@njit(cache=True)
+@device_function
 def sort_by_west_edge(
     order: NDArray[np.int32], west: NDArray[np.float64], pose: Pose, body: Body
 ) -> None:
@@ -168,7 +168,7 @@ def sort_by_west_edge(
         order[before + 1], west[before + 1] = row, edge
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def touch_bodies(
     order: NDArray[np.int32],
     west: NDArray[np.float64],
@@ -218,7 +218,7 @@ def touch_bodies(
     return found
 
 
-@njit(cache=True)
+@device_function
 def first_body_in_the_way(
     row: int, order: NDArray[np.int32], pose: Pose, body: Body, margin_m: float
 ) -> int:

@@ -11,8 +11,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function
 
 FloatArray = NDArray[np.float64]
 PoseTuple = tuple[float, float, float, float, float, float]
@@ -54,7 +55,7 @@ def pose_to_wire(pose: Sequence[float]) -> list[list[float]]:
     return [wire[:3], wire[3:]]
 
 
-@njit(cache=True)
+@device_function
 def axes_of(
     pitch: float, yaw: float, roll: float
 ) -> tuple[float, float, float, float, float, float, float, float, float]:
@@ -76,7 +77,7 @@ def axes_of(
     )
 
 
-@njit(cache=True)
+@device_function
 def compose(parent: PoseTuple, child: PoseTuple) -> PoseTuple:
     """World pose of a child that is mounted on a parent at a relative pose."""
     x, y, z, pitch, yaw, roll = parent

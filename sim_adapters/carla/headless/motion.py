@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
 from sim_adapters.carla.headless.actor_arrays import (
     Body,
     Driving,
@@ -22,6 +20,7 @@ from sim_adapters.carla.headless.actor_arrays import (
     Walking,
 )
 from sim_adapters.carla.headless.frame import compose
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LanePoints, Lanes
@@ -37,7 +36,7 @@ _DRIVING_LANE = int(LaneKind.DRIVING)
 _VEHICLE, _WALKER = int(Kind.VEHICLE), int(Kind.WALKER)
 
 
-@njit(cache=True)
+@device_function
 def next_signed_speed_mps(
     speed: float, throttle: float, brake: float, is_reverse: bool, dt: float
 ) -> float:
@@ -54,7 +53,7 @@ def next_signed_speed_mps(
     return direction * next_speed_mps(along, throttle, brake, dt)
 
 
-@njit(cache=True)
+@device_function
 def drive_vehicle(row: int, pose: Pose, motion: Motion, driving: Driving, dt: float) -> None:
     """Advance one vehicle in the plane and write its rates."""
     x, y, yaw = float(pose.x[row]), float(pose.y[row]), float(pose.yaw[row])
@@ -84,7 +83,7 @@ def drive_vehicle(row: int, pose: Pose, motion: Motion, driving: Driving, dt: fl
     driving.reported_gear[row] = -1 if is_reverse else reported
 
 
-@njit(cache=True)
+@device_function
 def walk(row: int, pose: Pose, motion: Motion, walking: Walking, dt: float) -> None:
     """Move one walker at the velocity it wants."""
     vx, vy = walking.vx[row], walking.vy[row]
@@ -96,7 +95,7 @@ def walk(row: int, pose: Pose, motion: Motion, walking: Walking, dt: float) -> N
         pose.yaw[row] = math.atan2(vy, vx)
 
 
-@njit(cache=True)
+@device_function
 def stand_on_lane(
     row: int,
     pose: Pose,
@@ -135,7 +134,7 @@ def stand_on_lane(
         pose.roll[row] = 0.0
 
 
-@njit(cache=True)
+@device_function
 def follow_parent(row: int, pose: Pose, motion: Motion, mount: Mount) -> None:
     """Carry a mounted actor along with its parent."""
     parent = int(mount.parent_row[row])
@@ -163,7 +162,7 @@ def follow_parent(row: int, pose: Pose, motion: Motion, mount: Mount) -> None:
     motion.vz[row] = motion.vz[parent]
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def advance_actors_range(
     first: int,
     last: int,

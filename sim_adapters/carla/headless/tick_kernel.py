@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sim_adapters.carla.headless.actor_arrays import (
@@ -17,10 +16,11 @@ from sim_adapters.carla.headless.actor_arrays import (
 from sim_adapters.carla.headless.contacts import ContactPairs, touch_bodies
 from sim_adapters.carla.headless.motion import advance_actors_range
 from sim_adapters.carla.headless.trigger_boxes import Touched, TriggerBoxes, touch_boxes_range
+from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.map_bank import LaneGrid, LanePoints, Lanes
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def tick_actors(
     count: int,
     pose: Pose,

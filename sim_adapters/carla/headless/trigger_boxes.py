@@ -6,11 +6,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from sim_adapters.carla.headless.actor_arrays import Body, Kind, Pose
 from sim_adapters.carla.headless.contacts import box_center
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.geometry import turned_boxes_overlap
 
 FloatArray = NDArray[np.float64]
@@ -48,7 +48,7 @@ def empty_touched(capacity: int) -> Touched:
     )
 
 
-@njit(cache=True)
+@device_function
 def _touch_boxes(row: int, pose: Pose, body: Body, boxes: TriggerBoxes, touched: Touched) -> None:
     """The last box of each kind that one vehicle overlaps."""
     x, y = box_center(row, pose, body)
@@ -82,7 +82,7 @@ def _touch_boxes(row: int, pose: Pose, body: Body, boxes: TriggerBoxes, touched:
                 touched.limit_kmh[row] = boxes.value[box]
 
 
-@njit(cache=True, nogil=True)
+@range_kernel
 def touch_boxes_range(
     first: int, last: int, pose: Pose, body: Body, boxes: TriggerBoxes, touched: Touched
 ) -> bool:
