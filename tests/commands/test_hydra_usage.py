@@ -14,6 +14,7 @@ from carl_planner.metrics import read_metrics
 
 TRAIN, EVALUATE = "carl_planner.train", "evaluation.evaluate"
 HERE = Path(__file__).parent
+CONFIGS = HERE.parents[1] / "configs"
 # The toy environment of the learner's tests: a point that looks for its goal.
 TOY_FOLDER = ("--config-dir", str(HERE.parent / "carl_planner" / "toy_configs"))
 TOY_RUN = ("experiment=point_goal", "ppo.total_samples=512")
@@ -32,7 +33,9 @@ def test_config_can_be_shown_resolved_without_a_run(run_command: Runner, tmp_pat
 def test_help_lists_groups_and_options(run_command: Runner) -> None:
     for module in (TRAIN, EVALUATE):
         out = run_command(module, "--help").out
-        assert "observation: carl_bev, carl_bev_64, roach_bev, vector" in out
+        for group in ("observation", "reward", "simulator"):
+            options = sorted(file.stem for file in (CONFIGS / group).glob("*.yaml"))
+            assert f"{group}: {', '.join(options)}" in out
 
 
 @pytest.fixture(scope="module")
