@@ -10,11 +10,15 @@ do allocate use `numba.njit(cache=True)`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import njit
 
+_LEAN: dict[str, Any] = {"cache": True, "_nrt": False}
+
 # The loop over worlds or agents that Python calls; without the GIL, so that threads can share it
-range_kernel = njit(cache=True, nogil=True, _nrt=False)
+range_kernel = njit(**_LEAN, nogil=True)
 # Called by kernels
-device_function = njit(cache=True, _nrt=False)
+device_function = njit(**_LEAN)
 # Called by kernels and merged into them: for small functions in hot loops
-inlined_function = njit(cache=True, forceinline=True, _nrt=False)
+inlined_function = njit(**_LEAN, forceinline=True)

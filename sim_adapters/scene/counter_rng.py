@@ -17,7 +17,7 @@ _30, _27, _31, _11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 
 # One signature each: callers pass every mix of integer types, and each would compile anew.
-@njit("uint64(uint64)", cache=True, _nrt=False)
+@njit("uint64(uint64)", cache=True)
 def mix(value: int | np.uint64) -> np.uint64:
     """SplitMix64's finaliser: 64 well-mixed bits of a uint64."""
     z = np.uint64(value) + _GOLDEN
@@ -26,7 +26,7 @@ def mix(value: int | np.uint64) -> np.uint64:
     return z ^ (z >> _31)
 
 
-@njit("uint64(uint64, uint64, uint64, uint64)", cache=True, _nrt=False)
+@njit("uint64(uint64, uint64, uint64, uint64)", cache=True)
 def random_bits(seed: int | np.uint64, first: int, second: int, purpose: int) -> np.uint64:
     """64 random bits of one named draw; all arguments are non-negative integers."""
     bits = mix(np.uint64(seed) ^ mix(np.uint64(purpose)))
@@ -34,7 +34,7 @@ def random_bits(seed: int | np.uint64, first: int, second: int, purpose: int) ->
     return mix(bits ^ (np.uint64(second) * _GOLDEN))
 
 
-@njit("float64(uint64, uint64, uint64, uint64)", cache=True, _nrt=False)
+@njit("float64(uint64, uint64, uint64, uint64)", cache=True)
 def uniform(seed: int | np.uint64, first: int, second: int, purpose: int) -> float:
     """One number in [0, 1) with 53 random bits."""
     return np.float64(random_bits(seed, first, second, purpose) >> _11) * (1.0 / 9007199254740992.0)
