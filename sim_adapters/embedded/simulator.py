@@ -47,7 +47,7 @@ from sim_adapters.world.statics import (
     build_standing_places,
     empty_standing_things,
 )
-from sim_adapters.world.traffic import TrafficScene, TrafficTown
+from sim_adapters.world.traffic import traffic_scene, traffic_town
 from sim_adapters.world.traffic_settings import TrafficSettings
 from sim_adapters.world.traffic_state import (
     Drivers,
@@ -209,7 +209,7 @@ class EmbeddedSimulator:
     def _all_worlds(self) -> Worlds:
         scene = self.scene
         return Worlds(
-            TrafficScene(scene.motion, scene.traits, scene.lights, scene.clocks),
+            traffic_scene(scene),
             scene.ego,
             scene.contacts,
             self.drivetrain,
@@ -245,10 +245,9 @@ class EmbeddedSimulator:
 
 def _town(maps: MapBank) -> Town:
     """What kernels read of the towns."""
-    roads = TrafficTown(maps.ranges, maps.grid, maps.points, maps.lanes, maps.links, maps.rules)
     sidewalks, crossings = build_sidewalks(maps)
     places = build_standing_places(maps)
-    return Town(roads, maps.signals, maps.groups, sidewalks, crossings, places)
+    return Town(traffic_town(maps), maps.signals, maps.groups, sidewalks, crossings, places)
 
 
 def contiguous_runs(worlds: NDArray[np.int64]) -> list[tuple[int, int]]:

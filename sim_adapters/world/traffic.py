@@ -56,6 +56,16 @@ TrafficArguments = tuple[
 ]
 
 
+def traffic_town(maps: MapBank) -> TrafficTown:
+    """The lane graph of all towns."""
+    return TrafficTown(maps.ranges, maps.grid, maps.points, maps.lanes, maps.links, maps.rules)
+
+
+def traffic_scene(scene: SceneBatch) -> TrafficScene:
+    """The arrays of a scene that traffic works on."""
+    return TrafficScene(scene.motion, scene.traits, scene.lights, scene.clocks)
+
+
 def traffic_arguments(
     scene: SceneBatch,
     maps: MapBank,
@@ -64,9 +74,7 @@ def traffic_arguments(
     layout: SlotLayout,
 ) -> TrafficArguments:
     """Arguments of reset and step after (first_world, last_world)."""
-    town = TrafficTown(maps.ranges, maps.grid, maps.points, maps.lanes, maps.links, maps.rules)
-    present = TrafficScene(scene.motion, scene.traits, scene.lights, scene.clocks)
-    return town, present, traffic, settings, layout, scene.step_s
+    return traffic_town(maps), traffic_scene(scene), traffic, settings, layout, scene.step_s
 
 
 @range_kernel

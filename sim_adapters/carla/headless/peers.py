@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
+from abc import ABC, abstractmethod
 from collections import deque
 
 _logger = logging.getLogger(__name__)
 RECEIVE_BYTES = 1 << 18
 
 
-class Peer:
+class Peer(ABC):
     """One accepted connection; subclasses say what to do with received bytes.
 
     Args:
@@ -57,9 +58,9 @@ class Peer:
             else:
                 self.close()
 
+    @abstractmethod
     def on_bytes(self, data: bytes) -> None:
         """Bytes have arrived."""
-        raise NotImplementedError
 
     def send(self, data: bytes) -> None:
         """Send now what the socket takes and queue the rest."""
