@@ -103,7 +103,18 @@ def choose_pedals_range(
             agent, ego, motion, traits, routes, start, standing_s[agent], desired
         )
         for_light = stop_for_lights(
-            agent, ego, motion, routes, lights, ranges, signals, stop_lines, town, start, desired
+            agent,
+            ego,
+            motion,
+            traits,
+            routes,
+            lights,
+            ranges,
+            signals,
+            stop_lines,
+            town,
+            start,
+            desired,
         )
         for_sign, served_sign[agent] = stop_at_signs(
             agent, ego, motion, routes, ranges, signs, town, start, served_sign[agent], desired

@@ -141,6 +141,7 @@ def acceleration_at_light(
         0,
         scene.ego,
         scene.motion,
+        scene.traits,
         scene.routes,
         scene.lights,
         ranges(),
@@ -169,8 +170,22 @@ def test_the_light_of_another_lane_is_not_the_egos():
     assert acceleration_at_light(LightState.RED, 25.0, yaw=math.pi) == np.inf
 
 
-def test_a_passed_line_is_past():
-    assert acceleration_at_light(LightState.RED, -1.0) == np.inf
+def test_a_line_is_past_once_the_tail_has_crossed_it():
+    # 0.8 of the half length, 2.446 m, lie 1.957 m behind the ego's centre
+    assert acceleration_at_light(LightState.RED, -1.96, v=0.0) == np.inf
+    assert acceleration_at_light(LightState.RED, -5.0, v=0.0) == np.inf
+
+
+@pytest.mark.parametrize("state", [LightState.RED, LightState.YELLOW])
+def test_who_waits_on_the_line_stays_there_when_the_light_turns(state):
+    assert acceleration_at_light(state, -1.9, v=0.0) < -10.0
+    assert acceleration_at_light(LightState.GREEN, -1.9, v=0.0) == np.inf
+
+
+def test_who_crosses_the_line_at_speed_goes_on():
+    # 8.7 m/s^2 stop from 4 m/s in 0.92 m; the tail is 0.96 m and 0.86 m before the line
+    assert acceleration_at_light(LightState.RED, -1.0, v=4.0) < -10.0
+    assert acceleration_at_light(LightState.RED, -1.1, v=4.0) == np.inf
 
 
 def acceleration_at_sign(gap: float, v: float, served: int = -1) -> tuple[float, int]:
