@@ -23,6 +23,7 @@ from evaluation.leaderboard_jobs.evaluator_process import (
     EvaluatorSettings,
     run_evaluator,
 )
+from evaluation.leaderboard_jobs.folder_lock import locked_folder
 from evaluation.leaderboard_jobs.job import Attempt, JobEnd, make_jobs, read_record
 from evaluation.leaderboard_jobs.job_queue import JobQueue
 from evaluation.leaderboard_jobs.official_options import (
@@ -51,7 +52,7 @@ def run_official(config: DictConfig) -> Path:
     Raises:
         MissingUpstreamError: the leaderboard is not on this machine.
         MissingRoutesError: routes are left without a record; names them.
-        ValueError: options that cannot be meant.
+        ValueError: options that cannot be meant, or another run drives into the folder.
     """
     check_options(config)
     evaluators = evaluator_settings(config)
@@ -71,7 +72,8 @@ def run_official(config: DictConfig) -> Path:
     )
     log.info("%s", describe(settings, config.servers))
     log.info("%d drives, %d of them done already", len(jobs), queue.num_resumed)
-    outcome = queue.run()
+    with locked_folder(folder):
+        outcome = queue.run()
     results = official_results(jobs, outcome.missing)
     version = servers.version() or "of unknown version"
     is_carla = settings.kind == "unreal" or (settings.kind == "running" and config.running_is_carla)

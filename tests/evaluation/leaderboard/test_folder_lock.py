@@ -1,0 +1,38 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from evaluation.leaderboard_jobs.folder_lock import locked_folder
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from evaluation.leaderboard_jobs.folder_lock import locked_folder
+with locked_folder(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_second_run_does_not_drive_into_the_same_folder(tmp_path):
+    with (
+        locked_folder(tmp_path),
+        pytest.raises(ValueError, match="another run is driving"),
+        locked_folder(tmp_path),
+    ):
+        pass
+    with locked_folder(tmp_path):
+        pass
+
+
+def test_a_killed_run_leaves_its_folder_free(tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE)
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        os.kill(holder.pid, signal.SIGKILL)
+    with locked_folder(tmp_path):
+        pass
