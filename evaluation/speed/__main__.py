@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -59,10 +59,15 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, str]:
     pairs = [word.partition("=") for word in arguments]
     options = {key: value for key, _, value in pairs}
     unknown = set(options) - {"component", "json"}
-    chosen = [name for name in options.get("component", "").split(",") if name]
-    if unknown or set(chosen) - set(COMPONENTS):
+    if unknown or set(chosen_components(options)) - set(COMPONENTS):
         raise SystemExit(f"not understood: {' '.join(arguments)}\n{usage}")
     return options
+
+
+def chosen_components(options: Mapping[str, str]) -> list[str]:
+    """Names after `component=`, with or without the brackets that other commands want."""
+    text = options.get("component", "").removeprefix("[").removesuffix("]")
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def show(measurements: Sequence[Measurement]) -> None:
@@ -80,9 +85,8 @@ def show(measurements: Sequence[Measurement]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the chosen components (all by default)."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-    chosen = [name for name in options.get("component", "").split(",") if name] or list(COMPONENTS)
     measurements: list[Measurement] = []
-    for name in chosen:
+    for name in chosen_components(options) or list(COMPONENTS):
         Console(stderr=True).print(f"measuring {name} ...")
         measurements += COMPONENTS[name]()
     show(measurements)
