@@ -19,20 +19,19 @@ class NearAreas(NamedTuple):
     """Scratch of one thread."""
 
     area: NDArray[np.int32]  # rows of MapAreas that the picture touches, ascending
-    column: NDArray[np.float64]  # of the corners of one ring or line
-    row: NDArray[np.float64]
-    column_px: NDArray[np.int64]  # the same, truncated
+    intersection: NDArray[np.int32]  # rows of MapAreas that the picture shows already
+    column_px: NDArray[np.int64]  # pixels of the corners of one ring or line
     row_px: NDArray[np.int64]
 
 
 def make_near_areas(areas: MapAreas, *lines: Polylines) -> NearAreas:
     """Scratch for all areas and lines of a bank."""
     counts = [np.diff(areas.first_corner), *(np.diff(line.first_point) for line in lines)]
-    longest = max((int(count.max(initial=1)) for count in counts), default=1)
+    longest = max((int(count.max(initial=2)) for count in counts), default=2)
+    num_areas = len(areas.kind)
     return NearAreas(
-        np.zeros(len(areas.kind), np.int32),
-        np.zeros(longest),
-        np.zeros(longest),
+        np.zeros(num_areas, np.int32),
+        np.zeros(num_areas, np.int32),
         np.zeros(longest, np.int64),
         np.zeros(longest, np.int64),
     )
@@ -48,19 +47,31 @@ def place_points(
     last: int,
     near: NearAreas,
 ) -> int:
-    """Write the pixels of points first to last - 1 into the scratch; how many there are."""
+    """Write the pixels of points first to last - 1 into the scratch; how many there are.
+
+    Neighbours that fall on one pixel are written once, which changes nothing that is drawn: maps
+    have a point every half metre. A line within one pixel keeps two points, for it to be drawn.
+    """
+    count, last_column, last_row = 0, 0, 0
     for i in range(first, last):
         column, row = to_picture(view, origin, x[i], y[i])
-        near.column[i - first], near.row[i - first] = column, row
-        near.column_px[i - first], near.row_px[i - first] = int(column), int(row)
-    return last - first
+        column_px, row_px = int(column), int(row)
+        if count > 0 and column_px == last_column and row_px == last_row:
+            continue
+        near.column_px[count], near.row_px[count] = column_px, row_px
+        last_column, last_row = column_px, row_px
+        count += 1
+    if count == 1:
+        near.column_px[1], near.row_px[1] = last_column, last_row
+        count = 2
+    return count
 
 
 @device_function
 def place_exterior(
     view: NuplanView, origin: Origin, area: int, areas: MapAreas, near: NearAreas
 ) -> int:
-    """Write the pixels of an area's outer ring into the scratch; how many corners it has."""
+    """Write the pixels of an area's outer ring into the scratch; how many there are."""
     ring = areas.first_ring[area]
     first, last = int(areas.first_corner[ring]), int(areas.first_corner[ring + 1])
     return place_points(view, origin, areas.x, areas.y, first, last, near)
@@ -69,30 +80,29 @@ def place_exterior(
 @device_function
 def _enters_square(x0: float, y0: float, x1: float, y1: float, size: float) -> bool:
     """Whether a segment touches the square [0, size] x [0, size] (Liang and Barsky's clipping)."""
+    if max(x0, x1) < 0.0 or min(x0, x1) > size or max(y0, y1) < 0.0 or min(y0, y1) > size:
+        return False
     enter, leave = 0.0, 1.0
     for delta, start in ((x1 - x0, x0), (y1 - y0, y0)):
-        if delta == 0.0:
-            if start < 0.0 or start > size:
-                return False
-            continue
-        low, high = -start / delta, (size - start) / delta
-        enter, leave = max(enter, min(low, high)), min(leave, max(low, high))
+        if delta != 0.0:  # a level segment is inside the bands, or was refused above
+            low, high = -start / delta, (size - start) / delta
+            enter, leave = max(enter, min(low, high)), min(leave, max(low, high))
     return enter <= leave
 
 
 @device_function
-def touches_picture(
-    view: NuplanView, origin: Origin, area: int, areas: MapAreas, near: NearAreas
-) -> bool:
+def touches_picture(view: NuplanView, origin: Origin, area: int, areas: MapAreas) -> bool:
     """Whether an area's polygon and the picture's square share a point."""
-    count = place_exterior(view, origin, area, areas, near)
-    for i in range(count):
-        if in_picture(view, near.column[i], near.row[i]):
+    ring = areas.first_ring[area]
+    first, last = int(areas.first_corner[ring]), int(areas.first_corner[ring + 1])
+    before_column, before_row = to_picture(view, origin, areas.x[first], areas.y[first])
+    for i in range(first, last):
+        column, row = to_picture(view, origin, areas.x[i], areas.y[i])
+        if in_picture(view, column, row):
             return True
-    for i in range(count - 1):
-        ends = near.column[i], near.row[i], near.column[i + 1], near.row[i + 1]
-        if _enters_square(*ends, view.size_px):
+        if _enters_square(before_column, before_row, column, row, view.size_px):
             return True
+        before_column, before_row = column, row
     return area_contains(area, origin.x, origin.y, areas)
 
 
@@ -124,7 +134,7 @@ def find_near_areas(
             continue
         if areas.kind[area] == _STOP_POLYGON and not with_stop_polygons:
             continue
-        if touches_picture(view, origin, area, areas, near):
+        if touches_picture(view, origin, area, areas):
             near.area[count] = area
             count += 1
     return count

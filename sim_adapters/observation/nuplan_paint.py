@@ -95,6 +95,15 @@ def _draw_row(
 
 
 @device_function
+def _place_among_shown(intersection: int, num_shown: int, near: NearAreas) -> int:
+    """Where an intersection stands among those in the picture already; `num_shown`: it's new."""
+    place = 0
+    while place < num_shown and near.intersection[place] != intersection:
+        place += 1
+    return place
+
+
+@device_function
 def paint_road(
     plane: Plane,
     view: NuplanView,
@@ -107,7 +116,7 @@ def paint_road(
     bits: FillBits,
 ) -> None:
     """Fill roadblocks, car parks and the intersections of near connectors."""
-    last_intersection = -1
+    num_shown = 0
     for i in range(count):
         area = near.area[i]
         if areas.kind[area] == _ROADBLOCK or areas.kind[area] == _CARPARK:
@@ -115,10 +124,10 @@ def paint_road(
         elif areas.kind[area] == _BLOCK_CONNECTOR:
             for k in range(index.first_edge[area], index.first_edge[area + 1]):
                 found = int(edges.intersection[index.block_edge[k]])
-                # The connectors of one intersection follow one another in most maps
-                if found >= 0 and found != last_intersection:
+                if found >= 0 and _place_among_shown(found, num_shown, near) == num_shown:
                     _fill_area(plane, view, origin, found, areas, near, bits)
-                    last_intersection = found
+                    near.intersection[num_shown] = found
+                    num_shown += 1
     flush_fill(plane, bits, _WHITE)
 
 

@@ -52,6 +52,8 @@ def _divide(numerator: int, denominator: int) -> int:
 def draw_segment(plane: Plane, x0: int, y0: int, x1: int, y1: int, value: int) -> None:
     """`draw_line`, faster between neighbouring pixels inside the picture."""
     height, width = plane.shape
+    if max(x0, x1) < 0 or max(y0, y1) < 0 or min(x0, x1) >= width or min(y0, y1) >= height:
+        return
     if (
         abs(x1 - x0) <= 1
         and abs(y1 - y0) <= 1
@@ -95,9 +97,17 @@ def _edge_line(
 def _cross_rows(bits: FillBits, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
     """Note where an edge crosses the rows from its upper end down to above its lower end."""
     height = bits.crossings.shape[0]
+    first, last = (y0, y1) if y0 < y1 else (y1, y0)
+    if last <= 0 or first >= height or min(x0, x1) >= width:
+        return
+    if last - first == 1 and 0 <= first < height - 1 and min(x0, x1) >= 0 and max(x0, x1) < width:
+        # The only row is that of its upper end, which the outline draws
+        after = (x0 if y0 < y1 else x1) + 1
+        if after < width:
+            bits.toggles[first, after >> 6] ^= 1 << (after & 63)
+        return
     line_x0, line_y0, line_x1, line_y1 = _edge_line(x0, y0, x1, y1, width, height)
     slope = _divide(line_x1 - line_x0, line_y1 - line_y0)
-    first, last = (y0, y1) if y0 < y1 else (y1, y0)
     anchor_x, anchor_y = (line_x0, line_y0) if y0 < y1 else (line_x1, line_y1)
     first = max(first, 0)
     x = anchor_x + (first - anchor_y) * slope
@@ -109,6 +119,17 @@ def _cross_rows(bits: FillBits, width: int, x0: int, y0: int, x1: int, y1: int) 
         if after < width:
             bits.toggles[row, after >> 6] ^= 1 << (after & 63)
         x += slope
+
+
+@inlined_function
+def _prefix_parity(word: int) -> int:
+    """Bit b of the result is the parity of bits 0 to b."""
+    word ^= word << 1
+    word ^= word << 2
+    word ^= word << 4
+    word ^= word << 8
+    word ^= word << 16
+    return word ^ (word << 32)
 
 
 @device_function
@@ -123,17 +144,16 @@ def _collect_interior(
         outside_in = 0  # all ones while the column before this word was inside
         for word in range(first_word, last_word + 1):
             inside = bits.toggles[row, word]
-            inside ^= inside << 1
-            inside ^= inside << 2
-            inside ^= inside << 4
-            inside ^= inside << 8
-            inside ^= inside << 16
-            inside ^= inside << 32
-            inside ^= outside_in
-            outside_in = inside >> 63
-            bits.filled[row, word] |= inside | bits.crossings[row, word]
-            bits.toggles[row, word] = 0
-            bits.crossings[row, word] = 0
+            if inside == 0:  # most words: all of them inside or all outside
+                inside = outside_in
+            else:
+                inside = _prefix_parity(inside) ^ outside_in
+                outside_in = inside >> 63
+                bits.toggles[row, word] = 0
+            inside |= bits.crossings[row, word]
+            if inside != 0:
+                bits.filled[row, word] |= inside
+                bits.crossings[row, word] = 0
 
 
 @device_function
