@@ -54,12 +54,18 @@ def exponential_mean(values: np.ndarray) -> np.ndarray:
     return smoothed
 
 
-def score_bars(planners: Mapping[str, BenchmarkScores], path: Path) -> None:
-    """Driving score, route completion and infractions per kilometre with their intervals."""
+def score_bars(planners: Mapping[str, BenchmarkScores], score_title: str, path: Path) -> None:
+    """Driving score, route completion and infractions per kilometre with their intervals.
+
+    Args:
+        planners: Scores of each.
+        score_title: What the driving score is called where it was measured.
+        path: PNG to write.
+    """
     figure = Figure(figsize=(10, 0.5 + 0.5 * len(planners)), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     panels = (
-        ("embedded driving score", [scores.driving_score for scores in planners.values()]),
+        (score_title, [scores.driving_score for scores in planners.values()]),
         ("route completion [%]", [scores.route_completion for scores in planners.values()]),
         ("infractions / km", [scores.infractions_per_km for scores in planners.values()]),
     )

@@ -20,7 +20,7 @@ class InfractionKind(StrEnum):
     STOP_SIGN = "stop_infraction"
     OUTSIDE_ROUTE_LANES = "outside_route_lanes"
     MINIMUM_SPEED = "min_speed_infractions"
-    # Limit: no scenario of longest6 uses these two, and the embedded world reports neither.
+    # Limit: the embedded world reports neither of these two; no longest6 route has the first.
     YIELD_EMERGENCY = "yield_emergency_vehicle_infractions"
     SCENARIO_TIMEOUT = "scenario_timeouts"
     ROUTE_DEVIATION = "route_dev"

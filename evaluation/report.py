@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Report:
         video: MP4 beside the report, if any.
         video_title: Its caption.
         world: Where the scores come from.
+        route_columns: Further columns of the table of routes: title, and a text for each route id.
     """
 
     title: str
@@ -51,6 +53,7 @@ class Report:
     video: str | None = None
     video_title: str = ""
     world: ScoredWorld = EMBEDDED
+    route_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def write_report(folder: Path, report: Report) -> Path:
@@ -72,10 +75,11 @@ def write_report(folder: Path, report: Report) -> Path:
         titles=[report.world.column(PLANNER_TITLES.get(name, name)) for name in report.planners],
         score_table=score_cells(scores, report.world),
         town_table=town_table(report),
+        route_titles=list(route_columns(report)),
         route_table=route_table(report),
         num_routes=first.num_routes,
         num_seeds=first.num_seeds,
-        bars=embedded_png_of(scores),
+        bars=embedded_png_of(scores, report.world),
         curves=embedded_png(folder / CURVES_FILE) if report.metrics else None,
     )
     path = folder / REPORT_FILE
@@ -105,6 +109,7 @@ def town_table(report: Report) -> list[dict[str, Any]]:
 def route_table(report: Report) -> list[dict[str, Any]]:
     """A row per route with every planner's means over its seeds."""
     grids = [as_grid(results) for results in report.planners.values()]
+    columns = route_columns(report)
     rows = []
     for index, episodes in enumerate(grids[0]):
         cells = []
@@ -123,11 +128,19 @@ def route_table(report: Report) -> list[dict[str, Any]]:
                 "route": first.route_id,
                 "town": first.town,
                 "length_m": first.length_m,
-                "actors": sum(run.mean_actors for run in episodes) / len(episodes),
+                "notes": [texts.get(first.route_id, "-") for texts in columns.values()],
                 "cells": cells,
             }
         )
     return rows
+
+
+def route_columns(report: Report) -> dict[str, Mapping[str, str]]:
+    """Columns before those of the planners; how many actors there were if the world tells it."""
+    first = as_grid(next(iter(report.planners.values())))
+    actors = {runs[0].route_id: sum(run.mean_actors for run in runs) / len(runs) for runs in first}
+    known = {route: f"{mean:.0f}" for route, mean in actors.items() if not math.isnan(mean)}
+    return {**({"actors": known} if known else {}), **report.route_columns}
 
 
 def infraction_summary(runs: Sequence[EpisodeResult]) -> str:
@@ -145,9 +158,9 @@ def embedded_png(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
-def embedded_png_of(scores: Mapping[str, BenchmarkScores]) -> str:
+def embedded_png_of(scores: Mapping[str, BenchmarkScores], world: ScoredWorld) -> str:
     """The score bars as a data URL."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bars.png"
-        score_bars(scores, path)
+        score_bars(scores, world.score_title, path)
         return embedded_png(path)

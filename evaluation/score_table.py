@@ -23,7 +23,7 @@ PER_KM_TITLES = {
     InfractionKind.STOP_SIGN: "stop signs run / km",
     InfractionKind.ROUTE_DEVIATION: "routes left / km",
     InfractionKind.BLOCKED: "blocked / km",
-    InfractionKind.ROUTE_TIMEOUT: "timeouts / km",
+    InfractionKind.ROUTE_TIMEOUT: "route timeouts / km",
 }
 
 
@@ -35,7 +35,8 @@ def score_rows(scores: BenchmarkScores, world: ScoredWorld = EMBEDDED) -> dict[s
         "infraction score": interval_text(scores.infraction_score, 2),
         "infractions / km": interval_text(scores.infractions_per_km, 2),
     }
-    rows |= {title: interval_text(scores.per_km[k], 2) for k, title in PER_KM_TITLES.items()}
+    titles = {**PER_KM_TITLES, **world.more_rates}
+    rows |= {title: interval_text(scores.per_km[k], 2) for k, title in titles.items()}
     rows["outside its lanes [% of way]"] = interval_text(scores.outside_lanes_percent, 1)
     rows["slower than traffic [%]"] = interval_text(scores.slowness_percent, 1)
     rows["length-normalised score"] = interval_text(scores.normalised_score, 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from evaluation.infractions import InfractionKind
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class ScoredWorld:
         limits: What differs from the real thing.
         column_suffix: Added to each planner's name at the head of its column.
         unmeasured: Columns that nobody has measured yet, which the tables show as such.
+        more_rates: Infractions per kilometre that occur in this world alone, with their titles.
     """
 
     place: str
@@ -25,6 +28,7 @@ class ScoredWorld:
     limits: Sequence[str]
     column_suffix: str = ""
     unmeasured: Sequence[str] = ()
+    more_rates: Mapping[InfractionKind, str] = field(default_factory=dict)
 
     def column(self, planner: str) -> str:
         """Head of a planner's column."""

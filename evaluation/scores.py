@@ -37,7 +37,7 @@ class BenchmarkScores:
     route_completion: Interval  # [0, 100]
     infraction_score: Interval  # [0, 1]
     infractions_per_km: Interval  # collisions, red lights and stop signs together
-    per_km: dict[InfractionKind, Interval]  # each of COUNTED_KINDS, and the ends of routes
+    per_km: dict[InfractionKind, Interval]  # COUNTED_KINDS, ends of routes, scenario timeouts
     outside_lanes_percent: Interval  # of the driven distance
     slowness_percent: Interval  # shortfall on the traffic's mean speed, by CaRL's result parser
     normalised_score: Interval  # [0, 100], with infractions per kilometre instead of per route
@@ -76,7 +76,8 @@ def benchmark_scores(results: Sequence[EpisodeResult]) -> BenchmarkScores:
 
     driven_km = column(lambda result: result.driven_km)
     duration_s = column(lambda result: result.duration_s)
-    counts = {k: column(lambda r, k=k: r.count(k)) for k in (*COUNTED_KINDS, *ROUTE_ENDS)}
+    kinds = (*COUNTED_KINDS, *ROUTE_ENDS, InfractionKind.SCENARIO_TIMEOUT)
+    counts = {kind: column(lambda r, kind=kind: r.count(kind)) for kind in kinds}
     return BenchmarkScores(
         num_routes=len(grid),
         num_seeds=len(grid[0]),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from evaluation.dynamics_statement import dynamics_statement
+from evaluation.infractions import InfractionKind
 from evaluation.scored_world import ScoredWorld
 
 CARLA_COLUMN = "real CARLA"
+SCENARIO_RATES = {InfractionKind.SCENARIO_TIMEOUT: "scenario timeouts / km"}
 
 
 def headless_world(version: str) -> ScoredWorld:
@@ -17,7 +19,7 @@ def headless_world(version: str) -> ScoredWorld:
     return ScoredWorld(
         place=f"on carl-planner's headless server (CARLA {version} protocol), by the unmodified "
         "evaluator",
-        score_title="driving score",
+        score_title="headless driving score",
         warning="Headless DS: not a CARLA or longest6 result.",
         limits=(
             "No Unreal: the towns are CARLA's road maps, vehicles move by this project's fitted "
@@ -29,6 +31,7 @@ def headless_world(version: str) -> ScoredWorld:
         ),
         column_suffix=": headless DS",
         unmeasured=(CARLA_COLUMN,),
+        more_rates=SCENARIO_RATES,
     )
 
 
@@ -40,4 +43,5 @@ def unreal_world(version: str) -> ScoredWorld:
         warning=f"Measured in CARLA {version}.",
         limits=("The agent is privileged: it sees the true state of the world, no sensors.",),
         column_suffix=": CARLA DS",
+        more_rates=SCENARIO_RATES,
     )

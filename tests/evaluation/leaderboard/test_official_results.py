@@ -167,7 +167,20 @@ def test_headless_scores_never_look_like_carla_results(jobs, tmp_path):
     assert "not a CARLA or longest6 result" in html
     assert "unvalidated" in html
     assert "headless 0.9.16" in html
+    assert "<td>headless driving score</td>" in html
     assert "2.0 x real time" in html  # 100 s of game in 50 s
+
+
+def test_the_report_tells_times_and_scenario_timeouts_of_each_route(jobs, tmp_path):
+    timeout = {InfractionKind.SCENARIO_TIMEOUT: ["Agent timed out a scenario"]}
+    write_record(jobs[0], penalty=0.7, infractions=timeout)
+    write_record(jobs[1])
+    run = OfficialRun("ours", headless_world("0.9.16"), official_results(jobs), {})
+    html = write_official_report(tmp_path, run, jobs).read_text()
+    assert html.count("<td>100 / 50</td>") == 2  # seconds of game and of wall-clock
+    assert "scenario timeouts / km" in html
+    assert "1 scenario timeouts" in html
+    assert "actors" not in html  # the evaluator does not count them
 
 
 def test_scores_from_carla_leave_nothing_unmeasured(jobs, tmp_path):
