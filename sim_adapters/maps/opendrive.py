@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.bank_file import FORMAT_VERSION, bank_layout, join_banks, load_bank
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
@@ -19,8 +23,11 @@ from sim_adapters.scene.map_bank import MapBank
 
 PARSE_TIME_LIMIT_S = 120.0  # the slowest supported town takes below 15 s on one core
 _WORKER = "sim_adapters.maps.opendrive_worker"
-_UNUSABLE_STATUS = 3  # of the worker: it explains itself in its last line
+_NEAREST_WORKER = "sim_adapters.maps.opendrive_nearest"
+_UNUSABLE_STATUS = 3  # of both workers: they explain themselves in their last line
 _PACKAGE_ROOT = Path(__file__).parents[2]
+
+LaneId = tuple[int, int, int]  # OpenDRIVE road, section and lane
 
 
 def load_map_bank(
@@ -68,21 +75,44 @@ def _cached_bank(path: Path, pixels_per_meter: float, time_limit_s: float) -> Pa
         # Each process writes a file of its own and renames it: readers never see half a file
         with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
             built = Path(scratch) / "bank.npz"
-            _build_in_child(path, document, built, pixels_per_meter, time_limit_s)
+            arguments = [_WORKER, str(built), repr(float(pixels_per_meter))]
+            _run_in_child(arguments, path, document, time_limit_s)
             built.replace(cached)
     return cached
 
 
-def _build_in_child(
-    path: Path, document: bytes, output: Path, pixels_per_meter: float, time_limit_s: float
-) -> None:
-    """Run the worker on `document`, or say why the file cannot be used."""
+def nearest_driving_lanes(
+    town: str, places: NDArray[np.float64], *, time_limit_s: float = PARSE_TIME_LIMIT_S
+) -> tuple[list[LaneId], NDArray[np.float64]]:
+    """Which lane CARLA itself takes each place to be on; where several overlap no other can say.
+
+    Args:
+        town: Short name or path of the town's file.
+        places: (K, 3) x, y, z [m] in our frame.
+        time_limit_s: For parsing the town, which takes a second or two.
+
+    Returns:
+        OpenDRIVE ids (road, section, lane) of each place's driving lane, and the (K, 3) nearest
+        points on their centre lines, in our frame.
+
+    Raises:
+        FileNotFoundError: no file of the town.
+        ValueError: a file that is no usable map.
+    """
+    path = find_town_file(town)
+    arguments = [_NEAREST_WORKER, json.dumps(places.tolist())]
+    rows = json.loads(_run_in_child(arguments, path, read_town_document(path), time_limit_s))
+    return [tuple(row[:3]) for row in rows], np.array([row[3:] for row in rows])
+
+
+def _run_in_child(arguments: list[str], path: Path, document: bytes, time_limit_s: float) -> bytes:
+    """Run a worker module on `document`; returns its output, or says why the file is no use."""
     search_path = os.pathsep.join(
         filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
     )
     try:
         child = subprocess.run(
-            [sys.executable, "-m", _WORKER, str(output), repr(float(pixels_per_meter))],
+            [sys.executable, "-m", *arguments],
             input=document,
             capture_output=True,
             timeout=time_limit_s,
@@ -93,14 +123,14 @@ def _build_in_child(
         reason = f"CARLA's parser did not finish within {time_limit_s:g} s"
         raise ValueError(_unusable(path, reason)) from None
     if child.returncode == 0:
-        return
+        return child.stdout
     messages = child.stderr.decode(errors="replace").strip()
     if child.returncode == _UNUSABLE_STATUS:
         raise ValueError(_unusable(path, messages.splitlines()[-1] if messages else "no reason"))
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
         raise ValueError(_unusable(path, f"CARLA's parser was ended by {name}"))
-    raise RuntimeError(f"building the map of {path} failed:\n{messages}")
+    raise RuntimeError(f"reading the map {path} failed:\n{messages}")
 
 
 def _unusable(path: Path, reason: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sim_adapters.maps.carla_plan import CarlaPlanner
+from sim_adapters.maps.planned_route import route_of_plan
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 from sim_adapters.maps.router import Router
 from sim_adapters.scene.map_bank import MapBank
@@ -54,7 +56,9 @@ def trace_scenario(
 ) -> Scenario:
     """One route as a scenario, with all its triggers.
 
-    Triggers that the route does not pass are named in a warning, since they cannot start.
+    A route that leaves triggers aside was drawn up along the way that CARLA's planner takes, with
+    its detours: such a route is traced again that way. Triggers that neither way passes are named
+    in a warning, since they cannot start.
 
     Raises:
         ValueError: unknown town or no drivable way; names the route.
@@ -65,6 +69,14 @@ def trace_scenario(
         raise ValueError(f"route {spec.route_id}: {error}") from error
     missed = missed_triggers(route, spec.triggers)
     if missed:
+        carlas = _way_of_carla(spec, router)
+        if carlas is not None and len(missed_triggers(carlas, spec.triggers)) < len(missed):
+            _log.info(
+                "route %s in %s: %.0f m as CARLA plans it instead of %.0f m, to pass %d triggers",
+                *(spec.route_id, spec.town, carlas.length_m, route.length_m, len(missed)),
+            )
+            route, missed = carlas, missed_triggers(carlas, spec.triggers)
+    if missed:
         _log.warning(
             "route %s in %s: %d of %d scenario triggers lie off the route and cannot start: %s",
             spec.route_id,
@@ -74,6 +86,16 @@ def trace_scenario(
             ", ".join(trigger.name for trigger in missed),
         )
     return Scenario(scenario_id(spec), spec.town, route, seed, spec.triggers, time_limit_s)
+
+
+def _way_of_carla(spec: RouteSpec, router: Router) -> Route | None:
+    """The route as CARLA's planner leads it, None where that planner is no help."""
+    try:
+        position, yaw_rad = CarlaPlanner(router.maps, spec.town).plan(spec.waypoints)
+        return route_of_plan(router, spec.town, position, yaw_rad)
+    except (FileNotFoundError, ValueError) as error:
+        _log.info("route %s in %s: no plan of CARLA's: %s", spec.route_id, spec.town, error)
+        return None
 
 
 def scenario_id(spec: RouteSpec) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function
-from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, layer_pixel
 from sim_adapters.scene.scenario import Route, RouteCommand
 from sim_adapters.world.scenario_state import STREAM_LANES
@@ -88,6 +88,24 @@ def crossing_lane(maps: MapBank, yaw_rad: float, own_lanes: list[int]) -> int:
     turns = maps.rules.turn[lanes] != RouteCommand.STRAIGHT
     is_elsewhere = off_rad > _STREAM_ANGLE_RAD
     return int(lanes[np.argmin(off_rad + 10.0 * turns + 100.0 * is_elsewhere)])
+
+
+def passing_lane(maps: MapBank, yaw_rad: float, own_lanes: list[int]) -> int:
+    """Lane of our junction entered in about this direction beside which ours passes, -1 none.
+
+    On a way straight through a T-junction oncoming vehicles pass and nobody meets.
+    """
+    lanes, first = maps.lanes, maps.lanes.first_point
+    junctions = lanes.junction[own_lanes]
+    members = np.flatnonzero(
+        np.isin(lanes.junction, junctions[junctions >= 0]) & (lanes.kind == LaneKind.DRIVING)
+    )
+    off_rad = np.abs(np.angle(np.exp(1j * (maps.points.yaw_rad[first[members]] - yaw_rad))))
+    members, off_rad = members[off_rad < _STREAM_ANGLE_RAD], off_rad[off_rad < _STREAM_ANGLE_RAD]
+    if members.size == 0:
+        return -1
+    turns = maps.rules.turn[members] != RouteCommand.STRAIGHT
+    return int(members[np.argmin(off_rad + 10.0 * turns)])
 
 
 def path_through(

@@ -22,6 +22,7 @@ from sim_adapters.world.scenario_geometry import (
     along_lane_m,
     crossing_lane,
     junctions_ahead,
+    passing_lane,
     path_through,
     road_edge_m,
 )
@@ -70,6 +71,7 @@ _PROP_OF_MODEL = {
     "foodcart": "container",
 }
 
+LaneFinder = Callable[[MapBank, float, list[int]], int]
 _logger = logging.getLogger(__name__)
 
 
@@ -225,7 +227,7 @@ def _stream_from(turn_rad: float, default_speed_mps: float) -> Callable[[Site], 
 
     def resolve(site: Site) -> None:
         speed = _number(site.trigger, "flow_speed", default_speed_mps)
-        _write_stream(site, [turn_rad], speed)
+        _write_stream(site, [turn_rad], speed, meets=False)
         smallest = _number(site.trigger, "source_dist_interval.from", STREAM_GAPS_M[0])
         largest = _number(site.trigger, "source_dist_interval.to", STREAM_GAPS_M[1])
         site.book.streams.smallest_gap_m[site.at] = smallest
@@ -240,7 +242,7 @@ def _red_light_runner(site: Site) -> None:
     direction = site.trigger.parameters.get("direction", "")
     chosen = turns.get(direction, [0.5 * math.pi, -0.5 * math.pi])
     speed = _number(site.trigger, "flow_speed", RUNNER_SPEED_MPS)
-    _write_stream(site, chosen, speed)
+    _write_stream(site, chosen, speed, meets=True)
 
 
 def _write_crosser(
@@ -272,8 +274,8 @@ def _write_crosser(
     return near
 
 
-def _find_meeting(site: Site, turns_rad: list[float]) -> tuple[int, int, int]:
-    """Junction of the route (first and last row) and the lane through it that meets ours.
+def _find_meeting(site: Site, turns_rad: list[float], find: LaneFinder) -> tuple[int, int, int]:
+    """Junction of the route (first and last row) and the lane through it that `find` gives, or -1.
 
     The next junction with a light is preferred, then the next of any kind.
     """
@@ -284,16 +286,27 @@ def _find_meeting(site: Site, turns_rad: list[float]) -> tuple[int, int, int]:
     for first, last in junctions:
         own_lanes = np.unique(route.lane[first : last + 1]).tolist()
         for turn_rad in turns_rad:
-            crossing = crossing_lane(maps, float(route.yaw_rad[first]) + turn_rad, own_lanes)
-            if crossing >= 0:
-                return first, last, crossing
-    raise NoRoomError("no lane of another arm meets the route's in any junction ahead")
+            found = find(maps, float(route.yaw_rad[first]) + turn_rad, own_lanes)
+            if found >= 0:
+                return first, last, found
+    return -1, -1, -1
 
 
-def _write_stream(site: Site, turns_rad: list[float], speed_mps: float) -> None:
-    """Vehicles cross a junction ahead with one of the headings `turns_rad` relative to ours."""
+def _write_stream(site: Site, turns_rad: list[float], speed_mps: float, *, meets: bool) -> None:
+    """Vehicles cross a junction ahead with one of the headings `turns_rad` relative to ours.
+
+    Args:
+        site: Of the trigger.
+        turns_rad: Tried in this order.
+        speed_mps: Of the vehicles.
+        meets: They have to cross our way; else they may also pass beside it.
+    """
     maps, route, streams, at = site.maps, site.scenario.route, site.book.streams, site.at
-    first, last, crossing = _find_meeting(site, turns_rad)
+    first, last, crossing = _find_meeting(site, turns_rad, crossing_lane)
+    if crossing < 0 and not meets:
+        first, last, crossing = _find_meeting(site, turns_rad, passing_lane)
+    if crossing < 0:
+        raise NoRoomError("no lane of another arm meets the route's in any junction ahead")
     path, before_m = path_through(maps, crossing, SOURCE_M, STREAM_EXIT_M)
     streams.path[at] = -1
     streams.path[at][: len(path)] = path

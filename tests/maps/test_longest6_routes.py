@@ -11,6 +11,9 @@ import pytest
 
 from sim_adapters.maps.route_scenarios import load_scenarios, missed_triggers
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Scenario
+from sim_adapters.world.scenario_resolution import resolve_triggers
+from sim_adapters.world.scenario_state import empty_script_book
 
 pytestmark = pytest.mark.skipif(
     "CARL_ROUTES_DIR" not in os.environ, reason="CARL_ROUTES_DIR is not set"
@@ -23,24 +26,31 @@ CARLA_LENGTH_M = (
     *(3162.6, 2239.6, 1640.0, 1334.7, 1056.1, 1146.1, 1682.5, 2626.7, 1946.9, 2985.0, 2335.7),
     *(1515.2, 1809.7),
 )
-# CARLA's planner goes round the block here, because a waypoint inside a junction snaps to a lane
-# that the route cannot drive. Ours picks the lane that leads on: these routes are shorter.
-DETOURS = {18: 2117.4, 20: 1908.9, 23: 2488.3}
-# Triggers beside these routes (presumably on the detours): no car on the route passes them
-NUM_MISSED_TRIGGERS = {18: 1, 20: 5, 23: 5}
 
 
-def test_longest6_routes_have_carlas_lengths_and_lose_no_trigger(towns: MapBank) -> None:
-    path = Path(os.environ["CARL_ROUTES_DIR"]) / "longest6_v2.xml"
-    scenarios = load_scenarios(path, towns)
+@pytest.fixture(scope="module")
+def scenarios(towns: MapBank) -> list[Scenario]:
+    return load_scenarios(Path(os.environ["CARL_ROUTES_DIR"]) / "longest6_v2.xml", towns)
+
+
+def test_longest6_routes_have_carlas_lengths_and_pass_every_trigger(
+    scenarios: list[Scenario],
+) -> None:
     assert len(scenarios) == 36
     assert sum(len(scenario.triggers) for scenario in scenarios) == 429
     for scenario in scenarios:
         number = int(scenario.scenario_id.split("_")[1])
-        expected_m = DETOURS.get(number, CARLA_LENGTH_M[number])
-        assert scenario.route.length_m == pytest.approx(expected_m, rel=0.01), number
-        missed = missed_triggers(scenario.route, scenario.triggers)
-        assert len(missed) == NUM_MISSED_TRIGGERS.get(number, 0), number
+        assert scenario.route.length_m == pytest.approx(CARLA_LENGTH_M[number], rel=0.01), number
+        assert missed_triggers(scenario.route, scenario.triggers) == [], number
         steps = np.hypot(np.diff(scenario.route.x), np.diff(scenario.route.y))
         assert steps.max() < 1.05
         assert steps.min() > 0.9
+
+
+def test_every_trigger_of_longest6_has_room_to_be_played(
+    scenarios: list[Scenario], towns: MapBank
+) -> None:
+    book = empty_script_book(1, 32)
+    for scenario in scenarios:
+        assert resolve_triggers(scenario, towns, book, 0) == [], scenario.scenario_id
+        assert np.count_nonzero(book.triggers.kind[0]) == len(scenario.triggers)
