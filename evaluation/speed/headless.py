@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import carla
 
 from evaluation.speed.stopwatch import Measurement, measure_rate
 from sim_adapters.carla.headless.process import HeadlessServer
+from sim_adapters.carla.servers import free_port
 
 _TIMEOUT_S = 60.0
 _STEP_S = 0.05
+_FIRST_TM_PORT = 8_000  # below the ports from which the system takes connections' own
 _SETTLING_TICKS = 100
 _TICKS_A_CALL = 50
 _SERVER_CEILING_MS = 1.5  # of a tick in which a TrafficManager drives 50
@@ -27,34 +27,48 @@ _SERVER_CEILING_MS = 1.5  # of a tick in which a TrafficManager drives 50
 
 def measure_headless_ticks() -> list[Measurement]:
     """Synchronous ticks with 20 vehicles that drive straight on."""
-    with HeadlessServer("Town01") as server, _synchronous_world(server) as (_, world):
-        _spawn_vehicles(world, 20, autopilot_port=None)
-        note = "20 vehicles, client included"
-        return _measure(server, world, "headless_ticks", 2_000, None, note)
+    with HeadlessServer("Town01") as server:
+        return _measure_without_manager(server)
 
 
 def measure_headless_tm_ticks() -> list[Measurement]:
     """Synchronous ticks with the client's TrafficManager driving 50 vehicles."""
-    with HeadlessServer("Town01") as server, _synchronous_world(server) as (client, world):
-        manager = client.get_trafficmanager(server.port + 100)
+    with HeadlessServer("Town01") as server:
+        return _measure_with_manager(server)
+
+
+# What the client library holds ends with these functions, before its server: the library's threads
+# would go on calling a server that has gone, into the next measurement
+
+
+def _measure_without_manager(server: HeadlessServer) -> list[Measurement]:
+    _, world = _synchronous_world(server)
+    _spawn_vehicles(world, 20, autopilot_port=None)
+    note = "20 vehicles, client included"
+    return _measure(server, world, "headless_ticks", 2_000, None, note)
+
+
+def _measure_with_manager(server: HeadlessServer) -> list[Measurement]:
+    client, world = _synchronous_world(server)
+    manager = client.get_trafficmanager(free_port(_FIRST_TM_PORT))
+    try:
         manager.set_synchronous_mode(True)
         manager.set_random_device_seed(0)
         _spawn_vehicles(world, 50, autopilot_port=manager.get_port())
         note = "TrafficManager drives 50, client included"
-        measured = _measure(server, world, "headless_tm_ticks", 150, _SERVER_CEILING_MS, note)
-        manager.shut_down()  # its thread must end before its server does
-        return measured
+        return _measure(server, world, "headless_tm_ticks", 150, _SERVER_CEILING_MS, note)
+    finally:
+        manager.shut_down()
 
 
-@contextmanager
-def _synchronous_world(server: HeadlessServer) -> Iterator[tuple[carla.Client, carla.World]]:
+def _synchronous_world(server: HeadlessServer) -> tuple[carla.Client, carla.World]:
     client = carla.Client("127.0.0.1", server.port)
     client.set_timeout(_TIMEOUT_S)
     world = client.get_world()
     settings = world.get_settings()
     settings.synchronous_mode, settings.fixed_delta_seconds = True, _STEP_S
     world.apply_settings(settings)
-    yield client, world
+    return client, world
 
 
 def _spawn_vehicles(world: carla.World, count: int, *, autopilot_port: int | None) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import carla
 import numpy as np
 
-from sim_adapters.carla.servers import is_free
+from sim_adapters.carla.servers import free_port
 from sim_adapters.carla.session import LiveSession
 from sim_adapters.carla.simulator import EGO_BLUEPRINTS, first_found
 from sim_adapters.world.dynamics_check import CONTROLS, IS_CARLA, STATE
@@ -57,7 +57,7 @@ def record_drive(options: DriveOptions) -> int:
     session = LiveSession(options.host, options.port, step_s=SUBSTEP_S, timeout_s=60.0)
     town = options.town or session.world.get_map().name.rsplit("/", 1)[-1]
     session.load(town)
-    manager = session.client.get_trafficmanager(_free_port(_FIRST_TM_PORT))
+    manager = session.client.get_trafficmanager(free_port(_FIRST_TM_PORT))
     try:
         vehicle = _spawn(session, options.seed)
         manager.set_synchronous_mode(True)
@@ -111,7 +111,3 @@ def _spawn(session: LiveSession, seed: int) -> carla.Vehicle:
         if isinstance(vehicle, carla.Vehicle):
             return vehicle
     raise RuntimeError(f"none of the town's {len(places)} spawn points is free")
-
-
-def _free_port(first: int) -> int:
-    return next(port for port in range(first, 65_000) if is_free(port))

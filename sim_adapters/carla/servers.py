@@ -260,6 +260,11 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_port(first: int) -> int:
+    """The first port from `first` on that a server could listen on."""
+    return next(port for port in range(first, 65_536) if is_free(port))
+
+
 def describe(settings: ServerSettings, num_servers: int) -> str:
     """One line for the log about what a run starts."""
     if settings.kind == "running":

@@ -8,10 +8,11 @@ import carla
 import numpy as np
 import pytest
 
-from sim_adapters.carla.headless.process import HeadlessServer
+from sim_adapters.carla.servers import free_port
 from sim_adapters.world.dynamics import ego_step
 
 STEP_S = 0.05
+FIRST_TM_PORT = 9_000
 HERO = "vehicle.lincoln.mkz_2020"
 
 
@@ -131,11 +132,11 @@ def test_batch_spawns_drives_and_reports_each_command(
 
 
 def test_traffic_manager_drives_ten_cars_in_their_lanes(
-    client: carla.Client, server: HeadlessServer, world: carla.World
+    client: carla.Client, world: carla.World
 ) -> None:
     blueprint = world.get_blueprint_library().find("vehicle.audi.tt")
     places = world.get_map().get_spawn_points()[::3][:10]
-    manager = client.get_trafficmanager(server.port + 100)
+    manager = client.get_trafficmanager(free_port(FIRST_TM_PORT))
     manager.set_synchronous_mode(True)
     manager.set_random_device_seed(1)
     cars = [world.spawn_actor(blueprint, place) for place in places]
@@ -157,6 +158,41 @@ def test_traffic_manager_drives_ten_cars_in_their_lanes(
         car.set_autopilot(False, manager.get_port())
     world.tick()
     manager.shut_down()  # its thread would end this process when the server has gone
+
+
+def test_hybrid_traffic_manager_moves_cars_far_from_the_hero_without_physics(
+    client: carla.Client, world: carla.World
+) -> None:
+    hero = spawn_hero(world)
+    near, far = 15.0, 150.0
+    lane = world.get_map().get_waypoint(hero.get_location())
+    blueprint = world.get_blueprint_library().find("vehicle.audi.tt")
+    manager = client.get_trafficmanager(free_port(FIRST_TM_PORT))
+    manager.set_synchronous_mode(True)
+    manager.set_hybrid_physics_mode(True)
+    manager.set_hybrid_physics_radius(50.0)
+    cars = []
+    for distance in (near, far):
+        place = lane.next(distance)[0].transform
+        place.location.z += 0.5
+        cars.append(world.spawn_actor(blueprint, place))
+        cars[-1].set_autopilot(True, manager.get_port())
+        manager.ignore_lights_percentage(cars[-1], 100.0)
+    world.tick()
+    starts = [car.get_location() for car in cars]
+    for _ in range(60):
+        world.tick()
+    moved = [start.distance(car.get_location()) for start, car in zip(starts, cars, strict=True)]
+    assert min(moved) > 3.0
+    # Pedals are for cars with physics; the others are put where they would be
+    assert cars[0].get_control().throttle > 0.0
+    assert cars[1].get_control().throttle == 0.0
+    offset = world.get_map().get_waypoint(cars[1].get_location()).transform.location
+    assert offset.distance(cars[1].get_location()) < 1.0
+    for car in cars:
+        car.set_autopilot(False, manager.get_port())
+    world.tick()
+    manager.shut_down()
 
 
 def test_every_batch_command_is_carried_out(client: carla.Client, world: carla.World) -> None:
