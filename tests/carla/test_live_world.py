@@ -174,8 +174,11 @@ def test_cars_ahead_brake_hard_and_drive_on(simulator: CarlaSimulator) -> None:
     assert seen_slow > 5
 
 
-def test_a_stream_drives_through_the_junction_on_green(simulator: CarlaSimulator) -> None:
-    scenario = _start(simulator, "SignalizedJunctionLeftTurn", flow_speed="10")
+@pytest.mark.parametrize("side", ["Left", "Right"])
+def test_a_stream_drives_through_the_junction_on_green(
+    simulator: CarlaSimulator, side: str
+) -> None:
+    scenario = _start(simulator, f"SignalizedJunction{side}Turn", flow_speed="10")
     own, shown, sent = -1, set(), set()
     for _ in _drive(simulator, scenario, 9.0, cruise_mps=4.0):
         running = simulator.scripts._running if simulator.scripts is not None else []
@@ -188,6 +191,35 @@ def test_a_stream_drives_through_the_junction_on_green(simulator: CarlaSimulator
     assert LightState.RED in shown  # the stream's head start
     assert LightState.GREEN in shown
     assert True in sent
+
+
+def test_one_car_runs_its_red_light_into_the_egos_green(simulator: CarlaSimulator) -> None:
+    scenario = _start(simulator, "OppositeVehicleRunningRedLight")
+    own, theirs, was_sent = set(), set(), []
+    for _ in _drive(simulator, scenario, 9.0):
+        running = simulator.scripts._running if simulator.scripts is not None else []
+        for script in running:
+            state = simulator.scene.lights.state[0]
+            own.add(int(state[script._own_light]))  # pyright: ignore[reportAttributeAccessIssue]
+            theirs.add(int(state[script._their_light]))  # pyright: ignore[reportAttributeAccessIssue]
+            was_sent.append(script._has_sent)  # pyright: ignore[reportAttributeAccessIssue]
+    assert LightState.GREEN in own
+    assert LightState.RED in theirs
+    assert not was_sent[0]  # waits until it would meet the ego
+    assert was_sent[-1]
+
+
+def test_a_bicycle_crosses_where_the_ego_turns(simulator: CarlaSimulator) -> None:
+    scenario = _start(simulator, "VehicleTurningRoute")
+    speeds = []
+    for _ in _drive(simulator, scenario, 40.0, cruise_mps=5.0):  # cars may stand ahead for a while
+        riders = _slots(simulator, ActorKind.BICYCLE)
+        motion = simulator.scene.motion
+        speeds += np.hypot(motion.vx_mps[0, riders], motion.vy_mps[0, riders]).tolist()
+        if speeds and max(speeds) > 1.0:
+            break
+    assert speeds[0] == 0.0
+    assert max(speeds) > 1.0
 
 
 def test_a_start_that_is_taken_gives_the_episode_up(
