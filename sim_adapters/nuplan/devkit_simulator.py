@@ -66,6 +66,7 @@ class DevkitWorld:
         self.maps, self.scene = maps, scene
         self._config = devkit_config(data_root, map_root, "simple", _MODES[traffic])
         self._builder = instantiate(self._config.scenario_builder)
+        self._builder_worker = Sequential()  # announces itself in the log: once is enough
         self._motion_model = instantiate(self._config.ego_controller.motion_model)
         self._blocks = RouteBlocks(vector_map(maps))
         self._commands = empty_commands(1)
@@ -140,7 +141,7 @@ class DevkitWorld:
         wanted = instantiate(
             config.scenario_filter, scenario_tokens=[log.token], log_names=[log.log_name]
         )
-        found = self._builder.get_scenarios(wanted, Sequential())
+        found = self._builder.get_scenarios(wanted, self._builder_worker)
         if not found:
             raise ValueError(
                 f"nuplan-devkit finds no scenario {log.token} in log {log.log_name}: "

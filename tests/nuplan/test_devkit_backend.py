@@ -8,7 +8,6 @@ Needs the devkit (`make test-nuplan`).
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,16 @@ import torch
 from gymnasium import spaces
 from hydra.utils import instantiate
 
-from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.gymnasium_envs import compose_training_config
-from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.nuplan.log_reader import read_scenarios
-from sim_adapters.nuplan.replay_route import logged_scenario
-from sim_adapters.nuplan.scenario_filter import parse_filter
-from sim_adapters.nuplan.scenario_log import LoggedScenario
-from sim_adapters.nuplan.simulator import NuplanSimulator
-from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.state import empty_scene
-from sim_adapters.simulator import Simulator
-from tests.nuplan.tiny_nuplan import LOCATION, VERSIONS, TinyLog, write_log, write_map
+from tests.nuplan.tiny_nuplan import TinyLog
+from tests.nuplan.tiny_road import (
+    NO_INFRACTION_ENDS,
+    Road,
+    batch_world,
+    devkit_world,
+    make_env,
+    make_road,
+)
 
 if importlib.util.find_spec("nuplan") is None:
     pytest.skip(
@@ -37,73 +34,6 @@ if importlib.util.find_spec("nuplan") is None:
     )
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
-
-SLOTS, POINTS, AREAS = 64, 160, 32
-NO_INFRACTION_ENDS = (  # random weights leave the road within a second
-    "~reward.terminations.collision",
-    "~reward.terminations.off_road",
-    "reward.penalised=[]",
-    "reward.forfeiting=[]",
-)
-
-
-@dataclass(frozen=True)
-class Road:
-    """Files of one scenario, and the scenario."""
-
-    root: Path
-    maps: MapBank
-    scenario: LoggedScenario
-
-
-def make_road(root: Path, log: TinyLog) -> Road:
-    write_map(root / "maps", locations=VERSIONS)
-    path = write_log(root / "logs" / "2021.01.01.a.db", log)
-    maps = load_nuplan_maps(root / "maps", [LOCATION])
-    found = read_scenarios(path, parse_filter({"scenario_types": ["changing_lane"]}, "test"), maps)
-    return Road(root, maps, logged_scenario(found[0]))
-
-
-def batch_world(road: Road) -> Simulator:
-    return NuplanSimulator(
-        road.maps, 1, max_actors=SLOTS - 1, max_route_points=POINTS, max_route_areas=AREAS
-    )
-
-
-def devkit_world(road: Road) -> Simulator:
-    from sim_adapters.nuplan.devkit_simulator import DevkitWorld
-
-    scene = empty_scene(
-        1,
-        SLOTS,
-        num_lights=road.maps.max_lights,
-        num_route_points=POINTS,
-        num_route_areas=AREAS,
-    )
-    return DevkitWorld(road.maps, road.root / "logs", road.root / "maps", "log", scene)
-
-
-class OneScenario:
-    """A source that knows one scenario."""
-
-    def __init__(self, scenario: LoggedScenario) -> None:
-        self.scenario = scenario
-
-    def next_scenario(self, world: int, episode: int) -> LoggedScenario:
-        del world, episode
-        return self.scenario
-
-
-def make_env(simulator: Simulator, road: Road, *overrides: str) -> DrivingVectorEnv:
-    config = compose_training_config(["experiment=carl_nuplan", *overrides])
-    return DrivingVectorEnv(
-        simulator,
-        OneScenario(road.scenario),
-        instantiate(config.reward),
-        instantiate(config.observation),
-        instantiate(config.detector),
-        instantiate(config.env.action_layout),
-    )
 
 
 def test_the_devkit_and_the_batch_show_the_same_world(tmp_path: Path):
