@@ -52,6 +52,7 @@ class DrivingEvents(NamedTuple):
     # What a hand-shaped reward looks at (Roach); far away is +inf
     lead_vehicle_m: Tensor  # float, distance to the hazard vehicle, ego origin to its origin
     lead_pedestrian_m: Tensor  # float, likewise for pedestrians
+    too_near_pedestrian: Tensor  # bool, ego box overlaps a pedestrian's box of twice its size
     red_light_m: Tensor  # float, distance to the stop line of a red or yellow light ahead
     stop_sign_m: Tensor  # float, distance to an active, uncompleted stop sign
 
@@ -79,6 +80,7 @@ _BOOL_FIELDS = [
     "in_oncoming_lane",
     "in_junction",
     "ttc_active",
+    "too_near_pedestrian",
 ]
 _COUNT_FIELDS = ("collision_kind", "num_comfort_active")
 _DISTANCE_FIELDS = ("lead_vehicle_m", "lead_pedestrian_m", "red_light_m", "stop_sign_m")

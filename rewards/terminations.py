@@ -15,6 +15,11 @@ def collision(events: DrivingEvents) -> Tensor:
     return events.collision
 
 
+def too_near_pedestrian(events: DrivingEvents) -> Tensor:
+    """The ego's box overlaps a pedestrian's of twice its size (Roach's "pixel collision")."""
+    return events.too_near_pedestrian
+
+
 def ran_red_light(events: DrivingEvents) -> Tensor:
     """A red light was crossed."""
     return events.ran_red_light

@@ -12,10 +12,12 @@ from rewards.driving_events import DrivingEvents
 # Facts of the last step that tell why an episode ended; logged as `episode/<name>`.
 END_FACTS = (
     "collision",
+    "too_near_pedestrian",
     "ran_red_light",
     "ran_stop_sign",
     "blocked",
     "off_route",
+    "left_route_line",
     "route_finished",
     "timed_out",
     "simulator_failed",

@@ -53,8 +53,7 @@ def nearest_on_line(
         own: Shape to which distances are taken; it is never the answer.
         num_agents: Shapes 0 to this one count if alive.
         alive: (B, A).
-        first_other: First of the shapes that always count.
-        end_shape: One beyond the last of them.
+        first_other, end_shape: First and one beyond the last of the shapes that always count.
         num_points: Of the line.
         half_width_m: Of the widened line.
         end_extension_m: See `widened_line_hits`.

@@ -103,6 +103,19 @@ def _find_last_points(
 
 
 @device_function
+def _make_place(driver: int, count: int, value: int, rows: BevRows) -> int:
+    """Free the place among `count` lines sorted by value, behind equal ones; its row."""
+    place = count
+    while place > 0 and rows.light_values[driver, place - 1, 0] > value:
+        for moment in range(rows.light_values.shape[2]):
+            rows.light_values[driver, place, moment] = rows.light_values[driver, place - 1, moment]
+        for field in range(4):
+            rows.light_lines[driver, place, field] = rows.light_lines[driver, place - 1, field]
+        place -= 1
+    return place
+
+
+@device_function
 def gather_lights(
     driver: int,
     map_index: int,
@@ -147,15 +160,7 @@ def gather_lights(
         if count >= capacity:
             count += 1
             continue
-        place = count
-        while place > 0 and rows.light_values[driver, place - 1, 0] > value:
-            for moment in range(rows.light_values.shape[2]):
-                rows.light_values[driver, place, moment] = rows.light_values[
-                    driver, place - 1, moment
-                ]
-            for field in range(4):
-                rows.light_lines[driver, place, field] = rows.light_lines[driver, place - 1, field]
-            place -= 1
+        place = _make_place(driver, count, value, rows)
         dx, dy = stop_lines.x[line] - x, stop_lines.y[line] - y
         forward, left = cos * dx + sin * dy, cos * dy - sin * dx
         half = LINE_HALF_WIDTH * stop_lines.lane_width_m[line]

@@ -65,6 +65,7 @@ class HazardFacts(NamedTuple):
 
     lead_vehicle_m: FloatArray
     lead_pedestrian_m: FloatArray
+    too_near_pedestrian: BoolArray
     red_light_m: FloatArray
     stop_sign_m: FloatArray
 

@@ -110,6 +110,22 @@ def detect_driving_events(
     Returns:
         `out.events`, whose tensors share the arrays' memory: valid until the next call.
     """
+    _detect_infractions(scene, memory, maps, settings, out)
+    _detect_style(scene, memory, maps, settings, out)
+    failed: NDArray[np.bool_] = out.infractions.simulator_failed
+    if failed.any():
+        out.clear_failed(failed.copy())
+    return out.events
+
+
+def _detect_infractions(
+    scene: SceneBatch,
+    memory: EpisodeMemory,
+    maps: MapBank,
+    settings: DetectorSettings,
+    out: EventArrays,
+) -> None:
+    """Progress, lanes, collisions, lights, stop signs, standing still."""
     agents = 0, scene.num_agents
     motion, traits, ego, clocks = scene.motion, scene.traits, scene.ego, scene.clocks
     lane_graph = maps.grid, maps.points, maps.lanes
@@ -147,6 +163,18 @@ def detect_driving_events(
         *(motion, ego, clocks, memory.counters, scene.step_s),
         *(settings.motion, out.motion, out.infractions),
     )
+
+
+def _detect_style(
+    scene: SceneBatch,
+    memory: EpisodeMemory,
+    maps: MapBank,
+    settings: DetectorSettings,
+    out: EventArrays,
+) -> None:
+    """Time to collision, comfort, what lies ahead."""
+    agents = 0, scene.num_agents
+    motion, traits, ego, clocks = scene.motion, scene.traits, scene.ego, scene.clocks
     detect_ttc_events_range(*agents, motion, traits, ego, memory.counters, settings.ttc, out.motion)
     detect_comfort_events_range(
         *agents,
@@ -156,11 +184,7 @@ def detect_driving_events(
     detect_hazards_range(
         *agents,
         *(motion, traits, ego, clocks, scene.lights, maps.ranges),
-        *lane_graph,
+        *(maps.grid, maps.points, maps.lanes),
         *(maps.links, maps.signals, maps.stop_lines, maps.signs, maps.layers),
         *(memory.signs, settings.hazard, out.hazards),
     )
-    failed: NDArray[np.bool_] = out.infractions.simulator_failed
-    if failed.any():
-        out.clear_failed(failed.copy())
-    return out.events

@@ -103,6 +103,8 @@ class HazardSettings(NamedTuple):
     pedestrian_angle_deg: float = 162.0  # |bearing| < angle / (clip(d, near, far) + 0.3)
     pedestrian_near_m: float = 1.5
     pedestrian_far_m: float = 10.5
+    pedestrian_scale: float = 2.0  # of the box that the ego's must not touch
+    least_half_extent_m: float = 0.8  # of that box
     light_range_m: float = 18.0  # stop line to a point 0.8 half lengths behind the centre
     light_probe_fraction: float = 0.8
 

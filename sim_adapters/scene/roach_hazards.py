@@ -8,8 +8,8 @@ from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.event_arrays import HazardFacts
 from sim_adapters.scene.event_settings import HazardSettings
-from sim_adapters.scene.geometry import wrap_angle
-from sim_adapters.scene.lane_lookup import nearest_lane_point
+from sim_adapters.scene.geometry import boxes_overlap, wrap_angle
+from sim_adapters.scene.lane_lookup import SAME_LEVEL_M, nearest_lane_point
 from sim_adapters.scene.light_events import is_same_lane
 from sim_adapters.scene.map_bank import (
     LaneGrid,
@@ -68,6 +68,30 @@ def is_hazard(
 
 
 @inlined_function
+def touches_doubled_box(
+    car: EgoCar, other: int, motion: ActorMotion, traits: ActorTraits, settings: HazardSettings
+) -> bool:
+    """Whether the ego's box overlaps a pedestrian's box as large as Roach draws it.
+
+    Roach counts pixels of 0.2 m, ours is exact; and it looks from above, ours on one level.
+    """
+    world = car.world
+    scale, least = settings.pedestrian_scale, settings.least_half_extent_m
+    return abs(motion.z[world, other] - car.z) < SAME_LEVEL_M and boxes_overlap(
+        car.x,
+        car.y,
+        car.yaw_rad,
+        car.half_length_m,
+        car.half_width_m,
+        motion.x[world, other],
+        motion.y[world, other],
+        motion.yaw_rad[world, other],
+        max(scale * traits.half_length_m[world, other], least),
+        max(scale * traits.half_width_m[world, other], least),
+    )
+
+
+@inlined_function
 def detect_actors_ahead(
     agent: int,
     map_index: int,
@@ -78,11 +102,12 @@ def detect_actors_ahead(
     settings: HazardSettings,
     facts: HazardFacts,
 ) -> None:
-    """Write the distances to the nearest hazard vehicle and pedestrian.
+    """Write the distances to the nearest hazard vehicle and pedestrian, and who is touched.
 
     Limit: Roach looks at the ten nearest of each kind only; more than ten within 9.5 m are rare.
     """
     facts.lead_vehicle_m[agent] = facts.lead_pedestrian_m[agent] = math.inf
+    facts.too_near_pedestrian[agent] = False
     world, x, y, yaw = car.world, car.x, car.y, car.yaw_rad
     reach = settings.max_distance_m
     for other in range(traits.valid.shape[1]):
@@ -95,6 +120,8 @@ def detect_actors_ahead(
             or abs(motion.z[world, other] - car.z) > _SAME_HEIGHT_M
         ):
             continue
+        if kind == _PEDESTRIAN and touches_doubled_box(car, other, motion, traits, settings):
+            facts.too_near_pedestrian[agent] = True
         distance = math.hypot(dx, dy)
         bearing = wrap_angle(math.atan2(dy, dx) - yaw)
         yaw_gap = wrap_angle(motion.yaw_rad[world, other] - yaw)
@@ -196,7 +223,7 @@ def detect_hazards_range(
     settings: HazardSettings,
     facts: HazardFacts,
 ) -> None:
-    """Write the four distances of drivers first to last - 1."""
+    """Write the hazards of drivers first to last - 1."""
     for agent in range(first, last):
         car = ego_car(agent, motion, traits, ego)
         map_index = int(clocks.map_index[car.world])

@@ -46,13 +46,14 @@ def test_roach_sums_its_terms(roach):
 
 def test_roach_pays_one_at_any_end_and_the_speed_at_infractions(roach):
     events = events_with(
-        speed_mps=[6.0, 6.0, 0.0],
-        collision=[True, False, False],
-        left_route_line=[False, True, False],
-        blocked=[False, False, True],
+        speed_mps=[6.0, 6.0, 0.0, 2.0],
+        collision=[True, False, False, False],
+        left_route_line=[False, True, False, False],
+        blocked=[False, False, True, False],
+        too_near_pedestrian=[False, False, False, True],
     )
     outcome = roach(events)
-    assert outcome.terms["terminal"].tolist() == [-7.0, -1.0, -1.0]
+    assert outcome.terms["terminal"].tolist() == [-7.0, -1.0, -1.0, -3.0]
     assert outcome.terminated.all()
 
 
@@ -62,7 +63,7 @@ def test_roach_cuts_the_episode_off_at_the_routes_end(roach):
     assert outcome.reward.item() == 1.0
 
 
-@pytest.mark.parametrize("name", ["carl", "roach", "weighted_sum", "survival", "leaderboard"])
+@pytest.mark.parametrize("name", ["carl", "roach", "weighted_sum", "survival"])
 def test_a_lost_world_earns_nothing_and_is_cut_off(name):
     outcome = load_reward(name)(events_with(simulator_failed=True))
     assert outcome.reward.item() == 0.0
@@ -120,7 +121,7 @@ def test_weights_must_match_rules():
         load_reward("weighted_sum", "+reward.weights.politeness=1.0")
 
 
-@pytest.mark.parametrize("name", ["carl", "roach", "weighted_sum", "survival", "leaderboard"])
+@pytest.mark.parametrize("name", ["carl", "roach", "weighted_sum", "survival"])
 def test_rewards_are_finite_whatever_happens(name):
     everything = events_with(
         route_percent_gained=1.0,

@@ -108,14 +108,6 @@ def test_oncoming_lane_ends_the_episode_where_the_config_says_so(carl):
     assert load_reward("carl_oncoming_terminal")(events).terminated.item()
 
 
-def test_the_leaderboards_drive_goes_on_after_a_collision():
-    leaderboard = load_reward("leaderboard")
-    outcome = leaderboard(events_with(collision=True, ran_red_light=True, route_percent_gained=0.1))
-    assert not outcome.terminated.item()
-    assert outcome.reward.item() == pytest.approx(0.1)
-    assert leaderboard(events_with(blocked=True)).terminated.item()
-
-
 def build(**changes) -> DrivingReward:
     parts = {
         "progress": route_progress,

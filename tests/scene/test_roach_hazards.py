@@ -5,7 +5,7 @@ import math
 import pytest
 
 from sim_adapters.scene.state import ActorKind, LightState
-from tests.scene.hand_made_map import EAST_Y, WEST_Y, start_drive
+from tests.scene.hand_made_map import EAST_Y, EGO_HALF_WIDTH_M, WEST_Y, start_drive
 
 PEDESTRIAN_SIZE = (0.2, 0.2, 0.9)
 
@@ -67,6 +67,31 @@ def test_pedestrians_beside_the_road_are_no_hazard():
     assert drive.step(80.0, -3.0).lead_pedestrian_m.item() == math.inf
     drive.place(1, ActorKind.PEDESTRIAN, 87.0, -3.2, size=PEDESTRIAN_SIZE)
     assert math.isfinite(drive.step(80.0, -3.0).lead_pedestrian_m.item())
+
+
+@pytest.mark.parametrize(
+    ("size", "gap_m", "is_touched"),
+    [
+        ((0.2, 0.2, 0.9), 0.75, True),  # 2 x 0.2 m is below the least half extent of 0.8 m
+        ((0.2, 0.2, 0.9), 0.85, False),
+        ((0.5, 0.5, 0.9), 0.95, True),  # 2 x 0.5 m
+        ((0.5, 0.5, 0.9), 1.05, False),
+    ],
+)
+def test_a_pedestrian_is_touched_at_twice_its_size(size, gap_m, is_touched):
+    drive = start_drive(x=50.0)
+    drive.place(
+        1, ActorKind.PEDESTRIAN, 50.0, EAST_Y + EGO_HALF_WIDTH_M + gap_m, size=size
+    )  # gap from the ego's side to the pedestrian's centre
+    assert drive.step(50.0).too_near_pedestrian.item() == is_touched
+    drive.scene.motion.z[0, 1] += 6.0  # on the bridge above
+    assert not drive.step(50.0).too_near_pedestrian.item()
+
+
+def test_a_vehicle_has_no_doubled_box():
+    drive = start_drive(x=50.0)
+    drive.place(1, ActorKind.CAR, 50.0, EAST_Y + 2.0)
+    assert not drive.step(50.0).too_near_pedestrian.item()
 
 
 @pytest.mark.parametrize(
