@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -11,8 +12,11 @@ from evaluation.referee import FIRST_BUDGET_S, SLOWEST_SHARE_OF_LIMIT
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 from sim_adapters.maps.route_scenarios import trace_scenario
 from sim_adapters.maps.router import Router
+from sim_adapters.maps.scenario_file import read_scenario_file, triggers_on_route
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, Scenario
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,37 @@ def towns_of(specs: Sequence[RouteSpec]) -> list[str]:
     return sorted({spec.town for spec in specs})
 
 
-def trace_scenarios(specs: Sequence[RouteSpec], maps: MapBank) -> list[Scenario]:
+def trace_scenarios(
+    specs: Sequence[RouteSpec], maps: MapBank, scenario_file: str | None = None
+) -> list[Scenario]:
     """The dense route of every spec, with its triggers; seeds are set when tasks are made.
 
+    Args:
+        specs: Routes.
+        maps: Of their towns.
+        scenario_file: Leaderboard 1's scenarios by town (JSON), whose routes carry none.
+
     Raises:
-        ValueError: a route cannot be driven on its map; names the route.
+        FileNotFoundError: there is no such scenario file.
+        ValueError: a route cannot be driven on its map, which is named, or a bad scenario file.
     """
     router = Router(maps)
+    events = read_scenario_file(scenario_file) if scenario_file else {}
     scenarios = []
     for spec in specs:
         scenario = trace_scenario(spec, router, seed=0)
-        limit_s = longest_duration_s(scenario.route, maps)
-        scenarios.append(replace(scenario, scenario_id=spec.route_id, time_limit_s=limit_s))
+        triggers, refused = triggers_on_route(scenario.route, events.get(spec.town, []))
+        if refused:
+            kinds = ", ".join(f"{refused.count(kind)} {kind}" for kind in sorted(set(refused)))
+            log.warning("route %s: no counterpart here of %s: not played", spec.route_id, kinds)
+        scenarios.append(
+            replace(
+                scenario,
+                scenario_id=spec.route_id,
+                triggers=(*scenario.triggers, *triggers),
+                time_limit_s=longest_duration_s(scenario.route, maps),
+            )
+        )
     return scenarios
 
 

@@ -23,7 +23,8 @@ def make_evaluation_env(
     """Worlds for these routes, and the routes traced on their maps.
 
     Args:
-        config: Groups `simulator`, `detector`, `reward`, `observation` and `env`.
+        config: Groups `simulator`, `detector`, `reward`, `observation` and `env`; perhaps a
+            `scenario_file`.
         specs: Routes to be driven.
         num_worlds: Worlds driven at once.
     """
@@ -31,10 +32,8 @@ def make_evaluation_env(
     observer = instantiate(config.observation)
     resolution = observer.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
     maps = load_map_bank(towns, pixels_per_meter=resolution)
-    scenarios = trace_scenarios(specs, maps)
-    longest = max(len(scenario.route.x) for scenario in scenarios)
-    max_route_points = max(longest, config.simulator.max_route_points)
-    make_simulator = instantiate(config.simulator, towns=towns, max_route_points=max_route_points)
+    scenarios = trace_scenarios(specs, maps, config.get("scenario_file"))
+    make_simulator = instantiate(config.simulator, towns=towns, **room_for(scenarios, config))
     simulator = make_simulator(num_worlds=num_worlds, pixels_per_meter=resolution)
     layout = config.env.get("action_layout")
     env = DrivingVectorEnv(
@@ -46,6 +45,16 @@ def make_evaluation_env(
         instantiate(layout) if layout is not None else ActionLayout(),
     )
     return env, scenarios
+
+
+def room_for(scenarios: Sequence[Scenario], config: DictConfig) -> dict[str, int]:
+    """Route points and triggers that a world has to hold, at least as many as configured."""
+    points = max(len(scenario.route.x) for scenario in scenarios)
+    triggers = max(len(scenario.triggers) for scenario in scenarios)
+    return {
+        "max_route_points": max(points, config.simulator.max_route_points),
+        "max_triggers": max(triggers, config.simulator.max_triggers),
+    }
 
 
 def with_town_files(towns: Sequence[str], configured: Sequence[str]) -> list[str]:
