@@ -9,23 +9,19 @@ import numpy as np
 from sim_adapters.carla.actor_slots import EGO_SLOT
 from sim_adapters.carla.script_crossing import place_prop
 from sim_adapters.carla.scripted_moment import LiveStage
-from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.world.scenario_state import ScriptBook
 from sim_adapters.world.scenario_streams import HARD_BREAK_REACH_M, HARD_BREAK_S
 from sim_adapters.world.scenarios import (
-    LOSS_HOLD_S,
+    LOSS_END_M,
     LOSS_LONGEST_S,
-    LOSS_STEER,
-    LOSS_STRETCH_M,
-    LOSS_THROTTLE,
+    debris_underneath,
+    loss_noise,
 )
-
-_DRAW_STEER, _DRAW_THROTTLE = 2501, 2502  # as the embedded world's
 
 
 class ControlLoss:
-    """Debris on the road and noise on the ego's controls until it has left the stretch.
+    """Debris on the road and noise on the ego's controls in three places.
 
     Args:
         stage: Where it plays.
@@ -35,24 +31,25 @@ class ControlLoss:
 
     def __init__(self, stage: LiveStage, book: ScriptBook, row: int) -> None:
         self.is_over = False
-        self._stage, self._row = stage, row
+        self._stage, self._book, self._row = stage, book, row
         self._place = float(book.triggers.x[0, row]), float(book.triggers.y[0, row])
         self._began_s = stage.now_s
         self._debris = place_prop(stage, book, row)
 
     def step(self) -> None:
         """End when the ego is out of the stretch, or after a while."""
-        is_out = self._stage.ego_distance_m(*self._place) > LOSS_STRETCH_M
+        is_out = self._stage.ego_distance_m(*self._place) > LOSS_END_M
         if is_out or self._stage.now_s - self._began_s > LOSS_LONGEST_S:
             self.clear()
             self.is_over = True
 
     def noise(self) -> tuple[float, float]:
-        """A new draw every half second."""
-        beat, seed = int((self._stage.now_s - self._began_s) / LOSS_HOLD_S), self._stage.seed
-        steer = 2.0 * uniform(np.uint64(seed), beat, self._row, _DRAW_STEER) - 1.0
-        throttle = 2.0 * uniform(np.uint64(seed), beat, self._row, _DRAW_THROTTLE) - 1.0
-        return LOSS_STEER * steer, LOSS_THROTTLE * throttle
+        """To one side a place, none between."""
+        stage, book, motion = self._stage, self._book, self._stage.scene.motion
+        x, y = motion.x[0, EGO_SLOT], motion.y[0, EGO_SLOT]
+        place = debris_underneath(x, y, book.blockers, book.crossers, 0, self._row)
+        tick = round(stage.now_s / stage.scene.step_s)
+        return loss_noise(np.uint64(stage.seed), tick, self._row, place)
 
     def clear(self) -> None:
         """Sweep the debris away."""

@@ -117,8 +117,9 @@ def path_through(
     before_m, lane = 0.0, crossing
     while before_m < before_wanted_m and len(before) < STREAM_LANES // 2:
         behind = csr_row(links.predecessor_first, links.predecessor, lane)
-        if behind.size == 0:
-            break
+        is_outside = bool(maps.lanes.junction[lane] < 0)
+        if behind.size == 0 or (is_outside and np.all(maps.lanes.junction[behind] >= 0)):
+            break  # the road begins here, or another junction lies before it
         lane = int(behind[np.argmax(maps.lanes.junction[behind] < 0)])  # outside if there is one
         before.insert(0, lane)
         before_m += float(lengths[lane])

@@ -1,8 +1,7 @@
 """Resolves the triggers of a route against the map: who stands where, who drives through where.
 
 Parameters come from the trigger, as in leaderboard XML files; missing ones take the defaults below.
-Speeds and reaction times are those of scenario_runner's classes where the project knows them and
-plausible values otherwise (docs/embedded_world.md names them).
+They are those of scenario_runner's classes, version 0.9.16 (docs/embedded_world.md names them all).
 """
 
 from __future__ import annotations
@@ -45,18 +44,21 @@ KINDS = {
     "OppositeVehicleRunningRedLight": ScenarioKind.RED_LIGHT_RUNNER,
 }
 
-DEBRIS_AHEAD_M = 8.0
-CROSSING_DISTANCE_M = 12.0
-PEDESTRIAN_SPEED_MPS, PEDESTRIAN_REACTION_S = 2.0, 2.16
-CYCLIST_SPEED_MPS, CYCLIST_REACTION_S = 4.0, 2.0
-CYCLIST_AFTER_JUNCTION_M = 8.0
+DEBRIS_AHEAD_M = (14.0, 48.0, 74.0)  # ControlLoss
+CROSSING_DISTANCE_M = 12.0  # DynamicObjectCrossing
+PEDESTRIAN_SPEED_MPS, PEDESTRIAN_REACTION_S = 2.0, 2.1
+REACTION_PER_ANGLE_S, ANGLE_STEP_DEG = 0.1, 5.0  # whole steps of a slanting crossing
+CYCLIST_SPEED_MPS, CYCLIST_REACTION_S = 1.8, 1.8  # VehicleTurningRoute
+CYCLIST_AFTER_JUNCTION_M = 11.0
 OWN_LANE_M = 3.0  # a crosser this near to the route's line has only the ego's lane to cross
 KERB_CLEARANCE_M = 0.6  # from the road's edge to whoever wants to cross
-STREAM_SPEED_MPS = 20.0  # scenario_runner's default for a file without `flow_speed`
+STREAM_SPEED_MPS = 20.0  # SignalizedJunctionLeftTurn and RightTurn
 STREAM_GAPS_M = (25.0, 50.0)
-RUNNER_SPEED_MPS = 40.0 / 3.6
-SOURCE_M = 50.0  # of a stream before the junction
-STREAM_EXIT_M = 60.0  # that its vehicles drive on after it
+LEFT_TURN_SOURCE_S, LEFT_TURN_EXIT_S = 4.0, 2.5  # a stream's way before and after the junction
+RIGHT_TURN_SOURCE_S, RIGHT_TURN_EXIT_S = 5.0, 3.0
+RUNNER_SPEED_MPS = 60.0 / 3.6  # OppositeVehicleRunningRedLight
+RUNNER_SOURCE_M = 30.0
+RUNNER_EXIT_M = 60.0  # ours: it drives on with the traffic
 HARD_BREAK_AHEAD_M = 30.0
 _CYCLIST = VEHICLE_NAMES.index("bh.crossbike")
 # Blueprints without a size in the catalogue stand in as the nearest one that has
@@ -158,12 +160,21 @@ def _number(trigger: ScenarioTrigger, key: str, default: float) -> float:
 
 
 def _control_loss(site: Site) -> None:
-    """Debris lies where the stretch begins."""
-    route, blockers = site.scenario.route, site.book.blockers
-    place = min(site.row + round(DEBRIS_AHEAD_M), route.x.size - 1)
-    blockers.prop[site.at] = DIRT_DEBRIS
-    blockers.x[site.at], blockers.y[site.at] = route.x[place], route.y[place]
-    blockers.yaw_rad[site.at] = route.yaw_rad[place]
+    """Debris lies in three places; a prop marks the first."""
+    route, blockers, crossers, at = (
+        site.scenario.route,
+        site.book.blockers,
+        site.book.crossers,
+        site.at,
+    )
+    first, second, third = (
+        min(site.row + round(ahead), route.x.size - 1) for ahead in DEBRIS_AHEAD_M
+    )
+    blockers.prop[at] = DIRT_DEBRIS
+    blockers.x[at], blockers.y[at] = route.x[first], route.y[first]
+    blockers.yaw_rad[at] = route.yaw_rad[first]
+    crossers.start_x[at], crossers.start_y[at] = route.x[second], route.y[second]
+    crossers.end_x[at], crossers.end_y[at] = route.x[third], route.y[third]
 
 
 def _hard_break(site: Site) -> None:
@@ -188,10 +199,11 @@ def _object_crossing(site: Site) -> None:
         site.row + round(_number(site.trigger, "distance", CROSSING_DISTANCE_M)), route.x.size - 1
     )
     side = 1.0 if site.trigger.parameters.get("direction", "right") == "left" else -1.0
-    angle = math.radians(_number(site.trigger, "crossing_angle", 0.0))
+    angle_deg = _number(site.trigger, "crossing_angle", 0.0)
+    reaction = PEDESTRIAN_REACTION_S + REACTION_PER_ANGLE_S * math.floor(angle_deg / ANGLE_STEP_DEG)
     speed = _number(site.trigger, "speed", PEDESTRIAN_SPEED_MPS)
     edge = _write_crosser(
-        site, place, side, angle, ActorKind.PEDESTRIAN, speed, PEDESTRIAN_REACTION_S
+        site, place, side, math.radians(angle_deg), ActorKind.PEDESTRIAN, speed, reaction
     )
     site.book.crossers.body[site.at] = 0
     model = site.trigger.parameters.get("blocker_model", "static.prop.vendingmachine").split(".")[
@@ -222,12 +234,19 @@ def _vehicle_turning(site: Site) -> None:
     site.book.blockers.prop[site.at] = -1
 
 
-def _stream_from(turn_rad: float, default_speed_mps: float) -> Callable[[Site], None]:
-    """Resolver of a stream whose heading is the ego's plus `turn_rad`."""
+def _stream_from(turn_rad: float, source_s: float, exit_s: float) -> Callable[[Site], None]:
+    """Resolver of a stream whose heading is the ego's plus `turn_rad`.
+
+    Args:
+        turn_rad: Left is positive.
+        source_s: The faster the stream, the further away it begins: so long before the junction.
+        exit_s: And so long it drives on after it.
+    """
 
     def resolve(site: Site) -> None:
-        speed = _number(site.trigger, "flow_speed", default_speed_mps)
-        _write_stream(site, [turn_rad], speed, meets=False)
+        speed = _number(site.trigger, "flow_speed", STREAM_SPEED_MPS)
+        reach = source_s * speed, exit_s * speed
+        _write_stream(site, [turn_rad], speed, reach, meets=False)
         smallest = _number(site.trigger, "source_dist_interval.from", STREAM_GAPS_M[0])
         largest = _number(site.trigger, "source_dist_interval.to", STREAM_GAPS_M[1])
         site.book.streams.smallest_gap_m[site.at] = smallest
@@ -242,7 +261,7 @@ def _red_light_runner(site: Site) -> None:
     direction = site.trigger.parameters.get("direction", "")
     chosen = turns.get(direction, [0.5 * math.pi, -0.5 * math.pi])
     speed = _number(site.trigger, "flow_speed", RUNNER_SPEED_MPS)
-    _write_stream(site, chosen, speed, meets=True)
+    _write_stream(site, chosen, speed, (RUNNER_SOURCE_M, RUNNER_EXIT_M), meets=True)
 
 
 def _write_crosser(
@@ -292,13 +311,21 @@ def _find_meeting(site: Site, turns_rad: list[float], find: LaneFinder) -> tuple
     return -1, -1, -1
 
 
-def _write_stream(site: Site, turns_rad: list[float], speed_mps: float, *, meets: bool) -> None:
+def _write_stream(
+    site: Site,
+    turns_rad: list[float],
+    speed_mps: float,
+    reach_m: tuple[float, float],
+    *,
+    meets: bool,
+) -> None:
     """Vehicles cross a junction ahead with one of the headings `turns_rad` relative to ours.
 
     Args:
         site: Of the trigger.
         turns_rad: Tried in this order.
         speed_mps: Of the vehicles.
+        reach_m: Of their way before and after the junction.
         meets: They have to cross our way; else they may also pass beside it.
     """
     maps, route, streams, at = site.maps, site.scenario.route, site.book.streams, site.at
@@ -307,11 +334,11 @@ def _write_stream(site: Site, turns_rad: list[float], speed_mps: float, *, meets
         first, last, crossing = _find_meeting(site, turns_rad, passing_lane)
     if crossing < 0:
         raise NoRoomError("no lane of another arm meets the route's in any junction ahead")
-    path, before_m = path_through(maps, crossing, SOURCE_M, STREAM_EXIT_M)
+    path, before_m = path_through(maps, crossing, *reach_m)
     streams.path[at] = -1
     streams.path[at][: len(path)] = path
     total_m = before_m + maps.lanes.length_m[crossing]
-    streams.source_m[at] = max(before_m - SOURCE_M, 0.0)
+    streams.source_m[at] = max(before_m - reach_m[0], 0.0)
     own = np.arange(first, last + 1)
     rows = np.arange(maps.lanes.first_point[crossing], maps.lanes.first_point[crossing + 1])
     dx = route.x[own][:, None] - maps.points.x[rows][None, :]
@@ -336,7 +363,7 @@ _RESOLVERS: dict[ScenarioKind, Callable[..., None]] = {
     ScenarioKind.HARD_BREAK: _hard_break,
     ScenarioKind.OBJECT_CROSSING: _object_crossing,
     ScenarioKind.VEHICLE_TURNING: _vehicle_turning,
-    ScenarioKind.LEFT_TURN: _stream_from(math.pi, STREAM_SPEED_MPS),
-    ScenarioKind.RIGHT_TURN: _stream_from(-0.5 * math.pi, STREAM_SPEED_MPS),
+    ScenarioKind.LEFT_TURN: _stream_from(math.pi, LEFT_TURN_SOURCE_S, LEFT_TURN_EXIT_S),
+    ScenarioKind.RIGHT_TURN: _stream_from(-0.5 * math.pi, RIGHT_TURN_SOURCE_S, RIGHT_TURN_EXIT_S),
     ScenarioKind.RED_LIGHT_RUNNER: _red_light_runner,
 }

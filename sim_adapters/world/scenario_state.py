@@ -57,7 +57,10 @@ class Triggers(NamedTuple):
 
 
 class Crossers(NamedTuple):
-    """Somebody who crosses the road in front of the ego, (B, T)."""
+    """Somebody who crosses the road in front of the ego, (B, T).
+
+    For CONTROL_LOSS start and end are the second and the third place where debris disturbs the ego.
+    """
 
     kind: NDArray[np.uint8]  # ActorKind
     body: IntArray  # row of the walker or vehicle catalogue

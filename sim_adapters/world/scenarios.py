@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
@@ -41,10 +43,14 @@ from sim_adapters.world.traffic_map import TrafficMap
 from sim_adapters.world.traffic_state import Drivers, Overrides, Places, Progress
 
 TRIGGER_RADIUS_M = 6.0
-LOSS_STRETCH_M = 50.0  # how far from the trigger the steering is disturbed
-LOSS_LONGEST_S = 12.0
-LOSS_STEER, LOSS_THROTTLE = 0.08, 0.1  # largest disturbance
-LOSS_HOLD_S = 0.5  # a disturbance lasts this long
+# scenario_runner's ControlLoss: mean (of either sign) and standard deviation of what is added to
+# the controls while the ego's centre is this near to debris
+LOSS_STEER, LOSS_STEER_STD = 0.055, 0.015
+LOSS_THROTTLE, LOSS_THROTTLE_STD = 0.03, 0.01
+LOSS_REACH_M = 2.0
+LOSS_END_M = 110.0  # from the trigger
+LOSS_LONGEST_S = 60.0
+_SPREAD = math.sqrt(12.0)  # of a uniform number with a standard deviation of 1
 _NONE, _CONTROL_LOSS, _HARD_BREAK, _OBJECT_CROSSING, _VEHICLE_TURNING = (
     int(ScenarioKind.NONE),
     int(ScenarioKind.CONTROL_LOSS),
@@ -59,7 +65,7 @@ _WAITING, _READY, _ACTING, _OVER = (
     int(Phase.OVER),
 )
 _STATIC, _DEBRIS = int(ActorKind.STATIC), int(ActorKind.DEBRIS)
-_DRAW_STEER, _DRAW_THROTTLE = 2501, 2502
+_DRAW_STEER, _DRAW_THROTTLE, _DRAW_STEER_SIDE, _DRAW_THROTTLE_SIDE = 2501, 2502, 2503, 2504
 
 
 @device_function
@@ -72,31 +78,64 @@ def is_reached(triggers: Triggers, motion: ActorMotion, world: int, row: int) ->
 
 
 @device_function
+def debris_underneath(
+    x: float, y: float, blockers: Blockers, crossers: Crossers, world: int, row: int
+) -> int:
+    """Which of the three places with debris (x, y) is at, -1 none."""
+    reach2 = LOSS_REACH_M * LOSS_REACH_M
+    if (blockers.x[world, row] - x) ** 2 + (blockers.y[world, row] - y) ** 2 < reach2:
+        return 0
+    if (crossers.start_x[world, row] - x) ** 2 + (crossers.start_y[world, row] - y) ** 2 < reach2:
+        return 1
+    if (crossers.end_x[world, row] - x) ** 2 + (crossers.end_y[world, row] - y) ** 2 < reach2:
+        return 2
+    return -1
+
+
+@device_function
+def loss_noise(seed: np.uint64, tick: int, row: int, place: int) -> tuple[float, float]:
+    """What debris adds to steering and throttle: to one side a place, a little more or less a tick.
+
+    scenario_runner draws from the normal distribution; a uniform one has the same spread.
+    """
+    if place < 0:
+        return 0.0, 0.0
+    steer_side = 1.0 if uniform(seed, place, row, _DRAW_STEER_SIDE) < 0.5 else -1.0
+    throttle_side = 1.0 if uniform(seed, place, row, _DRAW_THROTTLE_SIDE) < 0.5 else -1.0
+    steer = _SPREAD * (uniform(seed, tick, row, _DRAW_STEER) - 0.5)
+    throttle = _SPREAD * (uniform(seed, tick, row, _DRAW_THROTTLE) - 0.5)
+    return (
+        steer_side * LOSS_STEER + LOSS_STEER_STD * steer,
+        throttle_side * LOSS_THROTTLE + LOSS_THROTTLE_STD * throttle,
+    )
+
+
+@device_function
 def _disturb(
     motion: ActorMotion,
     traits: ActorTraits,
     clocks: Clocks,
     drivetrain: Drivetrain,
     triggers: Triggers,
+    crossers: Crossers,
     blockers: Blockers,
     world: int,
     row: int,
+    dt: float,
 ) -> None:
-    """Noise on the ego's controls until it has left the stretch or time is up."""
+    """Noise on the ego's controls over debris, until it has left the stretch or time is up."""
     now_s, seed = clocks.elapsed_s[world], clocks.seed[world]
-    dx = triggers.x[world, row] - motion.x[world, 0]
-    dy = triggers.y[world, row] - motion.y[world, 0]
+    x, y = motion.x[world, 0], motion.y[world, 0]
     since_s = now_s - triggers.since_s[world, row]
-    if math.hypot(dx, dy) > LOSS_STRETCH_M or since_s > LOSS_LONGEST_S:
+    gone_m = math.hypot(triggers.x[world, row] - x, triggers.y[world, row] - y)
+    if gone_m > LOSS_END_M or since_s > LOSS_LONGEST_S:
         drivetrain.steer_noise[world] = drivetrain.throttle_noise[world] = 0.0
         clear_blocker(motion, traits, blockers, world, row)
         enter_phase(triggers, world, row, _OVER, now_s)
         return
-    beat = int(since_s / LOSS_HOLD_S)
-    steer = 2.0 * uniform(seed, beat, row, _DRAW_STEER) - 1.0
-    throttle = 2.0 * uniform(seed, beat, row, _DRAW_THROTTLE) - 1.0
-    drivetrain.steer_noise[world] = LOSS_STEER * steer
-    drivetrain.throttle_noise[world] = LOSS_THROTTLE * throttle
+    place = debris_underneath(x, y, blockers, crossers, world, row)
+    steer, throttle = loss_noise(seed, round(now_s / dt), row, place)
+    drivetrain.steer_noise[world], drivetrain.throttle_noise[world] = steer, throttle
 
 
 @device_function
@@ -159,7 +198,9 @@ def step_scenarios_range(
                 if is_reached(triggers, motion, world, row):
                     _start(motion, traits, clocks, triggers, crossers, blockers, layout, world, row)
             elif kind == _CONTROL_LOSS:
-                _disturb(motion, traits, clocks, drivetrain, triggers, blockers, world, row)
+                _disturb(
+                    motion, traits, clocks, drivetrain, triggers, crossers, blockers, world, row, dt
+                )  # fmt: skip
             elif kind in (_OBJECT_CROSSING, _VEHICLE_TURNING):
                 step_crosser(motion, traits, triggers, crossers, blockers, world, row, now_s, dt)
             elif kind == _HARD_BREAK:
