@@ -27,6 +27,7 @@ from nuplan.planning.simulation.planner.abstract_planner import (
 
 from carl_planner.policy import ActorCritic
 from evaluation.checkpoint_planner import check_targets, load_ensemble
+from evaluation.val14_policy import MAX_BOXES, roomy_observer
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.devkit_controller import ActionTrajectory
@@ -49,7 +50,7 @@ from sim_adapters.scene.state import empty_scene
 
 STEP_S = 0.1
 NUPLAN_LAYOUT = ActionLayout(steer_index=1, acceleration_index=0, steer_right_positive=False)
-MAX_TRACKS = 1024
+MAX_TRACKS = MAX_BOXES - 1  # the ego is a box, too
 MAX_ROUTE_AREAS = 512
 
 
@@ -89,13 +90,13 @@ class CarlPlanner(AbstractPlanner):
         self.map_root = map_root
         self.num_steps = max(1, round(horizon_s / STEP_S))
         self.steps_a_decision = max(1, round(decision_s / STEP_S))
-        self.observer: Observer = NuplanBevObserver(max_boxes=MAX_TRACKS)
+        self.observer: Observer = NuplanBevObserver(max_boxes=MAX_BOXES)
         self.layout = NUPLAN_LAYOUT
         config = loaded[0].config
         if config is not None:  # a checkpoint of this project says what it sees and how it acts
             for group in (config.observation, config.env):
                 check_targets(group)
-            self.observer = instantiate(config.observation)
+            self.observer = roomy_observer(config.observation)
             self.layout = instantiate(config.env.get("action_layout")) or ActionLayout()
         self.scene = empty_scene(
             1, MAX_TRACKS + 1, num_lights=1, num_route_points=1, num_route_areas=MAX_ROUTE_AREAS

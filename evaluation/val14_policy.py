@@ -19,6 +19,14 @@ from sim_adapters.observation.observer import Observer
 from sim_adapters.scene.event_detection import EventArrays, EventDetector
 from sim_adapters.scene.history import make_history, record_history, restart_history
 
+MAX_BOXES = 1024  # training shows the nearest ones, an evaluation all that a log holds
+
+
+def roomy_observer(observation: DictConfig) -> Observer:
+    """The observer of a config, with room for crowded scenes; what it shows stays the same."""
+    room = {"max_boxes": MAX_BOXES} if "max_boxes" in observation else {}
+    return instantiate(observation, **room)
+
 
 class PolicyDriver:
     """Acts with the mean of the policy's Beta distribution; of several policies with their mean.
@@ -30,7 +38,7 @@ class PolicyDriver:
 
     def __init__(self, policies: Sequence[LoadedPolicy], config: DictConfig) -> None:
         self._policies = policies
-        self._observer: Observer = instantiate(config.observation)
+        self._observer = roomy_observer(config.observation)
         self._detector: EventDetector = instantiate(config.detector)
         layout = config.env.get("action_layout")
         self.action_layout: ActionLayout = instantiate(layout) if layout else ActionLayout()

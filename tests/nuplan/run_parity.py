@@ -12,6 +12,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,30 @@ DRIVERS: dict[str, Callable[[], Driver]] = {
 }
 TOLERANCE = 1e-6
 BATCH = 32
+_QUANTITIES: dict[str, Callable[[str], bool]] = {
+    "ego states": lambda name: name.startswith("ego/"),
+    "other agents": lambda name: name.startswith("tracks/"),
+    "metrics on the devkit's traces": lambda name: name.startswith("score/"),
+    "metrics, simulated by us": lambda name: (
+        name.startswith("simulated/") and not name.endswith("final_score")
+    ),
+    "final score": lambda name: name.endswith("final_score"),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far we are from one run of the devkit."""
+
+    run: DevkitRun
+    planner: str
+    mode: str
+    differences: dict[str, float]  # by quantity
+
+    @property
+    def beyond(self) -> dict[str, float]:
+        """Differences above the tolerance, NaN among them."""
+        return {name: one for name, one in self.differences.items() if not one <= TOLERANCE}
 
 
 def simulation_differences(
@@ -108,7 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match = _RUN.fullmatch(path.stem)
         if match and match["token"] in cache.entries:
             groups.setdefault((match["planner"], match["mode"]), []).append(read_run(path))
-    return sum(_compare(key, runs, cache.read, maps) for key, runs in groups.items())
+    found: list[Comparison] = []
+    for key, runs in groups.items():
+        compared = _compare(key, runs, cache.read, maps)
+        _say_worst(compared)
+        found += compared
+    return _say_summary(found)
 
 
 def _compare(
@@ -116,33 +146,54 @@ def _compare(
     runs: Sequence[DevkitRun],
     read: Callable[[str], ScenarioLog],
     maps: MapBank,
-) -> int:
+) -> list[Comparison]:
     planner, mode = key
     found = [metric_differences(run, maps) for run in runs]
-    if planner in DRIVERS:
-        for first in range(0, len(runs), BATCH):
-            portion = runs[first : first + BATCH]
-            logs = [read(run.token) for run in portion]
-            more = simulation_differences(portion, logs, maps, DRIVERS[planner](), mode)
-            for one, simulated in zip(found[first:], more, strict=False):
-                one.update(simulated)
-    failed = 0
-    for run, one in zip(runs, found, strict=True):
-        beyond = {name: value for name, value in one.items() if not value <= TOLERANCE}
-        failed += bool(beyond)
-        if beyond:
-            _say(f"  {run.token} {run.scenario_type}: {beyond}")
-    worst = {name: max(one[name] for one in found) for name in found[0]}
-    _say(f"{planner} {mode}: {len(runs)} runs, {failed} beyond {TOLERANCE}; worst of each:")
-    for name, value in worst.items():
+    for first in range(0, len(runs), BATCH):
+        portion = runs[first : first + BATCH]
+        logs = [read(run.token) for run in portion]
+        more = simulation_differences(portion, logs, maps, DRIVERS[planner](), mode)
+        for one, simulated in zip(found[first:], more, strict=False):
+            one.update(simulated)
+    return [Comparison(run, planner, mode, one) for run, one in zip(runs, found, strict=True)]
+
+
+def _say_worst(found: Sequence[Comparison]) -> None:
+    """Every quantity of one planner and mode that differs at all."""
+    _say(f"{found[0].planner} {found[0].mode}: {len(found)} runs; worst of each quantity:")
+    for name in found[0].differences:
+        value = max(one.differences[name] for one in found)
         if value > 0.0:
             _say(f"    {name:60s} {value:.2e}")
-    return failed
+
+
+def _say_summary(found: Sequence[Comparison]) -> int:
+    """All in one glance; returns the number of runs beyond the tolerance."""
+    beyond = [one for one in found if one.beyond]
+    counted = {
+        "runs": len(found),
+        "scenarios": len({one.run.token for one in found}),
+        "scenario types": len({one.run.scenario_type for one in found}),
+        "towns": len({one.run.map_name for one in found}),
+        "planners": len({one.planner for one in found}),
+        "modes": len({one.mode for one in found}),
+    }
+    _say(", ".join(f"{count} {what}" for what, count in counted.items()))
+    scores = [one.run.final_score for one in found]
+    _say(f"final scores from {min(scores):.3f} to {max(scores):.3f}, {len(set(scores))} values")
+    for what, is_meant in _QUANTITIES.items():
+        values = [v for one in found for name, v in one.differences.items() if is_meant(name)]
+        _say(f"worst difference of {what:28s} {max(values):.2e}")
+    _say(f"runs beyond {TOLERANCE}: {len(beyond)}")
+    for one in beyond:
+        _say(f"  {one.run.token} {one.run.map_name} {one.planner} {one.mode}: {one.beyond}")
+    return len(beyond)
 
 
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(min(main(), 255))

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from gymnasium import spaces
-from hydra.utils import instantiate
 
-from sim_adapters.gymnasium_envs import compose_training_config
+from evaluation.checkpoint_planner import load_ensemble
+from evaluation.val14_policy import PolicyDriver
+from evaluation.val14_rollout import TRAFFIC
+from sim_adapters.nuplan.closed_loop import simulate
+from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_nuplan import TinyLog
 from tests.nuplan.tiny_road import (
-    NO_INFRACTION_ENDS,
     Road,
     batch_world,
     devkit_world,
@@ -60,22 +60,7 @@ def test_the_devkit_and_the_batch_show_the_same_world(tmp_path: Path):
             break
 
 
-def released_checkpoint(path: Path) -> Path:
-    """A state dict in the layout of CaRL's released nuPlan checkpoints, with random weights."""
-    config = compose_training_config(["experiment=carl_nuplan"])
-    torch.manual_seed(0)
-    policy = instantiate(
-        config.policy,
-        observation_space=instantiate(config.observation).space,
-        action_space=spaces.Box(-1.0, 1.0, (2,), np.float32),
-    )
-    trainable = sum(p.numel() for p in policy.parameters() if p.requires_grad)
-    assert trainable == 1_982_317
-    torch.save(policy.state_dict(), path)
-    return path
-
-
-def start_devkit(road: Road, planner: Any) -> Any:
+def start_devkit(road: Road, planner: Any, mode: str = "nonreactive") -> Any:
     """The devkit's own simulation under a OneStageController, and the planner initialised."""
     from hydra.utils import instantiate as build
     from nuplan.planning.script.builders.observation_builder import build_observations
@@ -86,7 +71,7 @@ def start_devkit(road: Road, planner: Any) -> Any:
     from sim_adapters.nuplan.devkit_controller import OneStageController
 
     roots = road.root / "logs", road.root / "maps"
-    config = devkit_config(*roots, "simple", "nonreactive")
+    config = devkit_config(*roots, "simple", mode)
     assert road.scenario.log is not None
     (scenario,) = devkit_scenarios(*roots, [road.scenario.log.token])
     setup = SimulationSetup(
@@ -105,26 +90,29 @@ def present_pose(simulation: Any) -> np.ndarray:
     return np.array([*state.rear_axle, state.dynamic_car_state.speed, state.tire_steering_angle])
 
 
-def test_a_released_checkpoint_drives_the_same_in_the_devkit_and_in_the_batch(tmp_path: Path):
-    from evaluation.checkpoint_planner import load_ensemble, policy_planner
+@pytest.mark.parametrize("mode", ["nonreactive", "reactive"])
+def test_a_released_checkpoint_drives_the_same_in_the_devkit_and_in_val14(
+    mode: str, tmp_path: Path
+):
     from evaluation.nuplan_planner import CarlPlanner
 
-    road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}))
+    road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}, jitter_us=2_000))
     checkpoint = str(released_checkpoint(tmp_path / "model_best.pth"))
-    env = make_env(batch_world(road), road, *NO_INFRACTION_ENDS)
-    ours = policy_planner(load_ensemble(checkpoint), env)
+    log = road.scenario.log
+    assert log is not None
+    driver = PolicyDriver(load_ensemble(checkpoint), policy_config())
+    ours, _ = simulate([log], road.maps, driver, traffic=TRAFFIC[mode])
     theirs = CarlPlanner([checkpoint, checkpoint], str(tmp_path / "maps"), horizon_s=0.1)
-    simulation = start_devkit(road, theirs)
-    observation, _ = env.reset(seed=0)
-    for _ in range(10):
-        observation = env.step(ours.act(observation, env))[0]
-        simulation.propagate(theirs.compute_trajectory(simulation.get_planner_input()))
-        body, motion = env.scene.body, env.scene.motion
+    simulation = start_devkit(road, theirs, mode)
+    for k in range(int(ours.num_samples[0])):
         expected = [
-            *(body.rear_axle_x[0], body.rear_axle_y[0], motion.yaw_rad[0, 0]),
-            *(body.vx_mps[0], body.tyre_angle_rad[0]),
+            *(ours.x[0, k], ours.y[0, k], ours.yaw_rad[0, k]),
+            *(ours.motion[0, k, 0], ours.tyre_angle_rad[0, k]),
         ]
         np.testing.assert_allclose(present_pose(simulation), expected, atol=1e-6)
+        simulation.propagate(theirs.compute_trajectory(simulation.get_planner_input()))
+    assert not simulation.is_simulation_running()
+    assert np.ptp(ours.yaw_rad[0]) > 0.01  # it did more than roll on
 
 
 def test_the_planned_trajectory_is_what_the_policy_then_drives_when_it_is_alone(tmp_path: Path):

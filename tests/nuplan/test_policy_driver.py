@@ -1,0 +1,70 @@
+"""A policy in Val14 sees and drives what it sees and drives in the training environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluation.checkpoint_planner import load_ensemble, policy_planner
+from evaluation.val14_policy import MAX_BOXES, PolicyDriver, roomy_observer
+from evaluation.val14_rollout import TRAFFIC
+from sim_adapters.nuplan.closed_loop import simulate
+from sim_adapters.nuplan.simulator import NuplanSimulator
+from tests.nuplan.policy_files import policy_config, released_checkpoint
+from tests.nuplan.tiny_nuplan import TinyLog
+from tests.nuplan.tiny_road import NO_INFRACTION_ENDS, batch_world, make_env, make_road
+
+pytestmark = pytest.mark.usefixtures("own_map_cache")
+
+NUM_STEPS = 50
+
+
+class WatchedDriver(PolicyDriver):
+    """Keeps a copy of all that the policy sees in its first steps."""
+
+    def start(self, simulator: NuplanSimulator, logs: object) -> None:
+        super().start(simulator, logs)  # pyright: ignore[reportArgumentType]
+        self.seen: list[dict[str, np.ndarray]] = []
+
+    def drive(self, simulator: NuplanSimulator) -> None:
+        super().drive(simulator)
+        if len(self.seen) < NUM_STEPS:
+            self.seen.append({name: array.copy() for name, array in self._seen.items()})
+
+
+@pytest.mark.parametrize("mode", ["nonreactive", "reactive"])
+def test_val14_shows_and_drives_what_the_training_environment_does(mode: str, tmp_path: Path):
+    road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}, jitter_us=2_000))
+    checkpoint = str(released_checkpoint(tmp_path / "model_best.pth"))
+    log = road.scenario.log
+    assert log is not None
+    driver = WatchedDriver(load_ensemble(checkpoint), policy_config())
+    ego, _ = simulate([log], road.maps, driver, traffic=TRAFFIC[mode])
+
+    env = make_env(batch_world(road, TRAFFIC[mode]), road, *NO_INFRACTION_ENDS)
+    planner = policy_planner(load_ensemble(checkpoint), env)
+    observation, _ = env.reset(seed=0)
+    for k, seen in enumerate(driver.seen):
+        for name, array in seen.items():
+            np.testing.assert_array_equal(observation[name], array, err_msg=f"{name} {k}")
+        body = env.scene.body
+        assert body.rear_axle_x[0] == ego.x[0, k]
+        assert body.rear_axle_y[0] == ego.y[0, k]
+        assert env.scene.motion.yaw_rad[0, 0] == ego.yaw_rad[0, k]
+        assert body.vx_mps[0] == ego.motion[0, k, 0]
+        observation, _, terminated, truncated, _ = env.step(planner.act(observation, env))
+        assert not terminated.any()
+        assert not truncated.any()
+    assert len(driver.seen) == NUM_STEPS
+    assert abs(ego.x[0, NUM_STEPS] - ego.x[0, 0]) > 5.0
+    assert ego.tyre_angle_rad[0, NUM_STEPS] != 0.0
+
+
+def test_an_evaluation_has_room_for_crowds_and_shows_the_same():
+    observation = policy_config().observation
+    roomy = roomy_observer(observation)
+    assert roomy.stored_space["box_values"].shape == (MAX_BOXES,)
+    assert observation.max_boxes < MAX_BOXES
+    assert roomy.space["bev"].shape == (9, 256, 256)
