@@ -22,6 +22,7 @@ class EpisodeRecord:
     outside_m: float  # of that, outside the lanes
     speed_sum_mps: float  # over the steps
     actor_sum: int  # over the steps, without the ego
+    num_started: int  # scenario triggers
     episode_return: float
     infractions: tuple[Infraction, ...]
     end: EpisodeEnd | None
@@ -40,6 +41,7 @@ class EpisodeRecords:
     outside_m: NDArray[np.float64] = field(init=False)
     speed_sum_mps: NDArray[np.float64] = field(init=False)
     actor_sum: NDArray[np.int64] = field(init=False)
+    num_started: NDArray[np.int64] = field(init=False)
     episode_return: NDArray[np.float64] = field(init=False)
     infractions: list[list[Infraction]] = field(init=False)
     ends: list[EpisodeEnd | None] = field(init=False)
@@ -70,6 +72,7 @@ class EpisodeRecords:
             outside_m=float(self.outside_m[agent]),
             speed_sum_mps=float(self.speed_sum_mps[agent]),
             actor_sum=int(self.actor_sum[agent]),
+            num_started=int(self.num_started[agent]),
             episode_return=float(self.episode_return[agent]),
             infractions=tuple(self.infractions[agent]),
             end=self.ends[agent],
@@ -85,4 +88,4 @@ _FLOATS = (
     "speed_sum_mps",
     "episode_return",
 )
-_COUNTS = ("num_steps", "actor_sum")
+_COUNTS = ("num_steps", "actor_sum", "num_started")

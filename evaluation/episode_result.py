@@ -38,6 +38,8 @@ class EpisodeResult:
     mean_speed_mps: float
     outside_lanes_m: float
     episode_return: float  # undiscounted, of the checkpoint's own reward
+    num_triggers: int = 0  # scenarios of the route
+    num_started: int = 0  # of them, begun; the others lie beyond the end of the drive
 
     @property
     def infraction_score(self) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.episode_record import EpisodeRecord
 from evaluation.episode_result import EpisodeResult
@@ -16,6 +17,7 @@ from evaluation.referee import LeaderboardReferee
 from evaluation.route_queue import EvaluationTask, RouteQueue
 from rewards.reward_breakdown import Reward
 from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.world.scenario_state import Phase, ScenarioKind, ScriptBook
 
 
 class Listener(Protocol):
@@ -53,7 +55,9 @@ def run_episodes(
         One result per task, in the order in which they finished.
     """
     queue = RouteQueue(tasks, env.num_envs)
-    referee = LeaderboardReferee(inner_reward(env), env.scene, recorder)
+    referee = LeaderboardReferee(
+        inner_reward(env), env.scene, recorder, started_triggers=trigger_counter(env)
+    )
     env.scenarios, env.driving_reward = queue, referee
     observation, _ = env.reset(seed=0)
     started_s = np.full(env.num_envs, clock())
@@ -80,6 +84,20 @@ def run_episodes(
         if listener:
             listener.stepped(num_steps)
     return results
+
+
+def trigger_counter(env: DrivingVectorEnv) -> Callable[[], NDArray[np.int64]] | None:
+    """Counts the scenarios that have begun for each driver; None where a simulator plays none."""
+    book = getattr(env.simulator, "scripts", None)
+    if not isinstance(book, ScriptBook):
+        return None
+    triggers, worlds = book.triggers, env.scene.ego.world
+
+    def count() -> NDArray[np.int64]:
+        begun = (triggers.kind != ScenarioKind.NONE) & (triggers.phase != Phase.WAITING)
+        return begun.sum(axis=1)[worlds]
+
+    return count
 
 
 def inner_reward(env: DrivingVectorEnv) -> Reward:
@@ -124,4 +142,6 @@ def episode_result(
         mean_speed_mps=record.speed_sum_mps / num_steps,
         outside_lanes_m=record.outside_m,
         episode_return=record.episode_return,
+        num_triggers=len(task.scenario.triggers),
+        num_started=record.num_started,
     )

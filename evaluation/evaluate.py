@@ -77,6 +77,7 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     videos = write_videos(recorder, env.maps, planner.name, folder)
     report = evaluation_report(config, benchmark, results, videos)
     print_scores(f"{benchmark.name}: {planner.name}", {planner.name: benchmark_scores(results)})
+    log.info("scenarios: %s", triggers_statement(results))
     log.info("report: %s", write_report(folder, report))
     return results
 
@@ -111,11 +112,19 @@ def evaluation_report(
             "checkpoint": str(config.checkpoint or "none"),
             "routes": benchmark.routes,
             "seeds": f"{config.seed} to {config.seed + config.seeds - 1}",
+            "scenarios": triggers_statement(results),
             "dynamics": dynamics_statement(),
         },
         video=videos[0] if videos else None,
         video_title="Three times as fast as it happened.",
     )
+
+
+def triggers_statement(results: Sequence[EpisodeResult]) -> str:
+    """How many of the routes' scenarios the drives have reached."""
+    started = sum(result.num_started for result in results)
+    total = sum(result.num_triggers for result in results)
+    return f"{started} of {total} triggers started; the others lie beyond the end of a drive"
 
 
 def make_planner(kind: str, policies: Sequence[LoadedPolicy], env: DrivingVectorEnv) -> Planner:

@@ -58,6 +58,8 @@ class LeaderboardReferee:
         watcher: Sees every step while the scene still shows its end, e.g. a recorder.
         traffic_speed: Mean speed [m/s] of the background traffic in each driver's world, (E,); the
             scene's own vehicles by default.
+        started_triggers: How many scenarios have begun on each driver's route, (E,); none by
+            default.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LeaderboardReferee:
         scene: SceneBatch,
         watcher: StepWatcher | None = None,
         traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None,
+        started_triggers: Callable[[], NDArray[np.int64]] | None = None,
     ) -> None:
         self.driving_reward = driving_reward
         self.watcher = watcher
@@ -73,6 +76,7 @@ class LeaderboardReferee:
         self.records = EpisodeRecords(scene.num_agents)
         self._speed_test = MinimumSpeedTest(scene.num_agents)
         self._traffic_speed = traffic_speed or traffic_speed_mps
+        self._started_triggers = started_triggers
         self._place = (scene.ego.world, scene.ego.slot)
 
     def begin(self, agent: int, length_m: float) -> None:
@@ -159,6 +163,8 @@ class LeaderboardReferee:
         """Book what the leaderboard books once, at the end of a route."""
         records = self.records
         records.ends[agent] = end
+        if self._started_triggers:
+            records.num_started[agent] = self._started_triggers()[agent]
         if end is EpisodeEnd.COMPLETED:
             records.route_percent[agent] = 100.0
         if end in END_INFRACTIONS:

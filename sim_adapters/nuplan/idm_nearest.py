@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernels import device_function
+from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.nuplan.idm_outline import widened_line_hits
 from sim_adapters.nuplan.idm_shapes import (
     MAX_X,
@@ -53,7 +53,8 @@ def nearest_on_line(
         own: Shape to which distances are taken; it is never the answer.
         num_agents: Shapes 0 to this one count if alive.
         alive: (B, A).
-        first_other, end_shape: First and one beyond the last of the shapes that always count.
+        first_other: First of the shapes that always count.
+        end_shape: One beyond the last of them.
         num_points: Of the line.
         half_width_m: Of the widened line.
         end_extension_m: See `widened_line_hits`.
@@ -61,8 +62,7 @@ def nearest_on_line(
         shapes: All shapes.
         line: (B, P, 2) points of the line.
     """
-    margin = half_width_m + end_extension_m
-    min_x, max_x, min_y, max_y = _line_bounds(world, num_points, margin, line)
+    area = _line_bounds(world, num_points, half_width_m + end_extension_m, line)
     best, smallest, low = -1, math.inf, math.inf
     shape, gap = -1, -1.0
     while True:
@@ -72,12 +72,7 @@ def nearest_on_line(
         )
         if shape < 0 or gap > smallest:
             return best, math.sqrt(smallest)
-        near_line = (
-            shapes.bounds[world, shape, MIN_X] <= max_x
-            and shapes.bounds[world, shape, MAX_X] >= min_x
-            and shapes.bounds[world, shape, MIN_Y] <= max_y
-            and shapes.bounds[world, shape, MAX_Y] >= min_y
-        )
+        near_line = _is_within(world, shape, area, shapes)
         if not near_line and not (with_own and gap == 0.0):
             continue
         cutoff = max(smallest, TOUCHING_M2)
@@ -105,6 +100,19 @@ def _line_bounds(
         min_x, max_x = min(min_x, line[world, i, X]), max(max_x, line[world, i, X])
         min_y, max_y = min(min_y, line[world, i, Y]), max(max_y, line[world, i, Y])
     return min_x - margin_m, max_x + margin_m, min_y - margin_m, max_y + margin_m
+
+
+@inlined_function
+def _is_within(
+    world: int, shape: int, area: tuple[float, float, float, float], shapes: Shapes
+) -> bool:
+    """Whether a shape's bounds touch an area (least and greatest x, least and greatest y)."""
+    return (
+        shapes.bounds[world, shape, MIN_X] <= area[1]
+        and shapes.bounds[world, shape, MAX_X] >= area[0]
+        and shapes.bounds[world, shape, MIN_Y] <= area[3]
+        and shapes.bounds[world, shape, MAX_Y] >= area[2]
+    )
 
 
 @device_function

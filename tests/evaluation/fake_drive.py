@@ -76,6 +76,7 @@ class FakeEnv:
     num_envs: int
     scenarios: Any = None
     driving_reward: Any = no_reward
+    simulator: Any = None
     scene: SceneBatch = field(init=False)
     passed: np.ndarray = field(init=False)
 

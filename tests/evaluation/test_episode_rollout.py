@@ -1,7 +1,13 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from evaluation.episode_rollout import run_episodes
+from evaluation.evaluate import triggers_statement
 from evaluation.route_queue import RouteQueue, make_tasks, world_seed
+from sim_adapters.scene.scenario import ScenarioTrigger
+from sim_adapters.world.scenario_state import Phase, ScenarioKind, empty_script_book
 from tests.evaluation.fake_drive import FakeEnv, MetreAStep, straight_scenario
 
 LENGTHS = {"1": 40, "2": 15, "3": 25, "4": 60, "5": 5, "6": 33, "7": 20}
@@ -35,6 +41,29 @@ def test_an_episode_holds_the_facts_of_its_own_route():
         # The last 10 m are skipped by the leaderboard's arrival rule past 99 % only.
         assert length - 1 <= result.duration_s / 0.1 * 0.5 <= length
         assert result.episode_return == pytest.approx(100.0, abs=2.0)
+
+
+def test_triggers_that_have_begun_are_counted_before_the_world_is_reset():
+    env, book = FakeEnv(1), empty_script_book(1, 4)
+    env.simulator = SimpleNamespace(scripts=book)
+    book.triggers.kind[0, :3] = ScenarioKind.CONTROL_LOSS  # the fourth place is empty
+    trigger = ScenarioTrigger("ControlLoss_1", "ControlLoss", 0.0, 0.0, 0.0, 0.0)
+    scenario = replace(straight_scenario("1", 30), triggers=(trigger,) * 3)
+
+    class Reaches(MetreAStep):
+        def act(self, observation, env):
+            book.triggers.phase[0] = (Phase.OVER, Phase.READY, Phase.WAITING, Phase.WAITING)
+            return super().act(observation, env)
+
+    (result,) = run_episodes(env, Reaches(), make_tasks([scenario], [0]))
+    assert (result.num_triggers, result.num_started) == (3, 2)
+    statement = "2 of 3 triggers started; the others lie beyond the end of a drive"
+    assert triggers_statement([result]) == statement
+
+
+def test_a_simulator_without_scenarios_starts_none():
+    (result, *_) = run_episodes(FakeEnv(1), MetreAStep(), tasks_of())
+    assert (result.num_triggers, result.num_started) == (0, 0)
 
 
 def test_an_environment_can_be_used_for_another_planner():
