@@ -37,6 +37,20 @@ FIXED_PENALTIES = {
     InfractionKind.SCENARIO_TIMEOUT: 0.7,
     InfractionKind.YIELD_EMERGENCY: 0.7,
 }
+NAMES = {
+    InfractionKind.COLLISION_LAYOUT: "static collision",
+    InfractionKind.COLLISION_PEDESTRIAN: "pedestrian collision",
+    InfractionKind.COLLISION_VEHICLE: "vehicle collision",
+    InfractionKind.RED_LIGHT: "red light",
+    InfractionKind.STOP_SIGN: "stop sign",
+    InfractionKind.OUTSIDE_ROUTE_LANES: "outside its lanes",
+    InfractionKind.MINIMUM_SPEED: "slow quarter",
+    InfractionKind.YIELD_EMERGENCY: "emergency vehicle held up",
+    InfractionKind.SCENARIO_TIMEOUT: "scenario timeout",
+    InfractionKind.ROUTE_DEVIATION: "route left",
+    InfractionKind.BLOCKED: "blocked",
+    InfractionKind.ROUTE_TIMEOUT: "route timeout",
+}
 MINIMUM_SPEED_WEIGHT = 0.3
 # These only stop the route; what they cost is the rest of it.
 ROUTE_ENDS = (InfractionKind.ROUTE_DEVIATION, InfractionKind.BLOCKED, InfractionKind.ROUTE_TIMEOUT)

@@ -85,7 +85,7 @@ def run_official(config: DictConfig) -> Path:
             "server": f"{'CARLA' if is_carla else 'carl-planner headless server'} {version}",
             "agent": str(config.agent or config.checkpoint or config.planner),
             "routes": route_text(config, len(routes)),
-            "seeds": f"{seeds[0]} to {seeds[-1]}",
+            "seeds": f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0]),
             "scenario_runner": "repaired" if config.repair_scenario_runner else "as it is",
             "attempts that failed": str(sum(a.end is not JobEnd.DONE for a in outcome.attempts)),
         },

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evaluation.charts import learning_curves, score_bars
 from evaluation.episode_result import EpisodeResult
+from evaluation.infractions import NAMES
 from evaluation.score_table import interval_text, score_cells
 from evaluation.scored_world import EMBEDDED, ScoredWorld
 from evaluation.scores import BenchmarkScores, as_grid, benchmark_scores
@@ -144,13 +145,13 @@ def route_columns(report: Report) -> dict[str, Mapping[str, str]]:
 
 
 def infraction_summary(runs: Sequence[EpisodeResult]) -> str:
-    """`2 red light, 1 vehicle blocked`; the route's own end if nothing else went wrong."""
+    """`red light (2), blocked (1)`, or `none`."""
     counts: dict[str, int] = {}
     for run in runs:
         for infraction in run.infractions:
-            name = infraction.kind.value.replace("_", " ").replace("infractions", "").strip()
+            name = NAMES[infraction.kind]
             counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
+    return ", ".join(f"{name} ({number})" for name, number in counts.items()) or "none"
 
 
 def embedded_png(path: Path) -> str:

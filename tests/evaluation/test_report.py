@@ -34,7 +34,14 @@ def test_the_report_shows_every_planner_town_and_route(tmp_path):
     planners = {"trained": two_towns(80.0), "idm": two_towns(90.0)}
     report = Report("A title", planners, ["Town01"], {"seed": "0"}, METRICS, "drive.mp4", "Below")
     html = write_report(tmp_path, report).read_text()
-    for text in ("A title", "trained policy", "rule-based driver", "Town02", "never seen", "1 red"):
+    for text in (
+        "A title",
+        "trained policy",
+        "rule-based driver",
+        "Town02",
+        "never seen",
+        "red light (1)",
+    ):
         assert text in html
     assert '<video src="drive.mp4"' in html
     assert "not CARLA or longest6 results" in html

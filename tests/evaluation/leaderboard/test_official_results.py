@@ -179,7 +179,7 @@ def test_the_report_tells_times_and_scenario_timeouts_of_each_route(jobs, tmp_pa
     html = write_official_report(tmp_path, run, jobs).read_text()
     assert html.count("<td>100 / 50</td>") == 2  # seconds of game and of wall-clock
     assert "scenario timeouts / km" in html
-    assert "1 scenario timeouts" in html
+    assert "scenario timeout (1)" in html
     assert "actors" not in html  # the evaluator does not count them
 
 
