@@ -48,15 +48,19 @@ def _descendants(ancestor: int) -> list[int]:
     return found[1:]
 
 
-def _is_server(pid: int) -> bool:
-    """Whether a process is a server of this test's runs; other tests may have one of their own."""
+def _server_port(pid: int) -> int | None:
+    """Port of a server of this test's runs; other tests may have one of their own."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
-        return False
-    is_headless = "sim_adapters.carla.headless" in words
-    is_ours = any(word.startswith(f"port={FIRST_PORT // 1000}") for word in words)
-    return is_headless and is_ours and not any("guard" in word for word in words)
+        return None
+    ports = [int(word.removeprefix("port=")) for word in words if word.startswith("port=")]
+    is_server = "sim_adapters.carla.headless" in words and not any("guard" in w for w in words)
+    return ports[0] if is_server and ports and ports[0] >= FIRST_PORT else None
+
+
+def _is_server(pid: int) -> bool:
+    return _server_port(pid) is not None
 
 
 class Killer(threading.Thread):
@@ -153,13 +157,18 @@ def test_the_run_is_complete_and_every_lost_episode_is_counted(
     assert max(shares) > 0.0
 
 
-def test_sigterm_saves_the_run_and_nothing_is_left(learner: Learner, tmp_path: Path) -> None:
-    pool = _pool(learner)
-    assert sum(_is_server(pid) for pid in _descendants(os.getpid())) >= NUM_WORLDS
-    timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM))
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_run(learner: Learner, tmp_path: Path, number: signal.Signals) -> None:
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
     timer.start()
     assert not TrainingRun(learner, tmp_path, Progress()).run()
     assert (tmp_path / LATEST).exists()
+
+
+def test_nothing_is_left_of_a_run(learner: Learner) -> None:
+    pool = _pool(learner)
+    ports = [port for pid in _descendants(os.getpid()) if (port := _server_port(pid))]
+    assert len(ports) >= NUM_WORLDS
     own = [pid for worker in pool._workers if worker.process for pid in [worker.process.pid]]
     everybody = {pid for parent in own if parent for pid in [parent, *_descendants(parent)]}
     learner.env.close()
@@ -168,5 +177,5 @@ def test_sigterm_saves_the_run_and_nothing_is_left(learner: Learner, tmp_path: P
         time.sleep(0.05)
     assert not everybody & _parents().keys()
     assert not any(_is_server(pid) for pid in _descendants(os.getpid()))
-    assert all(is_free(port) for port in range(FIRST_PORT, FIRST_PORT + 10 * NUM_WORLDS))
+    assert all(is_free(port) and is_free(port + 1) for port in ports)
     assert not list(Path("/dev/shm").glob(f"pym-{os.getpid()}-*"))
