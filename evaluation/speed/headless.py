@@ -7,8 +7,10 @@ beside them tells how much of it is ours.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import carla
@@ -18,6 +20,7 @@ from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.servers import free_port
 
 _TIMEOUT_S = 60.0
+_LIMIT_S = 180.0  # of a measurement; it takes about ten seconds
 _STEP_S = 0.05
 _FIRST_TM_PORT = 8_000  # below the ports from which the system takes connections' own
 _SETTLING_TICKS = 100
@@ -28,41 +31,56 @@ _SERVER_CEILING_MS = 1.5  # of a tick in which a TrafficManager drives 50
 def measure_headless_ticks() -> list[Measurement]:
     """Synchronous ticks with 20 vehicles that drive straight on."""
     with HeadlessServer("Town01") as server:
-        return _measure_without_manager(server)
+        return _in_own_process(_without_manager, server)
 
 
 def measure_headless_tm_ticks() -> list[Measurement]:
     """Synchronous ticks with the client's TrafficManager driving 50 vehicles."""
     with HeadlessServer("Town01") as server:
-        return _measure_with_manager(server)
+        return _in_own_process(_with_manager, server)
 
 
-# What the client library holds ends with these functions, before its server: the library's threads
-# would go on calling a server that has gone, into the next measurement
+def _in_own_process(
+    measure: Callable[[int, int], list[Measurement]], server: HeadlessServer
+) -> list[Measurement]:
+    """Measure in a fresh process, which ends with all threads of the client library.
+
+    CARLA's TrafficManager notifies its thread without holding the mutex that the thread waits with
+    (TrafficManagerLocal::SynchronousTick): on a busy machine a tick may wait for ever.
+
+    Raises:
+        RuntimeError: nothing came within `_LIMIT_S`.
+    """
+    with multiprocessing.get_context("spawn").Pool(1) as pool:  # terminates it in the end
+        try:
+            return pool.apply_async(measure, (server.port, server.pid)).get(_LIMIT_S)
+        except multiprocessing.TimeoutError as error:
+            raise RuntimeError(
+                f"CARLA's client library stood still for {_LIMIT_S:g} s: measure again"
+            ) from error
 
 
-def _measure_without_manager(server: HeadlessServer) -> list[Measurement]:
-    _, world = _synchronous_world(server)
+def _without_manager(port: int, server_pid: int) -> list[Measurement]:
+    _, world = _synchronous_world(port)
     _spawn_vehicles(world, 20, autopilot_port=None)
     note = "20 vehicles, client included"
-    return _measure(server, world, "headless_ticks", 2_000, None, note)
+    return _measure(server_pid, world, "headless_ticks", 2_000, None, note)
 
 
-def _measure_with_manager(server: HeadlessServer) -> list[Measurement]:
-    client, world = _synchronous_world(server)
+def _with_manager(port: int, server_pid: int) -> list[Measurement]:
+    client, world = _synchronous_world(port)
     manager = client.get_trafficmanager(free_port(_FIRST_TM_PORT))
-    try:
-        manager.set_synchronous_mode(True)
-        manager.set_random_device_seed(0)
-        _spawn_vehicles(world, 50, autopilot_port=manager.get_port())
-        note = "TrafficManager drives 50, client included"
-        return _measure(server, world, "headless_tm_ticks", 150, _SERVER_CEILING_MS, note)
-    finally:
-        manager.shut_down()
+    manager.set_synchronous_mode(True)
+    manager.set_random_device_seed(0)
+    _spawn_vehicles(world, 50, autopilot_port=manager.get_port())
+    note = "TrafficManager drives 50, client included"
+    measured = _measure(server_pid, world, "headless_tm_ticks", 150, _SERVER_CEILING_MS, note)
+    manager.shut_down()  # its thread must end before its server does
+    return measured
 
 
-def _synchronous_world(server: HeadlessServer) -> tuple[carla.Client, carla.World]:
-    client = carla.Client("127.0.0.1", server.port)
+def _synchronous_world(port: int) -> tuple[carla.Client, carla.World]:
+    client = carla.Client("127.0.0.1", port)
     client.set_timeout(_TIMEOUT_S)
     world = client.get_world()
     settings = world.get_settings()
@@ -86,7 +104,7 @@ def _spawn_vehicles(world: carla.World, count: int, *, autopilot_port: int | Non
 
 
 def _measure(
-    server: HeadlessServer,
+    server_pid: int,
     world: carla.World,
     key: str,
     floor: float,
@@ -95,7 +113,7 @@ def _measure(
 ) -> list[Measurement]:
     """Ticks per second on the wall and the server's CPU time a tick."""
     ticks = 0
-    cpu_s = process_cpu_s(server.pid)
+    cpu_s = process_cpu_s(server_pid)
 
     def step() -> int:
         nonlocal ticks
@@ -105,7 +123,7 @@ def _measure(
         return _TICKS_A_CALL
 
     median, low, high = measure_rate(step, clock=time.perf_counter)
-    server_ms = 1e3 * (process_cpu_s(server.pid) - cpu_s) / ticks
+    server_ms = 1e3 * (process_cpu_s(server_pid) - cpu_s) / ticks
     return [
         Measurement(key, median, "ticks/s", low, high, floor, note),
         Measurement(
