@@ -1,9 +1,9 @@
 """Golden runs of the devkit: a small set of scenarios with what the devkit made of them.
 
-    python -m tests.nuplan.golden_runs RUNS CACHE MAP_FOLDER TOKEN [TOKEN ...]
+    python -m tests.nuplan.golden_runs RUNS CACHE MAPS TOKEN [TOKEN ...]
 
 writes tests/golden/nuplan from a folder of devkit_oracle.py, the scenario cache of the same logs
-and the folder of their one map (its README says what was run). CI checks our simulation and
+and the folder of their maps (its README says what was run). CI checks our simulation and
 metrics against them without the devkit.
 """
 
@@ -28,10 +28,10 @@ from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.devkit_runs import DevkitRun, read_run
 
 FOLDER = Path(__file__).parents[1] / "golden" / "nuplan"
-SIZE_LIMIT = 1_500_000  # bytes, all files together
+SIZE_LIMIT = 2_500_000  # bytes, all files together
 PLANNERS = ("log_future", "simple", "idm")
 MODES = ("nonreactive", "reactive")
-_MAP_FILE, _LOGS_FILE, _RUNS_FILE = "map.gpkg.xz", "scenarios.npz", "runs.npz"
+_LOGS_FILE, _RUNS_FILE, _MAP_SUFFIX = "scenarios.npz", "runs.npz", ".gpkg.xz"
 _PARTS: dict[str, Any] = {
     "ego": EgoLog,
     "past_ego": EgoLog,
@@ -84,15 +84,21 @@ def read_golden_run(token: str, planner: str, mode: str) -> GoldenRun:
     )
 
 
+def golden_locations() -> list[str]:
+    """Names of the maps."""
+    return sorted(path.name.removesuffix(_MAP_SUFFIX) for path in FOLDER.glob(f"*{_MAP_SUFFIX}"))
+
+
 def unpack_golden_maps(folder: Path) -> MapBank:
-    """The map, written out as a map folder and loaded from there."""
-    location = read_golden_logs()[0].map_name
-    path = folder / location / "1" / "map.gpkg"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(lzma.decompress((FOLDER / _MAP_FILE).read_bytes()))
-    versions = {location: {"version": "1", "layers": {}}}
+    """The maps, written out as a map folder and loaded from there."""
+    locations = golden_locations()
+    for location in locations:
+        path = folder / location / "1" / "map.gpkg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(lzma.decompress((FOLDER / f"{location}{_MAP_SUFFIX}").read_bytes()))
+    versions = {location: {"version": "1", "layers": {}} for location in locations}
     (folder / f"{MAP_VERSION}.json").write_text(json.dumps(versions))
-    return load_nuplan_maps(folder, [location])
+    return load_nuplan_maps(folder, locations)
 
 
 def _log(arrays: dict[str, np.ndarray], token: str) -> ScenarioLog:
@@ -136,15 +142,18 @@ def _run_arrays(run: DevkitRun, planner: str, mode: str) -> dict[str, np.ndarray
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the golden set."""
     parser = argparse.ArgumentParser(prog="python -m tests.nuplan.golden_runs", description=__doc__)
-    for name in ("runs", "cache", "map_folder"):
+    for name in ("runs", "cache", "maps"):
         parser.add_argument(name, type=Path)
     parser.add_argument("tokens", nargs="+")
     options = parser.parse_args(arguments)
     cache = open_cache(options.cache)
     logs: dict[str, Any] = {"tokens": np.array(options.tokens)}
     runs: dict[str, Any] = {}
+    locations = set()
     for token in options.tokens:
-        logs |= _log_arrays(cache.read(token))
+        log = cache.read(token)
+        locations.add(log.map_name)
+        logs |= _log_arrays(log)
         for planner in PLANNERS:
             for mode in MODES:
                 run = read_run(options.runs / f"{token}_{planner}_{mode}.npz")
@@ -152,8 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(FOLDER / _LOGS_FILE, **logs)
     np.savez_compressed(FOLDER / _RUNS_FILE, **runs)
-    packed = lzma.compress((options.map_folder / "map.gpkg").read_bytes(), preset=9)
-    (FOLDER / _MAP_FILE).write_bytes(packed)
+    for location in locations:
+        packed = lzma.compress((options.maps / location / "1" / "map.gpkg").read_bytes(), preset=9)
+        (FOLDER / f"{location}{_MAP_SUFFIX}").write_bytes(packed)
     size = sum(path.stat().st_size for path in FOLDER.iterdir())
     if size > SIZE_LIMIT:
         raise SystemExit(f"{size} bytes are too many for the repository: take fewer tokens")
