@@ -87,7 +87,11 @@ def start_devkit(road: Road, planner: Any, mode: str = "nonreactive") -> Any:
 
 def present_pose(simulation: Any) -> np.ndarray:
     state, _ = simulation.get_planner_input().history.current_state
-    return np.array([*state.rear_axle, state.dynamic_car_state.speed, state.tire_steering_angle])
+    return np.array([*state.rear_axle, _forward_mps(state), state.tire_steering_angle])
+
+
+def _forward_mps(state: Any) -> float:
+    return state.dynamic_car_state.rear_axle_velocity_2d.x
 
 
 @pytest.mark.parametrize("mode", ["nonreactive", "reactive"])
@@ -124,7 +128,7 @@ def test_the_planned_trajectory_is_what_the_policy_then_drives_when_it_is_alone(
     simulation = start_devkit(road, planner)
     plan = planner.compute_trajectory(simulation.get_planner_input())
     planned = [
-        [*state.rear_axle, state.dynamic_car_state.speed, state.tire_steering_angle]
+        [*state.rear_axle, _forward_mps(state), state.tire_steering_angle]
         for state in plan.get_sampled_trajectory()
     ]
     driven = [present_pose(simulation)]
