@@ -107,6 +107,8 @@ def test_walker_walks_as_fast_as_told_and_faces_its_way(world: carla.World) -> N
     assert (moved.x, moved.y) == pytest.approx((0.0, 1.5), abs=1e-3)
     assert walker.get_transform().rotation.yaw == pytest.approx(90.0, abs=1e-3)
     assert walker.get_velocity().y == pytest.approx(1.5, abs=1e-4)
+    told = walker.get_control()
+    assert (told.direction.y, told.speed) == pytest.approx((1.0, 1.5))  # experts forecast by it
 
 
 def test_batch_spawns_drives_and_reports_each_command(
