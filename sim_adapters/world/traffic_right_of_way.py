@@ -95,12 +95,15 @@ def wish_of(
     entry = sight.entry_index[world, slot]
     if entry == 0:
         progress.arrived_s[world, slot] = np.inf
+        progress.stopped_for[world, slot] = -1
         return WISH_NONE
     speed = places.speed_mps[world, slot]
     front = sight.entry_m[world, slot] - half_length_m
     if front < ARRIVAL_M and np.isinf(progress.arrived_s[world, slot]):
         progress.arrived_s[world, slot] = now_s
     lane = places.path[world, slot, entry]
+    if progress.stopped_for[world, slot] != lane:
+        progress.stopped_for[world, slot] = -1  # a stop holds for once, not for the next round
     heeds_light = settings.obeys_lights and not overrides.ignores_lights[world, slot]
     if heeds_light and not light_permits(rules, lights, world, first_signal, lane, front, speed):
         return WISH_WAITS
