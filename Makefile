@@ -11,6 +11,8 @@ DEMO_OUT ?= outputs/demo
 NUPLAN_VENV ?= .venv-nuplan
 NUPLAN_READY := $(NUPLAN_VENV)/.ready
 DEVKIT_VERSION := 1.2.2
+# Not pinned there: the devkit needs numpy below 2.4, what it imports needs dateutil below 3
+NUPLAN_FREE := numpy|python-dateutil
 
 .PHONY: demo test test-slow test-nuplan find-devkit lint format setup speed clean
 
@@ -64,7 +66,7 @@ $(READY): pyproject.toml constraints.txt
 
 $(NUPLAN_READY): pyproject.toml constraints.txt
 	test -x $(NUPLAN_VENV)/bin/python || $(PYTHON) -m venv $(NUPLAN_VENV)
-	grep -v '^numpy==' constraints.txt > $(NUPLAN_VENV)/constraints.txt
+	grep -vE '^($(NUPLAN_FREE))==' constraints.txt > $(NUPLAN_VENV)/constraints.txt
 	$(NUPLAN_VENV)/bin/python -m pip install --quiet -c $(NUPLAN_VENV)/constraints.txt torch
 	$(NUPLAN_VENV)/bin/python -m pip install --quiet -c $(NUPLAN_VENV)/constraints.txt -e ".[dev,nuplan]"
 	$(NUPLAN_VENV)/bin/python -m pip install --quiet --no-deps py123d==0.7.0
