@@ -19,8 +19,10 @@ from typing import Any
 from numba.core.caching import UserProvidedCacheLocator
 
 from sim_adapters.kernel_cache import kernel_folder
+from sim_adapters.kernel_interrupts import hold_signals_while_compiling
 
 KERNEL_PACKAGES = ("sim_adapters", "evaluation")
+hold_signals_while_compiling()  # numba imports this file once, before the first kernel
 
 
 class KernelCacheLocator(UserProvidedCacheLocator):
