@@ -19,8 +19,9 @@ NUPLAN_FREE := numpy|python-dateutil
 demo: $(READY)
 	$(BIN)/python -m evaluation.demo output=$(DEMO_OUT)
 
+# Two processes, a test file at a time; `.venv/bin/python -m pytest FILE` runs one file in one
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

@@ -34,6 +34,7 @@ from srunner.scenarios.background_activity import (  # noqa: E402 # pyright: ign
     BackgroundBehavior,
 )
 
+from evaluation.drivers.planners import Planner  # noqa: E402
 from evaluation.leaderboard_agent.agent_config import read_agent_config  # noqa: E402
 from evaluation.leaderboard_agent.agent_planner import AgentParts, build_agent_parts  # noqa: E402
 from evaluation.leaderboard_agent.live_drive import LiveDrive  # noqa: E402
@@ -41,7 +42,6 @@ from evaluation.leaderboard_agent.scenario_runner_repair import (  # noqa: E402
     repair_scenario_runner,
 )
 from evaluation.leaderboard_agent.tick_recording import TickRecorder  # noqa: E402
-from evaluation.planners import Planner  # noqa: E402
 from sim_adapters.carla.contact_log import ContactLog  # noqa: E402
 from sim_adapters.carla.frames import from_carla_transform, to_carla_control  # noqa: E402
 from sim_adapters.carla.live_lights import LiveLights  # noqa: E402

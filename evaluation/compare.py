@@ -16,12 +16,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.bootstrap import Interval, mean_interval
-from evaluation.episode_result import EpisodeResult
-from evaluation.results_file import read_results, write_json
-from evaluation.score_table import interval_text
-from evaluation.scores import COUNTED_KINDS, as_grid
-from evaluation.val14_compare import compare_val14, is_val14_run, val14_comparison_table
+from evaluation.scoring.bootstrap import Interval, mean_interval
+from evaluation.scoring.episode_result import EpisodeResult
+from evaluation.scoring.results_file import read_results, write_json
+from evaluation.scoring.score_table import interval_text
+from evaluation.scoring.scores import COUNTED_KINDS, as_grid
+from evaluation.val14.compare import compare_val14, is_val14_run, val14_comparison_table
 
 COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     "driving_score": lambda result: result.driving_score,

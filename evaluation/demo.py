@@ -24,26 +24,26 @@ from carl_planner.checkpoint import load_checkpoint
 from carl_planner.command_errors import input_errors_reported
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
-from evaluation.benchmark import Benchmark
-from evaluation.checkpoint_planner import (
+from evaluation.drivers.checkpoint_planner import (
     policy_planner,
     untrained_planner,
     with_checkpoint_config,
 )
-from evaluation.dynamics_statement import dynamics_statement
-from evaluation.episode_result import EpisodeEnd, EpisodeResult
-from evaluation.episode_rollout import run_episodes
-from evaluation.evaluation_env import make_evaluation_env
-from evaluation.planners import BlindFollower, ConstantSpeedPlanner
-from evaluation.progress import EvaluationProgress
-from evaluation.recording import EpisodeRecorder, Recording
-from evaluation.report import PLANNER_TITLES, Report, write_report
-from evaluation.results_file import write_json, write_results
-from evaluation.route_queue import EvaluationTask, make_tasks
-from evaluation.rule_based_driver import RuleBasedDriver
-from evaluation.score_table import print_scores
-from evaluation.scores import benchmark_scores, natural_key
-from evaluation.video import VideoFrames, write_gif, write_mp4
+from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner
+from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.report.dynamics_statement import dynamics_statement
+from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
+from evaluation.rollout.benchmark import Benchmark
+from evaluation.rollout.episode_rollout import run_episodes
+from evaluation.rollout.evaluation_env import make_evaluation_env
+from evaluation.rollout.progress import EvaluationProgress
+from evaluation.rollout.recording import EpisodeRecorder, Recording
+from evaluation.rollout.route_queue import EvaluationTask, make_tasks
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
+from evaluation.scoring.results_file import write_json, write_results
+from evaluation.scoring.score_table import print_scores
+from evaluation.scoring.scores import benchmark_scores, natural_key
+from evaluation.video.film import VideoFrames, write_gif, write_mp4
 from sim_adapters.scene.map_bank import MapBank
 
 log = logging.getLogger(__name__)

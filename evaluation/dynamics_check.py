@@ -15,7 +15,7 @@ import hydra
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import input_errors_reported
-from evaluation.dynamics_statement import dynamics_statement, keep_check
+from evaluation.report.dynamics_statement import dynamics_statement, keep_check
 from sim_adapters.world.dynamics_check import (
     Recording,
     check_recordings,

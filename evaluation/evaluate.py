@@ -19,26 +19,26 @@ from omegaconf import DictConfig
 
 from carl_planner.command_errors import input_errors_reported
 from carl_planner.policy_files import LoadedPolicy
-from evaluation.benchmark import Benchmark
-from evaluation.checkpoint_planner import (
+from evaluation.drivers.checkpoint_planner import (
     load_ensemble,
     policy_planner,
     with_checkpoint_config,
 )
-from evaluation.dynamics_statement import dynamics_statement
-from evaluation.episode_result import EpisodeResult
-from evaluation.episode_rollout import run_episodes
-from evaluation.evaluation_env import make_evaluation_env
-from evaluation.planners import BlindFollower, ConstantSpeedPlanner, Planner
-from evaluation.progress import EvaluationProgress
-from evaluation.recording import EpisodeRecorder
-from evaluation.report import Report, write_report
-from evaluation.results_file import write_results
-from evaluation.route_queue import EvaluationTask, make_tasks
-from evaluation.rule_based_driver import RuleBasedDriver
-from evaluation.score_table import print_scores
-from evaluation.scores import benchmark_scores
-from evaluation.video import VideoFrames, write_mp4
+from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner, Planner
+from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.report.dynamics_statement import dynamics_statement
+from evaluation.report.html_report import Report, write_report
+from evaluation.rollout.benchmark import Benchmark
+from evaluation.rollout.episode_rollout import run_episodes
+from evaluation.rollout.evaluation_env import make_evaluation_env
+from evaluation.rollout.progress import EvaluationProgress
+from evaluation.rollout.recording import EpisodeRecorder
+from evaluation.rollout.route_queue import EvaluationTask, make_tasks
+from evaluation.scoring.episode_result import EpisodeResult
+from evaluation.scoring.results_file import write_results
+from evaluation.scoring.score_table import print_scores
+from evaluation.scoring.scores import benchmark_scores
+from evaluation.video.film import VideoFrames, write_mp4
 from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.scene.map_bank import MapBank
 

@@ -21,15 +21,15 @@ from rich.console import Console
 from rich.table import Table
 
 from carl_planner.command_errors import input_errors_reported
-from evaluation.episode_record import EpisodeRecord
-from evaluation.infractions import Infraction, InfractionKind, penalty_factor
 from evaluation.leaderboard_agent.tick_recording import read_recording
 from evaluation.leaderboard_jobs.job import RouteJob, read_record
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import official_result
 from evaluation.leaderboard_jobs.second_opinion import judge_recording
-from evaluation.results_file import write_json
-from evaluation.scores import natural_key
+from evaluation.scoring.episode_record import EpisodeRecord
+from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_factor
+from evaluation.scoring.results_file import write_json
+from evaluation.scoring.scores import natural_key
 from sim_adapters.maps.opendrive import load_map_bank
 
 log = logging.getLogger(__name__)

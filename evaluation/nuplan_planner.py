@@ -26,12 +26,12 @@ from nuplan.planning.simulation.planner.abstract_planner import (
 )
 
 from carl_planner.policy import ActorCritic
-from evaluation.checkpoint_planner import check_targets, load_ensemble
-from evaluation.val14_policy import MAX_BOXES, roomy_observer
+from evaluation.drivers.checkpoint_planner import check_targets, load_ensemble
+from evaluation.val14.policy_driver import MAX_BOXES, roomy_observer
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.nuplan.devkit_controller import ActionTrajectory
-from sim_adapters.nuplan.devkit_scene import (
+from sim_adapters.nuplan.devkit.controller import ActionTrajectory
+from sim_adapters.nuplan.devkit.scene import (
     lights_of_map,
     write_devkit_ego,
     write_devkit_lights,
@@ -45,7 +45,7 @@ from sim_adapters.observation.nuplan_bev import NuplanBevObserver
 from sim_adapters.observation.observer import Observer
 from sim_adapters.observation_rows import allocate
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.nuplan_detector import NuplanDetector
+from sim_adapters.scene.nuplan_events.detector import NuplanDetector
 from sim_adapters.scene.state import empty_scene
 
 STEP_S = 0.1

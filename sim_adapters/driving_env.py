@@ -22,7 +22,7 @@ from sim_adapters.action_layout import ActionLayout
 from sim_adapters.episode_log import EpisodeLog
 from sim_adapters.observation.observer import Observer
 from sim_adapters.observation_rows import ObservationRows
-from sim_adapters.scene.event_detection import (
+from sim_adapters.scene.events.detection import (
     DetectorSettings,
     EventArrays,
     EventDetector,

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from carl_planner.policy import ActorCritic
 from carl_planner.ppo import PpoSettings
 from sim_adapters.gymnasium_envs import compose_training_config
-from sim_adapters.scene.event_settings import DetectorSettings
-from sim_adapters.scene.nuplan_detector import NuplanDetector
+from sim_adapters.scene.events.settings import DetectorSettings
+from sim_adapters.scene.nuplan_events.detector import NuplanDetector
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))

@@ -10,15 +10,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.policy_files import LoadedPolicy
-from evaluation.checkpoint_planner import load_ensemble, policy_planner, with_checkpoint_config
+from evaluation.drivers.checkpoint_planner import (
+    load_ensemble,
+    policy_planner,
+    with_checkpoint_config,
+)
+from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner, Planner
+from evaluation.drivers.rule_based_driver import RuleBasedDriver
 from evaluation.leaderboard_agent.live_drive import LiveDrive
-from evaluation.planners import BlindFollower, ConstantSpeedPlanner, Planner
-from evaluation.rule_based_driver import RuleBasedDriver
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.driving_env import DEFAULT_PIXELS_PER_METER
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.observation.observer import Observer
-from sim_adapters.scene.event_settings import DetectorSettings
+from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 from gymnasium import spaces
 
-from evaluation.planners import Planner
+from evaluation.drivers.planners import Planner
 from rewards.driving_events import DrivingEvents
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.embedded.world_start import check_route, start_clocks, write_route
 from sim_adapters.observation.observer import Observer
 from sim_adapters.observation_rows import allocate
-from sim_adapters.scene.event_detection import (
+from sim_adapters.scene.events.detection import (
     DetectorSettings,
     EventArrays,
     detect_driving_events,

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from evaluation.leaderboard_agent.agent_planner import RULE_PLANNERS
-from evaluation.results_file import write_json
+from evaluation.scoring.results_file import write_json
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 
 CHOICES_FILE, AGENT_FILE = "choices.json", "agent.yaml"

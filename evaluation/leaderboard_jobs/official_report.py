@@ -15,11 +15,11 @@ from evaluation.leaderboard_jobs.official_results import (
     official_result,
 )
 from evaluation.leaderboard_jobs.scenario_log import skipped_scenarios
-from evaluation.report import Report, write_report
-from evaluation.results_file import RESULTS_FILE, write_json
-from evaluation.score_table import print_scores
-from evaluation.scored_world import ScoredWorld
-from evaluation.scores import benchmark_scores
+from evaluation.report.html_report import Report, write_report
+from evaluation.scoring.results_file import RESULTS_FILE, write_json
+from evaluation.scoring.score_table import print_scores
+from evaluation.scoring.scored_world import ScoredWorld
+from evaluation.scoring.scores import benchmark_scores
 
 SKIPPED_FILE = "skipped_scenarios.json"  # names and scenario_runner's reasons
 SKIPPED_TITLE = "scenarios left out by scenario_runner"

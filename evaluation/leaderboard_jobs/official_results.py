@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.episode_result import EpisodeEnd, EpisodeResult
-from evaluation.infractions import Infraction, InfractionKind, penalty_factor
 from evaluation.leaderboard_jobs.job import RouteJob, read_record
-from evaluation.results_file import LABELS, OTHER_DIGITS, SCORE_DIGITS
-from evaluation.scores import natural_key
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
+from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_factor
+from evaluation.scoring.results_file import LABELS, OTHER_DIGITS, SCORE_DIGITS
+from evaluation.scoring.scores import natural_key
 
 SCORE_NAMES = ("score_composed", "score_route", "score_penalty")
 # The evaluator's sentences round shares to hundredths of a percent

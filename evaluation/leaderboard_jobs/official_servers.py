@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 from evaluation.leaderboard_jobs.job import RouteJob
-from evaluation.results_file import write_json
+from evaluation.scoring.results_file import write_json
 from sim_adapters.carla.servers import LiveServer, ServerSettings
 
 SERVER_FILE = "server.json"

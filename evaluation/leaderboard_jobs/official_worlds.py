@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from evaluation.dynamics_statement import dynamics_statement
-from evaluation.infractions import InfractionKind
-from evaluation.scored_world import ScoredWorld
+from evaluation.report.dynamics_statement import dynamics_statement
+from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.scored_world import ScoredWorld
 
 CARLA_COLUMN = "real CARLA"
 SCENARIO_RATES = {InfractionKind.SCENARIO_TIMEOUT: "scenario timeouts / km"}

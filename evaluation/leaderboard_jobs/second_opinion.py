@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evaluation.episode_record import EpisodeRecord
-from evaluation.episode_result import EpisodeEnd
-from evaluation.infractions import InfractionKind
 from evaluation.leaderboard_agent.tick_recording import TickRecording
-from evaluation.referee import LeaderboardReferee
+from evaluation.scoring.episode_record import EpisodeRecord
+from evaluation.scoring.episode_result import EpisodeEnd
+from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.referee import LeaderboardReferee
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
 from sim_adapters.embedded.world_start import start_clocks, write_route
-from sim_adapters.scene.event_detection import (
+from sim_adapters.scene.events.detection import (
     DetectorSettings,
     EventArrays,
     detect_driving_events,

@@ -18,9 +18,9 @@ from sim_adapters.nuplan.bicycle import (
     WIDTH_M,
     principal_angle,
 )
-from sim_adapters.nuplan.idm_law import idm_step
-from sim_adapters.nuplan.idm_nearest import nearest_on_line
-from sim_adapters.nuplan.idm_paths import (
+from sim_adapters.nuplan.idm.law import idm_step
+from sim_adapters.nuplan.idm.nearest import nearest_on_line
+from sim_adapters.nuplan.idm.paths import (
     FloatArray,
     IntArray,
     Paths,
@@ -29,8 +29,8 @@ from sim_adapters.nuplan.idm_paths import (
     pose_on_path,
     write_line_between,
 )
-from sim_adapters.nuplan.idm_shapes import Shapes
-from sim_adapters.nuplan.idm_start import write_box_shape
+from sim_adapters.nuplan.idm.shapes import Shapes
+from sim_adapters.nuplan.idm.start import write_box_shape
 from sim_adapters.nuplan.replay_log import LightBook, Timeline
 from sim_adapters.nuplan.trajectory import Trajectories
 from sim_adapters.scene.area_lookup import station_m

@@ -15,8 +15,8 @@ from evaluation.nuplan_drivers.idm_plan import (
     plan_behind_leader_range,
 )
 from evaluation.nuplan_drivers.route_search import RouteError, candidate_edges, find_way
-from sim_adapters.nuplan.idm_paths import begin_path, empty_paths
-from sim_adapters.nuplan.idm_shapes import (
+from sim_adapters.nuplan.idm.paths import begin_path, empty_paths
+from sim_adapters.nuplan.idm.shapes import (
     BOX_CORNERS,
     FIRST,
     Shapes,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.speed.stopwatch import Measurement, measure_rate
-from sim_adapters.nuplan.cache_file import SHARD_FOLDER, open_cache, write_index
-from sim_adapters.nuplan.cache_shard import SHARD_SUFFIX, read_header, write_shard
+from sim_adapters.nuplan.scenario_cache.file import SHARD_FOLDER, open_cache, write_index
+from sim_adapters.nuplan.scenario_cache.shard import SHARD_SUFFIX, read_header, write_shard
 from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog
 
 NUM_LOGS, NUM_SCENARIOS = 4, 16  # scenarios of each log

@@ -9,10 +9,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
 from sim_adapters.kernel_cache import cache_root
-from sim_adapters.nuplan.cache_build import CacheJob, build_cache
-from sim_adapters.nuplan.cache_file import ScenarioCache, open_cache
 from sim_adapters.nuplan.export.data_set import make_data_set
 from sim_adapters.nuplan.export.log_summary import write_filter
+from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
+from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_filter import load_filter
 
 TOWN = "Town02"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from evaluation.nuplan_metrics import score_scenarios
 from evaluation.speed.nuplan_set import speed_folder, speed_scenarios
 from evaluation.speed.stopwatch import Measurement, measure_rate
-from evaluation.val14_drivers import RULE_DRIVERS
-from evaluation.val14_rollout import TRAFFIC
+from evaluation.val14.drivers import RULE_DRIVERS
+from evaluation.val14.rollout import TRAFFIC
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.closed_loop import simulate
 from sim_adapters.nuplan.scenario_log import ScenarioLog
@@ -86,7 +86,7 @@ def _scoring(
 
 def _devkit_seconds(logs: Sequence[ScenarioLog], mode: str) -> list[float]:
     """CPU time of the devkit's own simulation and metrics, the first scenario left out."""
-    from sim_adapters.nuplan.devkit_challenge import DevkitChallenge, devkit_scenarios
+    from sim_adapters.nuplan.devkit.challenge import DevkitChallenge, devkit_scenarios
 
     roots = (speed_folder() / "logs", speed_folder() / "maps")
     scenarios = devkit_scenarios(*roots, [log.token for log in logs])

@@ -1,6 +1,6 @@
 """RouteScripts: the scripted scenarios of a route in a live world.
 
-Triggers are resolved against the map as in the embedded world (`world/scenario_resolution.py`),
+Triggers are resolved against the map as in the embedded world (`world/scenarios/resolution.py`),
 with the same distances and times; here the server's own walkers, vehicles and lights act them out.
 """
 
@@ -14,9 +14,9 @@ from sim_adapters.carla.script_stream import Stream
 from sim_adapters.carla.scripted_moment import LiveScript, LiveStage
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.scenario import Scenario
-from sim_adapters.world.scenario_resolution import resolve_triggers
-from sim_adapters.world.scenario_state import ScenarioKind, ScriptBook, empty_script_book
-from sim_adapters.world.scenarios import TRIGGER_RADIUS_M
+from sim_adapters.world.scenarios.resolution import resolve_triggers
+from sim_adapters.world.scenarios.state import ScenarioKind, ScriptBook, empty_script_book
+from sim_adapters.world.scenarios.step import TRIGGER_RADIUS_M
 
 _logger = logging.getLogger(__name__)
 

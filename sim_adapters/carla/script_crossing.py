@@ -1,7 +1,8 @@
 """DynamicObjectCrossing and VehicleTurningRoute live: somebody crosses in front of the ego.
 
-Follows the embedded world's script (`world/scenario_crossers.py`): the crosser stands at the road's
-edge, starts when the ego is a reaction time away, then goes straight on whatever the ego does.
+Follows the embedded world's script (`world/scenarios/crossers.py`): the crosser stands at the
+road's edge, starts when the ego is a reaction time away, then goes straight on whatever the ego
+does.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import carla
 from sim_adapters.carla.frames import to_carla_transform, to_carla_vector
 from sim_adapters.carla.scripted_moment import LiveStage
 from sim_adapters.scene.state import ActorKind
-from sim_adapters.world.scenario_crossers import (
+from sim_adapters.world.scenarios.crossers import (
     LEFT_BEHIND_M,
     MOVING_MPS,
     PATIENCE_S,
     SHORT_NOTICE_M,
 )
-from sim_adapters.world.scenario_state import ScriptBook
+from sim_adapters.world.scenarios.state import ScriptBook
 from sim_adapters.world.vehicle_catalogue import EGO_HALF_LENGTH_M, PROP_NAMES, VEHICLE_NAMES
 
 WALKER_BLUEPRINT = "walker.pedestrian.0001"

@@ -1,4 +1,4 @@
-"""ControlLoss and HardBreakRoute live, as the embedded world plays them (`world/scenarios.py`)."""
+"""ControlLoss and HardBreakRoute live, as the embedded world (`world/scenarios/step.py`)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sim_adapters.carla.actor_slots import EGO_SLOT
 from sim_adapters.carla.script_crossing import place_prop
 from sim_adapters.carla.scripted_moment import LiveStage
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
-from sim_adapters.world.scenario_state import ScriptBook
-from sim_adapters.world.scenario_streams import HARD_BREAK_REACH_M, HARD_BREAK_S
-from sim_adapters.world.scenarios import (
+from sim_adapters.world.scenarios.state import ScriptBook
+from sim_adapters.world.scenarios.step import (
     LOSS_END_M,
     LOSS_LONGEST_S,
     debris_underneath,
     loss_noise,
 )
+from sim_adapters.world.scenarios.streams import HARD_BREAK_REACH_M, HARD_BREAK_S
 
 
 class ControlLoss:

@@ -1,7 +1,7 @@
 """Junction scenarios live: cars that the TrafficManager sends through the ego's junction.
 
 SignalizedJunctionLeftTurn and RightTurn send a stream, OppositeVehicleRunningRedLight one car that
-meets the ego. Lights are set as the embedded world sets them (`world/scenario_streams.py`).
+meets the ego. Lights are set as the embedded world sets them (`world/scenarios/streams.py`).
 
 Limit: a stream's cars follow CARLA's TrafficManager, which keeps its distance from others on the
 path and may arrive later than planned; background cars are not taken out of a runner's way.
@@ -20,9 +20,9 @@ from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import LightState
 from sim_adapters.world.pedestrian_state import lane_place
-from sim_adapters.world.scenario_crossers import LEFT_BEHIND_M, MOVING_MPS, PATIENCE_S
-from sim_adapters.world.scenario_state import ScenarioKind, ScriptBook
-from sim_adapters.world.scenario_streams import CAN_STOP_M, NEAR_M, OWN_RED_S
+from sim_adapters.world.scenarios.crossers import LEFT_BEHIND_M, MOVING_MPS, PATIENCE_S
+from sim_adapters.world.scenarios.state import ScenarioKind, ScriptBook
+from sim_adapters.world.scenarios.streams import CAN_STOP_M, NEAR_M, OWN_RED_S
 
 PATH_STEP_M = 5.0  # between places that the TrafficManager is told
 RETRY_S = 0.5  # after a spawn that something stood in the way of

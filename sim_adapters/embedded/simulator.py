@@ -36,8 +36,8 @@ from sim_adapters.scene.state import SceneBatch, empty_scene
 from sim_adapters.world.contacts import ContactState, empty_contact_state
 from sim_adapters.world.dynamics import Drivetrain, empty_drivetrain
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers, empty_walkers
-from sim_adapters.world.scenario_resolution import resolve_triggers
-from sim_adapters.world.scenario_state import ScriptBook, empty_script_book
+from sim_adapters.world.scenarios.resolution import resolve_triggers
+from sim_adapters.world.scenarios.state import ScriptBook, empty_script_book
 from sim_adapters.world.sidewalks import build_sidewalks
 from sim_adapters.world.signals import SignalPlan, empty_signal_plan
 from sim_adapters.world.slots import make_slot_layout
@@ -47,9 +47,8 @@ from sim_adapters.world.statics import (
     build_standing_places,
     empty_standing_things,
 )
-from sim_adapters.world.traffic import traffic_scene, traffic_town
-from sim_adapters.world.traffic_settings import TrafficSettings
-from sim_adapters.world.traffic_state import (
+from sim_adapters.world.traffic.settings import TrafficSettings
+from sim_adapters.world.traffic.state import (
     Drivers,
     Overrides,
     Places,
@@ -57,6 +56,7 @@ from sim_adapters.world.traffic_state import (
     Tally,
     empty_traffic,
 )
+from sim_adapters.world.traffic.step import traffic_scene, traffic_town
 
 _logger = logging.getLogger(__name__)
 

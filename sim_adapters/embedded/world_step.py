@@ -19,8 +19,8 @@ from sim_adapters.world.dynamics import Drivetrain, drive_ego_range
 from sim_adapters.world.ego_place import locate_ego_range
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
-from sim_adapters.world.scenario_state import ScriptBook
-from sim_adapters.world.scenarios import step_scenarios_range
+from sim_adapters.world.scenarios.state import ScriptBook
+from sim_adapters.world.scenarios.step import step_scenarios_range
 from sim_adapters.world.sidewalks import Crossings, Sidewalks
 from sim_adapters.world.signals import SignalPlan, reset_signals_range, update_lights_range
 from sim_adapters.world.slots import SlotLayout
@@ -31,14 +31,14 @@ from sim_adapters.world.statics import (
     reset_statics_range,
     step_statics_range,
 )
-from sim_adapters.world.traffic import (
+from sim_adapters.world.traffic.settings import TrafficSettings
+from sim_adapters.world.traffic.state import TrafficState
+from sim_adapters.world.traffic.step import (
     TrafficScene,
     TrafficTown,
     reset_traffic_range,
     step_traffic_range,
 )
-from sim_adapters.world.traffic_settings import TrafficSettings
-from sim_adapters.world.traffic_state import TrafficState
 
 SCENARIO_PEDESTRIANS, SCENARIO_STATICS = 3, 6  # last slots of their ranges, kept for scenarios
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from sim_adapters.nuplan.cache_build import CacheJob, build_cache
-from sim_adapters.nuplan.cache_file import REPORT_FILE
-from sim_adapters.nuplan.cache_report import CacheReport
+from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
+from sim_adapters.nuplan.scenario_cache.file import REPORT_FILE
+from sim_adapters.nuplan.scenario_cache.report import CacheReport
 from sim_adapters.nuplan.scenario_filter import load_filter
 from sim_adapters.nuplan.scenario_mapping import ScenarioMapping, load_mapping
 

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from sim_adapters.nuplan.cache_file import CacheEntry, ScenarioCache, open_cache
 from sim_adapters.nuplan.replay_route import logged_scenario
+from sim_adapters.nuplan.scenario_cache.file import CacheEntry, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_log import LoggedScenario
 from sim_adapters.nuplan.track_limits import CARL_LIMITS, TrackLimits, nearest_tracks
 from sim_adapters.scene.counter_rng import random_bits

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sim_adapters.kernels import range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, drive_bicycle, write_centre
-from sim_adapters.nuplan.idm_traffic import IdmTraffic
+from sim_adapters.nuplan.idm.traffic import IdmTraffic
 from sim_adapters.nuplan.lqr import PROFILE_STEP_US, track_trajectories_range
 from sim_adapters.nuplan.lqr_profile import Profiles, empty_profiles
 from sim_adapters.nuplan.one_stage import Commands, command_actions_range, empty_commands

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, load_nuplan_maps
-from sim_adapters.nuplan.cache_file import open_cache
+from sim_adapters.nuplan.scenario_cache.file import open_cache
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.scene.map_bank import MapBank
 

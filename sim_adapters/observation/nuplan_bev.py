@@ -31,7 +31,7 @@ from sim_adapters.observation.polygon_fill import WORD_BITS, FillBits, make_fill
 from sim_adapters.scene.map_areas import VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory
-from sim_adapters.scene.nuplan_area_index import AreaIndex, make_area_index, vector_map
+from sim_adapters.scene.nuplan_events.area_index import AreaIndex, make_area_index, vector_map
 from sim_adapters.scene.state import SceneBatch
 
 _SHORT_VECTORS = ("measurements", "value_measurements")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import range_kernel
-from sim_adapters.scene.nuplan_ego import centre_ax_mps2, centre_vy_mps
-from sim_adapters.scene.nuplan_memory import NUM_COMFORT_CHECKS, NuplanTracker
+from sim_adapters.scene.nuplan_events.ego import centre_ax_mps2, centre_vy_mps
+from sim_adapters.scene.nuplan_events.memory import NUM_COMFORT_CHECKS, NuplanTracker
 from sim_adapters.scene.state import EgoBody, EgoState
 
 TTC_FAILED_VALUE = 0.5  # what the critic sees of a failed time-to-collision test

@@ -25,7 +25,7 @@ from sim_adapters.observation.polygon_fill import (
     flush_fill,
 )
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, Polylines, RoadEdges
-from sim_adapters.scene.nuplan_area_index import AreaIndex
+from sim_adapters.scene.nuplan_events.area_index import AreaIndex
 
 ROAD, ROUTE, BOUNDARIES, LIGHTS, STOP_LINES, SPEED_LIMITS = range(6)  # channels; boxes name theirs
 NUM_CHANNELS = 9

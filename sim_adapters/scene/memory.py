@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.scene.history import SceneHistory
-from sim_adapters.scene.nuplan_memory import NuplanMemory
+from sim_adapters.scene.nuplan_events.memory import NuplanMemory
 from sim_adapters.scene.state import SceneBatch
 
 FloatArray = NDArray[np.float64]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function
+from sim_adapters.scene.events.route import route_lateral_m
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LanePoints, Lanes, MapBank
 from sim_adapters.scene.memory import EpisodeMemory, LaneTracker, RouteTracker
-from sim_adapters.scene.route_events import route_lateral_m
 from sim_adapters.scene.state import ActorMotion, Clocks, EgoState, Routes, SceneBatch
 
 _DRIVING = int(LaneKind.DRIVING)

@@ -16,7 +16,7 @@ from sim_adapters.carla.headless import contacts, frame, motion, trigger_boxes
 from sim_adapters.carla.headless.__main__ import parse_options
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import ActorRegistry
-from sim_adapters.carla.headless.blueprints import build_library
+from sim_adapters.carla.headless.blueprints.library import build_library
 from sim_adapters.carla.headless.frame import compose, pose_from_wire, pose_to_wire
 from sim_adapters.carla.headless.geo_reference import read_geo_reference
 from sim_adapters.carla.headless.process import HeadlessServer

@@ -16,7 +16,7 @@ from typing import IO
 
 for heavy in (
     "carl_planner.learner",
-    "evaluation.evaluation_env",
+    "evaluation.rollout.evaluation_env",
     "sim_adapters.embedded.simulator",
 ):
     importlib.import_module(heavy)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from command_result import CommandResult
 
-from sim_adapters.nuplan.cache_file import open_cache
+from sim_adapters.nuplan.scenario_cache.file import open_cache
 from tests.nuplan.tiny_nuplan import TinyLog, write_log, write_map
 
 CACHE = "sim_adapters.nuplan.cache"

@@ -13,9 +13,9 @@ from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
 from sim_adapters.scene.state import ActorKind, LightState
 from sim_adapters.world.pedestrian_state import PedestrianSettings
-from sim_adapters.world.scenario_state import Phase
+from sim_adapters.world.scenarios.state import Phase
 from sim_adapters.world.statics import StaticSettings
-from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic.settings import TrafficSettings
 from tests.embedded.lane_routes import scenario_along_lanes
 
 TRIGGER_ROW = 12

@@ -9,7 +9,7 @@ from sim_adapters.embedded.simulator import EmbeddedSimulator, contiguous_runs
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
-from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic.settings import TrafficSettings
 from tests.embedded.lane_routes import scenario_along_lanes
 
 NUM_STEPS = 60

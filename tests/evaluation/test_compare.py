@@ -4,7 +4,7 @@ import json
 import pytest
 
 from evaluation.compare import compare, main
-from evaluation.results_file import write_results
+from evaluation.scoring.results_file import write_results
 from tests.evaluation.test_scores import result
 
 

@@ -3,11 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from evaluation.episode_rollout import run_episodes
 from evaluation.evaluate import triggers_statement
-from evaluation.route_queue import RouteQueue, make_tasks, world_seed
+from evaluation.rollout.episode_rollout import run_episodes
+from evaluation.rollout.route_queue import RouteQueue, make_tasks, world_seed
 from sim_adapters.scene.scenario import ScenarioTrigger
-from sim_adapters.world.scenario_state import Phase, ScenarioKind, empty_script_book
+from sim_adapters.world.scenarios.state import Phase, ScenarioKind, empty_script_book
 from tests.evaluation.fake_drive import FakeEnv, MetreAStep, straight_scenario
 
 LENGTHS = {"1": 40, "2": 15, "3": 25, "4": 60, "5": 5, "6": 33, "7": 20}

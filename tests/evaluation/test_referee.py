@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from evaluation.episode_result import EpisodeEnd
-from evaluation.infractions import InfractionKind
-from evaluation.referee import LeaderboardReferee
+from evaluation.scoring.episode_result import EpisodeEnd
+from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.referee import LeaderboardReferee
 from rewards.driving_events import CollisionKind
 from sim_adapters.scene.state import ActorKind
 from tests.evaluation.fake_drive import events_with, make_scene, no_reward

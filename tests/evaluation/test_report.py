@@ -6,13 +6,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from evaluation.bootstrap import Interval
-from evaluation.charts import exponential_mean, learning_curves
-from evaluation.episode_result import EpisodeResult
-from evaluation.infractions import InfractionKind
-from evaluation.report import Report, write_report
-from evaluation.score_table import interval_text, terminal_table
-from evaluation.scores import benchmark_scores
+from evaluation.report.charts import exponential_mean, learning_curves
+from evaluation.report.html_report import Report, write_report
+from evaluation.scoring.bootstrap import Interval
+from evaluation.scoring.episode_result import EpisodeResult
+from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.score_table import interval_text, terminal_table
+from evaluation.scoring.scores import benchmark_scores
 from tests.evaluation.test_scores import infraction, result
 
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from evaluation.infractions import Infraction, InfractionKind
-from evaluation.results_file import read_results, write_json, write_results
+from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.results_file import read_results, write_json, write_results
 from tests.evaluation.test_scores import infraction, result
 
 ABOUT = {"planner": "idm", "benchmark": "test"}

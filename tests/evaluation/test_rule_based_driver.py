@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from evaluation.route_following import bend_speed_mps, pursuit_steer
-from evaluation.route_hazards import MAX_ACCELERATION_MPS2, follow_actors, idm_towards
-from evaluation.route_rules import stop_at_signs, stop_for_lights
-from evaluation.vehicle_control import pedal_for_acceleration
+from evaluation.drivers.route_following import bend_speed_mps, pursuit_steer
+from evaluation.drivers.route_hazards import MAX_ACCELERATION_MPS2, follow_actors, idm_towards
+from evaluation.drivers.route_rules import stop_at_signs, stop_for_lights
+from evaluation.drivers.vehicle_control import pedal_for_acceleration
 from sim_adapters.scene.map_bank import MapRanges, Signals, SignKind, Signs, StopLines
 from sim_adapters.scene.scenario import Route
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch

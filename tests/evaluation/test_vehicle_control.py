@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from evaluation.vehicle_control import pedal_for_acceleration, steer_for_curvature
+from evaluation.drivers.vehicle_control import pedal_for_acceleration, steer_for_curvature
 from sim_adapters.world.dynamics import REAR_AXLE_M, slip_angle_rad
 from sim_adapters.world.ego_speed import next_speed_mps
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation import video_style as style
-from evaluation.infractions import Infraction, InfractionKind
-from evaluation.recording import Frame, Recording
-from evaluation.video import MP4_STRIDE, SIZE_PX, VideoFrames, write_gif, write_mp4
-from evaluation.video_brush import Camera, ribbon_of, rounded_box
-from evaluation.video_map import zebra
-from evaluation.video_panel import heat
-from evaluation.video_scene import smooth
+from evaluation.rollout.recording import Frame, Recording
+from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.video import style
+from evaluation.video.brush import Camera, ribbon_of, rounded_box
+from evaluation.video.film import MP4_STRIDE, SIZE_PX, VideoFrames, write_gif, write_mp4
+from evaluation.video.map_picture import zebra
+from evaluation.video.panel import heat
+from evaluation.video.scene_view import smooth
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.state import ActorKind

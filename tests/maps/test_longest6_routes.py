@@ -12,8 +12,8 @@ import pytest
 from sim_adapters.maps.route_scenarios import load_scenarios, missed_triggers
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
-from sim_adapters.world.scenario_resolution import resolve_triggers
-from sim_adapters.world.scenario_state import empty_script_book
+from sim_adapters.world.scenarios.resolution import resolve_triggers
+from sim_adapters.world.scenarios.state import empty_script_book
 
 pytestmark = pytest.mark.skipif(
     "CARL_ROUTES_DIR" not in os.environ, reason="CARL_ROUTES_DIR is not set"

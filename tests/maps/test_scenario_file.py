@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.benchmark import trace_scenarios
+from evaluation.rollout.benchmark import trace_scenarios
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.maps.router import Router
 from sim_adapters.maps.scenario_file import read_scenario_file, triggers_on_route

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from sim_adapters.nuplan.devkit_challenge import (
+from sim_adapters.nuplan.devkit.challenge import (
     MODES,
     PLANNERS,
     DevkitChallenge,

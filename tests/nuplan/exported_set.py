@@ -14,7 +14,7 @@ from sim_adapters.nuplan.export.settings import ExportSettings
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.world.pedestrian_state import PedestrianSettings
 from sim_adapters.world.statics import StaticSettings
-from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic.settings import TrafficSettings
 
 TOWN, LOCATION = "Town02", "carla-town02"
 DRIVE_S = 42.0

@@ -19,11 +19,11 @@ import numpy as np
 
 from evaluation.nuplan_metrics import score_scenarios
 from evaluation.nuplan_metrics.scenario_scores import METRICS
-from evaluation.val14_drivers import RULE_DRIVERS
-from evaluation.val14_rollout import TRAFFIC
+from evaluation.val14.drivers import RULE_DRIVERS
+from evaluation.val14.rollout import TRAFFIC
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.nuplan.cache_file import open_cache
 from sim_adapters.nuplan.closed_loop import Driver, simulate
+from sim_adapters.nuplan.scenario_cache.file import open_cache
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
 from sim_adapters.scene.map_bank import MapBank

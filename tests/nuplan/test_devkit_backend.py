@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.checkpoint_planner import load_ensemble
-from evaluation.val14_policy import PolicyDriver
-from evaluation.val14_rollout import TRAFFIC
+from evaluation.drivers.checkpoint_planner import load_ensemble
+from evaluation.val14.policy_driver import PolicyDriver
+from evaluation.val14.rollout import TRAFFIC
 from sim_adapters.nuplan.closed_loop import simulate
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_nuplan import TinyLog
@@ -67,8 +67,8 @@ def start_devkit(road: Road, planner: Any, mode: str = "nonreactive") -> Any:
     from nuplan.planning.simulation.simulation import Simulation
     from nuplan.planning.simulation.simulation_setup import SimulationSetup
 
-    from sim_adapters.nuplan.devkit_challenge import devkit_config, devkit_scenarios
-    from sim_adapters.nuplan.devkit_controller import OneStageController
+    from sim_adapters.nuplan.devkit.challenge import devkit_config, devkit_scenarios
+    from sim_adapters.nuplan.devkit.controller import OneStageController
 
     roots = road.root / "logs", road.root / "maps"
     config = devkit_config(*roots, "simple", mode)
@@ -146,7 +146,7 @@ def test_the_one_stage_controller_refuses_trajectories_without_commands(tmp_path
         InterpolatedTrajectory,
     )
 
-    from sim_adapters.nuplan.devkit_simulator import _later
+    from sim_adapters.nuplan.devkit.simulator import _later
 
     class NoPlanner:
         def initialize(self, initialization: object) -> None:

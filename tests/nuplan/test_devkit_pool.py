@@ -41,7 +41,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
 @pytest.fixture(scope="module")
 def pool(road: Road) -> Iterator[ProcessPool]:
     """Two reactive worlds, a process each."""
-    from sim_adapters.nuplan.devkit_simulator import make_devkit_simulator
+    from sim_adapters.nuplan.devkit.simulator import make_devkit_simulator
 
     made = make_devkit_simulator(
         2,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import shapely
 
-from sim_adapters.nuplan.idm_nearest import nearest_on_line
-from sim_adapters.nuplan.idm_outline import widened_line_hits, write_outline
-from sim_adapters.nuplan.idm_paths import (
+from sim_adapters.nuplan.idm.nearest import nearest_on_line
+from sim_adapters.nuplan.idm.outline import widened_line_hits, write_outline
+from sim_adapters.nuplan.idm.paths import (
     S,
     X,
     append_line,
@@ -19,7 +19,7 @@ from sim_adapters.nuplan.idm_paths import (
     pose_on_path,
     write_line_between,
 )
-from sim_adapters.nuplan.idm_shapes import (
+from sim_adapters.nuplan.idm.shapes import (
     FIRST,
     Shapes,
     close_shape,

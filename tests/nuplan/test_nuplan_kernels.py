@@ -6,15 +6,6 @@ import pytest
 from evaluation.nuplan_drivers import constant_speed, idm_plan, idm_planner
 from sim_adapters.nuplan import (
     bicycle,
-    idm_agents,
-    idm_law,
-    idm_nearest,
-    idm_outline,
-    idm_paths,
-    idm_route,
-    idm_shapes,
-    idm_start,
-    idm_traffic,
     lqr,
     lqr_profile,
     one_stage,
@@ -24,6 +15,15 @@ from sim_adapters.nuplan import (
     trajectory,
 )
 from sim_adapters.nuplan.closed_loop import Driver, simulate
+from sim_adapters.nuplan.idm import agents as idm_agents
+from sim_adapters.nuplan.idm import law as idm_law
+from sim_adapters.nuplan.idm import nearest as idm_nearest
+from sim_adapters.nuplan.idm import outline as idm_outline
+from sim_adapters.nuplan.idm import paths as idm_paths
+from sim_adapters.nuplan.idm import route as idm_route
+from sim_adapters.nuplan.idm import shapes as idm_shapes
+from sim_adapters.nuplan.idm import start as idm_start
+from sim_adapters.nuplan.idm import traffic as idm_traffic
 from sim_adapters.nuplan.scenario_log import LoggedLight, TrackType
 from sim_adapters.nuplan.simulator import NuplanSimulator, Traffic
 from sim_adapters.scene import area_lookup

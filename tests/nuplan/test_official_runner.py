@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.checkpoint_planner import load_ensemble
+from evaluation.drivers.checkpoint_planner import load_ensemble
 from evaluation.nuplan_metrics import score_scenarios
 from evaluation.nuplan_metrics.scenario_scores import METRICS
-from evaluation.val14_policy import PolicyDriver
+from evaluation.val14.policy_driver import PolicyDriver
 from sim_adapters.nuplan.closed_loop import simulate
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_nuplan import TinyLog

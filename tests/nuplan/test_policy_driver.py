@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.checkpoint_planner import load_ensemble, policy_planner
-from evaluation.val14_policy import MAX_BOXES, PolicyDriver, roomy_observer
-from evaluation.val14_rollout import TRAFFIC
+from evaluation.drivers.checkpoint_planner import load_ensemble, policy_planner
+from evaluation.val14.policy_driver import MAX_BOXES, PolicyDriver, roomy_observer
+from evaluation.val14.rollout import TRAFFIC
 from sim_adapters.nuplan.closed_loop import simulate
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from tests.nuplan.policy_files import policy_config, released_checkpoint

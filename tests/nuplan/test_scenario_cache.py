@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
-from sim_adapters.nuplan import cache_build, cache_file
 from sim_adapters.nuplan.cache import make_cache
-from sim_adapters.nuplan.cache_build import CacheJob, build_cache, find_logs
-from sim_adapters.nuplan.cache_file import open_cache
-from sim_adapters.nuplan.cache_record import ScenarioName, pack_scenario, unpack_scenario
-from sim_adapters.nuplan.cache_report import CacheReport
 from sim_adapters.nuplan.log_reader import read_scenarios
+from sim_adapters.nuplan.scenario_cache import build as cache_build
+from sim_adapters.nuplan.scenario_cache import file as cache_file
+from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache, find_logs
+from sim_adapters.nuplan.scenario_cache.file import open_cache
+from sim_adapters.nuplan.scenario_cache.record import ScenarioName, pack_scenario, unpack_scenario
+from sim_adapters.nuplan.scenario_cache.report import CacheReport
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import BoxLog, LightLog, ScenarioLog
 from sim_adapters.scene.map_bank import MapBank

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim_adapters.nuplan.cache_build import CacheJob, build_cache
 from sim_adapters.nuplan.log_reader import read_scenarios
+from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.nuplan.scenario_source import CachedScenarios

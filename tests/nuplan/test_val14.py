@@ -12,17 +12,18 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
-from evaluation import compare, val14_rollout
+from evaluation import compare
 from evaluation.nuplan_metrics import MetricScores, ScenarioScores
 from evaluation.nuplan_metrics.scenario_scores import METRICS
-from evaluation.val14 import Val14
-from evaluation.val14_files import Drive, Results, ScenarioBook, read_scenarios
-from evaluation.val14_provenance import NUPLAN, SYNTHETIC, provenance
-from evaluation.val14_scores import val14_scores
-from evaluation.val14_selection import select
-from sim_adapters.nuplan.cache_build import CacheJob, build_cache
-from sim_adapters.nuplan.cache_file import ScenarioCache, open_cache
-from sim_adapters.nuplan.cache_record import ScenarioName
+from evaluation.val14 import rollout as val14_rollout
+from evaluation.val14.benchmark import Val14
+from evaluation.val14.files import Drive, Results, ScenarioBook, read_scenarios
+from evaluation.val14.provenance import NUPLAN, SYNTHETIC, provenance
+from evaluation.val14.scores import val14_scores
+from evaluation.val14.selection import select
+from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
+from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache
+from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from tests.nuplan.tiny_nuplan import TinyLog, write_log
 

@@ -78,7 +78,7 @@ def batch_world(road: Road, traffic: Traffic = "log") -> Simulator:
 
 def devkit_world(road: Road, traffic: Traffic = "log") -> Simulator:
     """One world of the devkit's, in this process."""
-    from sim_adapters.nuplan.devkit_simulator import DevkitWorld
+    from sim_adapters.nuplan.devkit.simulator import DevkitWorld
 
     scene = empty_scene(
         1,

@@ -11,7 +11,7 @@ from sim_adapters.maps.nuplan_gpkg_areas import build_area_grid
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, Polylines, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory, empty_memory
-from sim_adapters.scene.nuplan_memory import empty_nuplan_memory
+from sim_adapters.scene.nuplan_events.memory import empty_nuplan_memory
 from sim_adapters.scene.state import ActorKind, SceneBatch, empty_scene
 from tests.scene.hand_made_map import make_map_bank
 

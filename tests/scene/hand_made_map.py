@@ -19,7 +19,7 @@ import numpy as np
 
 from rewards.driving_events import DrivingEvents
 from sim_adapters.maps.lane_grid import build_lane_grid
-from sim_adapters.scene.event_detection import (
+from sim_adapters.scene.events.detection import (
     DetectorSettings,
     EventArrays,
     detect_driving_events,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from rewards.driving_events import DrivingEvents
-from sim_adapters.scene.event_arrays import EventArrays
+from sim_adapters.scene.events.arrays import EventArrays
 from sim_adapters.scene.memory import EpisodeMemory
-from sim_adapters.scene.nuplan_detector import NuplanDetector
-from sim_adapters.scene.nuplan_memory import NuplanTracker
+from sim_adapters.scene.nuplan_events.detector import NuplanDetector
+from sim_adapters.scene.nuplan_events.memory import NuplanTracker
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch, empty_scene
 from tests.nuplan.hand_made_logs import make_nuplan_maps
 from tests.scene.hand_made_map import LANES

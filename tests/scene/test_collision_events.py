@@ -1,7 +1,7 @@
 """Contacts become collisions once: by actor for 5 s, by place until the ego has left it."""
 
 from rewards.driving_events import CollisionKind
-from sim_adapters.scene.event_detection import DetectorSettings
+from sim_adapters.scene.events.detection import DetectorSettings
 from sim_adapters.scene.state import ActorKind
 from tests.scene.hand_made_map import start_drive
 

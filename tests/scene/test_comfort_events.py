@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.signal import savgol_filter
 
-from sim_adapters.scene.comfort_filters import comfort_weights, last_filtered
-from sim_adapters.scene.event_settings import ComfortSettings, DetectorSettings
+from sim_adapters.scene.events.comfort_filters import comfort_weights, last_filtered
+from sim_adapters.scene.events.settings import ComfortSettings, DetectorSettings
 from tests.scene.hand_made_map import start_drive
 
 

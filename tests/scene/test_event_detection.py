@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from sim_adapters.scene import event_detection
-from sim_adapters.scene.event_detection import (
+from sim_adapters.scene.events import detection as event_detection
+from sim_adapters.scene.events.detection import (
     DetectorSettings,
     EventArrays,
     detect_driving_events,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim_adapters.scene.event_settings import DetectorSettings, LightSettings, TtcSettings
+from sim_adapters.scene.events.settings import DetectorSettings, LightSettings, TtcSettings
 from tests.rewards.reward_scenes import load_config
 
 

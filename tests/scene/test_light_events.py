@@ -2,8 +2,8 @@
 
 import pytest
 
-from sim_adapters.scene.event_detection import DetectorSettings
-from sim_adapters.scene.event_settings import LightSettings
+from sim_adapters.scene.events.detection import DetectorSettings
+from sim_adapters.scene.events.settings import LightSettings
 from sim_adapters.scene.state import LightState
 from tests.scene.hand_made_map import EAST_Y, start_drive
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rewards.driving_events import uneventful
-from sim_adapters.scene.event_detection import DetectorSettings
+from sim_adapters.scene.events.detection import DetectorSettings
 from tests.scene.hand_made_map import start_drive
 
 

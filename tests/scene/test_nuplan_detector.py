@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rewards.driving_events import CollisionKind
-from sim_adapters.scene.event_detection import RoadEventDetector
-from sim_adapters.scene.event_settings import DetectorSettings
-from sim_adapters.scene.nuplan_detector import NuplanDetector
+from sim_adapters.scene.events.detection import RoadEventDetector
+from sim_adapters.scene.events.settings import DetectorSettings
+from sim_adapters.scene.nuplan_events.detector import NuplanDetector
 from sim_adapters.scene.state import ActorKind, LightState
 from tests.nuplan.hand_made_logs import make_nuplan_maps
 from tests.scene.nuplan_drive import EAST_Y, HALF_LENGTH_M, NUM_FRAMES, NuplanDrive, road_scene

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sim_adapters.scene.event_detection import DetectorSettings
+from sim_adapters.scene.events.detection import DetectorSettings
 from tests.scene.hand_made_map import EAST_Y, start_drive
 
 

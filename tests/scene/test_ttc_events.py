@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from sim_adapters.scene.event_detection import DetectorSettings
-from sim_adapters.scene.event_settings import TtcSettings
+from sim_adapters.scene.events.detection import DetectorSettings
+from sim_adapters.scene.events.settings import TtcSettings
 from sim_adapters.scene.state import ActorKind
 from tests.scene.hand_made_map import EAST_Y, start_drive
 

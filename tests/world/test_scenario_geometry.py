@@ -9,9 +9,9 @@ from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
-from sim_adapters.world.scenario_geometry import crossing_lane, junctions_ahead, passing_lane
-from sim_adapters.world.scenario_resolution import resolve_triggers
-from sim_adapters.world.scenario_state import empty_script_book
+from sim_adapters.world.scenarios.geometry import crossing_lane, junctions_ahead, passing_lane
+from sim_adapters.world.scenarios.resolution import resolve_triggers
+from sim_adapters.world.scenarios.state import empty_script_book
 
 # East along the main road of a T-junction whose stem comes in from the left: the opposite lanes
 # run beside ours, nobody's way meets it.

@@ -7,9 +7,13 @@ import pytest
 
 from sim_adapters.scene.map_bank import EntryRule
 from sim_adapters.scene.state import ActorKind, LightState
-from sim_adapters.world.traffic import reset_traffic_range, step_traffic_range, traffic_arguments
-from sim_adapters.world.traffic_right_of_way import light_permits
-from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic.right_of_way import light_permits
+from sim_adapters.world.traffic.settings import TrafficSettings
+from sim_adapters.world.traffic.step import (
+    reset_traffic_range,
+    step_traffic_range,
+    traffic_arguments,
+)
 from sim_adapters.world.vehicle_catalogue import EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M
 from tests.world.town_traffic import TownTraffic, count_contacts, make_town_traffic
 

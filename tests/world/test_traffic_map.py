@@ -7,7 +7,7 @@ import pytest
 
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import LaneKind, LaneLinks, LanePoints, Lanes, MapBank
-from sim_adapters.world.traffic_map import (
+from sim_adapters.world.traffic.map import (
     LATERAL_ACCELERATION_MPS2,
     TrafficMap,
     build_traffic_map,

@@ -4,9 +4,9 @@ import numpy as np
 
 from sim_adapters.scene.map_bank import EntryRule
 from sim_adapters.scene.state import ActorKind
-from sim_adapters.world.traffic import reset_traffic_range
-from sim_adapters.world.traffic_settings import TrafficSettings
-from sim_adapters.world.traffic_state import CURRENT
+from sim_adapters.world.traffic.settings import TrafficSettings
+from sim_adapters.world.traffic.state import CURRENT
+from sim_adapters.world.traffic.step import reset_traffic_range
 from sim_adapters.world.vehicle_catalogue import EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M
 from tests.world.town_traffic import make_town_traffic
 

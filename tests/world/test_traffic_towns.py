@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sim_adapters.scene.named_arrays import copy_arrays
-from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic.settings import TrafficSettings
 from tests.world.town_traffic import drive, make_town_traffic
 
 TOWNS = [f"Town0{i}" for i in range(1, 8)] + ["Town10HD", "Town15"]

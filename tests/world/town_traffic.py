@@ -18,9 +18,13 @@ from sim_adapters.world.signals import (
     update_lights_range,
 )
 from sim_adapters.world.slots import SlotLayout, make_slot_layout
-from sim_adapters.world.traffic import reset_traffic_range, step_traffic_range, traffic_arguments
-from sim_adapters.world.traffic_settings import TrafficSettings
-from sim_adapters.world.traffic_state import CURRENT, TrafficState, empty_traffic
+from sim_adapters.world.traffic.settings import TrafficSettings
+from sim_adapters.world.traffic.state import CURRENT, TrafficState, empty_traffic
+from sim_adapters.world.traffic.step import (
+    reset_traffic_range,
+    step_traffic_range,
+    traffic_arguments,
+)
 
 SAME_LEVEL_M = 2.5
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
-from sim_adapters.carla.headless.blueprint_form import Blueprint
+from sim_adapters.carla.headless.blueprints.form import Blueprint
 from sim_adapters.carla.headless.frame import PoseTuple
 from sim_adapters.carla.headless.world_records import ACTOR_ACTIVE
 

@@ -9,7 +9,7 @@ import numpy as np
 from sim_adapters.carla.headless.ackermann import AckermannTarget, drive_to_target
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import GREEN, Actor, ActorRegistry
-from sim_adapters.carla.headless.blueprint_form import Blueprint
+from sim_adapters.carla.headless.blueprints.form import Blueprint
 from sim_adapters.carla.headless.contacts import (
     empty_contact_pairs,
     first_body_in_the_way,

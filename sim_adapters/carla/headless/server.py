@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim_adapters.carla.headless.background import Background
-from sim_adapters.carla.headless.calls_actors import ActorCalls
-from sim_adapters.carla.headless.calls_batch import BatchCalls
-from sim_adapters.carla.headless.calls_lights import LightCalls
-from sim_adapters.carla.headless.calls_rays import RayCalls
-from sim_adapters.carla.headless.calls_vehicles import VehicleCalls
-from sim_adapters.carla.headless.calls_without_effect import CallsWithoutEffect
-from sim_adapters.carla.headless.calls_world import WorldCalls
-from sim_adapters.carla.headless.dispatch import Dispatcher
+from sim_adapters.carla.headless.calls.actors import ActorCalls
+from sim_adapters.carla.headless.calls.batch import BatchCalls
+from sim_adapters.carla.headless.calls.dispatch import Dispatcher
+from sim_adapters.carla.headless.calls.lights import LightCalls
+from sim_adapters.carla.headless.calls.rays import RayCalls
+from sim_adapters.carla.headless.calls.vehicles import VehicleCalls
+from sim_adapters.carla.headless.calls.without_effect import CallsWithoutEffect
+from sim_adapters.carla.headless.calls.world import WorldCalls
 from sim_adapters.carla.headless.peers import Peer
 from sim_adapters.carla.headless.protocol import RpcPeer
 from sim_adapters.carla.headless.streams import Streams, Subscriber

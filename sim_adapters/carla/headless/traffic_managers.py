@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim_adapters.carla.headless import wire_values as values
-from sim_adapters.carla.headless.dispatch import call
+from sim_adapters.carla.headless.calls.dispatch import call
 
 _NONE: tuple[str, int] = ("", 0)
 _MAX_MANAGERS = 64

@@ -10,7 +10,7 @@ import msgpack
 
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
-from sim_adapters.carla.headless.blueprints import build_library
+from sim_adapters.carla.headless.blueprints.library import build_library
 from sim_adapters.carla.headless.episode import Episode
 from sim_adapters.carla.headless.sensors import Sensors
 from sim_adapters.carla.headless.settings import EpisodeSettings

@@ -38,14 +38,14 @@ from sim_adapters.world.statics import (
     reset_statics_range,
     step_statics_range,
 )
-from sim_adapters.world.traffic import (
+from sim_adapters.world.traffic.settings import TrafficSettings
+from sim_adapters.world.traffic.spawn import draw_town_point, spawn_vehicle
+from sim_adapters.world.traffic.state import empty_traffic
+from sim_adapters.world.traffic.step import (
     reset_traffic_range,
     step_traffic_range,
     traffic_arguments,
 )
-from sim_adapters.world.traffic_settings import TrafficSettings
-from sim_adapters.world.traffic_spawn import draw_town_point, spawn_vehicle
-from sim_adapters.world.traffic_state import empty_traffic
 from sim_adapters.world.vehicle_catalogue import EGO_VEHICLE
 
 STEP_S = 0.05  # nuPlan's lidar turns at 20 Hz

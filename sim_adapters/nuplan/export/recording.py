@@ -12,7 +12,7 @@ from sim_adapters.nuplan.export.logged_world import LoggedWorld
 from sim_adapters.nuplan.export.roadworks import FIRST_ACTOR_ID
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.state import ActorKind
-from sim_adapters.world.traffic_state import CURRENT
+from sim_adapters.world.traffic.state import CURRENT
 
 FloatArray = NDArray[np.float64]
 

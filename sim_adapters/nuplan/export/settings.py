@@ -8,7 +8,7 @@ from typing import Any
 
 from sim_adapters.world.pedestrian_state import PedestrianSettings
 from sim_adapters.world.statics import StaticSettings
-from sim_adapters.world.traffic_settings import TrafficSettings
+from sim_adapters.world.traffic.settings import TrafficSettings
 
 MIN_SCENES = 5  # the devkit drops scenarios in the first two and the last two scenes of a log
 

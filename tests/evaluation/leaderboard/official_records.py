@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from evaluation.infractions import InfractionKind
 from evaluation.leaderboard_jobs.job import RouteJob
+from evaluation.scoring.infractions import InfractionKind
 
 COLLISION = (
     "Agent collided against object with type=vehicle.audi.tt and id=77 at (x=10.5, y=-2.25, z=0.1)"

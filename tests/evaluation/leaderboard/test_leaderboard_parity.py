@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.episode_result import EpisodeEnd
-from evaluation.infractions import Infraction, InfractionKind
 from evaluation.leaderboard_agent.tick_recording import (
     TickRecorder,
     TickRecording,
@@ -17,9 +15,11 @@ from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.scenario_log import skipped_scenarios
 from evaluation.leaderboard_jobs.second_opinion import judge_recording
 from evaluation.leaderboard_parity import compare_route, infraction_differences
+from evaluation.scoring.episode_result import EpisodeEnd
+from evaluation.scoring.infractions import Infraction, InfractionKind
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router
-from sim_adapters.scene.event_settings import DetectorSettings
+from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, LightState, empty_scene
 from tests.evaluation.leaderboard.official_records import COLLISION, SLOW, make_record

@@ -10,16 +10,16 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from carl_planner.checkpoint import CheckpointError
+from evaluation.drivers.planners import PolicyPlanner
+from evaluation.drivers.rule_based_driver import RuleBasedDriver
 from evaluation.leaderboard_agent.agent_config import read_agent_config
 from evaluation.leaderboard_agent.agent_planner import TICK_S, build_agent_parts
 from evaluation.leaderboard_agent.live_drive import LiveDrive
-from evaluation.planners import PolicyPlanner
-from evaluation.rule_based_driver import RuleBasedDriver
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router
 from sim_adapters.observation.vector import VectorObserver
-from sim_adapters.scene.event_settings import DetectorSettings
+from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorKind

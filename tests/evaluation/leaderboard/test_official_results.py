@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.episode_result import EpisodeEnd
-from evaluation.infractions import InfractionKind
 from evaluation.leaderboard_jobs.job import RouteJob, make_jobs
 from evaluation.leaderboard_jobs.official_report import (
     OfficialRun,
@@ -20,6 +18,8 @@ from evaluation.leaderboard_jobs.official_results import (
     official_results,
 )
 from evaluation.leaderboard_jobs.official_worlds import headless_world, unreal_world
+from evaluation.scoring.episode_result import EpisodeEnd
+from evaluation.scoring.infractions import InfractionKind
 from tests.evaluation.leaderboard.official_records import (
     COLLISION,
     OUTSIDE,

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 
-from evaluation.infractions import InfractionKind
 from evaluation.leaderboard_jobs.evaluator_process import PACKAGE_ROOT
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_results import merged_document, official_results
 from evaluation.leaderboard_jobs.upstream import MissingUpstreamError, Upstream, find_upstream
 from evaluation.longest6_official import run_official
+from evaluation.scoring.infractions import InfractionKind
 from tests.evaluation.leaderboard.official_records import (
     COLLISION,
     OUTSIDE,

@@ -1,0 +1,1 @@
+"""Driving all routes of a benchmark, many worlds at a time."""

@@ -1,0 +1,101 @@
+"""Benchmark: a set of routes to be driven, read from a leaderboard route file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+from evaluation.scoring.referee import FIRST_BUDGET_S, SLOWEST_SHARE_OF_LIMIT
+from sim_adapters.maps.route_file import RouteSpec, read_routes
+from sim_adapters.maps.route_scenarios import trace_scenario
+from sim_adapters.maps.router import Router
+from sim_adapters.maps.scenario_file import read_scenario_file, triggers_on_route
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Route, Scenario
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Routes of one file; nothing in it is ever skipped.
+
+    Args:
+        name: Shown in tables and files.
+        routes: A leaderboard route file, or "pkg:NAME" for one in evaluation/routes.
+        seen_towns: Towns that the planner may have been trained in, for the report.
+    """
+
+    name: str
+    routes: str
+    seen_towns: Sequence[str] = ()
+
+    @property
+    def path(self) -> Path:
+        """The route file."""
+        if self.routes.startswith("pkg:"):
+            return Path(str(files("evaluation") / "routes" / self.routes.removeprefix("pkg:")))
+        return Path(self.routes)
+
+    def read(self, route_id: str | None = None) -> list[RouteSpec]:
+        """All routes of the file, or the one with `route_id`.
+
+        Raises:
+            ValueError: the file has no such route.
+        """
+        specs = read_routes(self.path)
+        if route_id is None:
+            return specs
+        chosen = [spec for spec in specs if spec.route_id == route_id]
+        if not chosen:
+            known = ", ".join(spec.route_id for spec in specs)
+            raise ValueError(f"{self.path} has no route {route_id!r}; it has {known}")
+        return chosen
+
+
+def towns_of(specs: Sequence[RouteSpec]) -> list[str]:
+    """Towns in which the routes lie, sorted."""
+    return sorted({spec.town for spec in specs})
+
+
+def trace_scenarios(
+    specs: Sequence[RouteSpec], maps: MapBank, scenario_file: str | None = None
+) -> list[Scenario]:
+    """The dense route of every spec, with its triggers; seeds are set when tasks are made.
+
+    Args:
+        specs: Routes.
+        maps: Of their towns.
+        scenario_file: Leaderboard 1's scenarios by town (JSON), whose routes carry none.
+
+    Raises:
+        FileNotFoundError: there is no such scenario file.
+        ValueError: a route cannot be driven on its map, which is named, or a bad scenario file.
+    """
+    router = Router(maps)
+    events = read_scenario_file(scenario_file) if scenario_file else {}
+    scenarios = []
+    for spec in specs:
+        scenario = trace_scenario(spec, router, seed=0)
+        triggers, refused = triggers_on_route(scenario.route, events.get(spec.town, []))
+        if refused:
+            kinds = ", ".join(f"{refused.count(kind)} {kind}" for kind in sorted(set(refused)))
+            log.warning("route %s: no counterpart here of %s: not played", spec.route_id, kinds)
+        scenarios.append(
+            replace(
+                scenario,
+                scenario_id=spec.route_id,
+                triggers=(*scenario.triggers, *triggers),
+                time_limit_s=longest_duration_s(scenario.route, maps),
+            )
+        )
+    return scenarios
+
+
+def longest_duration_s(route: Route, maps: MapBank) -> float:
+    """An upper bound of the leaderboard's time budget; the referee enforces the budget itself."""
+    slowest_mps = SLOWEST_SHARE_OF_LIMIT * float(maps.points.speed_limit_mps.min())
+    return FIRST_BUDGET_S + route.length_m / slowest_mps

@@ -1,0 +1,147 @@
+"""Drives all routes of a benchmark in a batch of worlds and returns one EpisodeResult each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.drivers.planners import Planner
+from evaluation.rollout.recording import EpisodeRecorder
+from evaluation.rollout.route_queue import EvaluationTask, RouteQueue
+from evaluation.scoring.episode_record import EpisodeRecord
+from evaluation.scoring.episode_result import EpisodeResult
+from evaluation.scoring.referee import LeaderboardReferee
+from rewards.reward_breakdown import Reward
+from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.world.scenarios.state import Phase, ScenarioKind, ScriptBook
+
+
+class Listener(Protocol):
+    """Follows a rollout: a progress bar, a recorder."""
+
+    def episode_finished(self, result: EpisodeResult) -> None:
+        """One route is done."""
+        ...
+
+    def stepped(self, num_steps: int) -> None:
+        """All worlds have made one more step; `num_steps` so far."""
+        ...
+
+
+def run_episodes(
+    env: DrivingVectorEnv,
+    planner: Planner,
+    tasks: Sequence[EvaluationTask],
+    *,
+    listener: Listener | None = None,
+    recorder: EpisodeRecorder | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[EpisodeResult]:
+    """Drive every task once; none is lost, whatever the number of worlds.
+
+    Args:
+        env: Its worlds are used for these tasks from now on.
+        planner: Drives all worlds.
+        tasks: Routes with their seeds.
+        listener: Told of every step and every finished route.
+        recorder: Records some of the drives.
+        clock: Wall clock [s].
+
+    Returns:
+        One result per task, in the order in which they finished.
+    """
+    queue = RouteQueue(tasks, env.num_envs)
+    referee = LeaderboardReferee(
+        inner_reward(env), env.scene, recorder, started_triggers=trigger_counter(env)
+    )
+    env.scenarios, env.driving_reward = queue, referee
+    observation, _ = env.reset(seed=0)
+    started_s = np.full(env.num_envs, clock())
+    _open_records(env, queue, referee, planner, recorder, np.arange(env.num_envs))
+    results: list[EpisodeResult] = []
+    num_steps = 0
+    while len(results) < queue.num_tasks:
+        driven = list(queue.running)  # a finished world gets its next task within the step
+        observation, _, terminated, truncated, _ = env.step(planner.act(observation, env))
+        num_steps += 1
+        finished = np.flatnonzero(terminated | truncated)
+        for agent in finished:
+            task = driven[agent]
+            if task is not None:
+                wall_s = clock() - started_s[agent]
+                record = referee.records.read(int(agent))
+                result = episode_result(task, record, env.scene.step_s, wall_s)
+                results.append(result)
+                if listener:
+                    listener.episode_finished(result)
+            started_s[agent] = clock()
+        if finished.size:
+            _open_records(env, queue, referee, planner, recorder, finished)
+        if listener:
+            listener.stepped(num_steps)
+    return results
+
+
+def trigger_counter(env: DrivingVectorEnv) -> Callable[[], NDArray[np.int64]] | None:
+    """Counts the scenarios that have begun for each driver; None where a simulator plays none."""
+    book = getattr(env.simulator, "scripts", None)
+    if not isinstance(book, ScriptBook):
+        return None
+    triggers, worlds = book.triggers, env.scene.ego.world
+
+    def count() -> NDArray[np.int64]:
+        begun = (triggers.kind != ScenarioKind.NONE) & (triggers.phase != Phase.WAITING)
+        return begun.sum(axis=1)[worlds]
+
+    return count
+
+
+def inner_reward(env: DrivingVectorEnv) -> Reward:
+    """The reward of the environment without the referee that an earlier rollout put before it."""
+    reward = env.driving_reward
+    return reward.driving_reward if isinstance(reward, LeaderboardReferee) else reward
+
+
+def _open_records(
+    env: DrivingVectorEnv,
+    queue: RouteQueue,
+    referee: LeaderboardReferee,
+    planner: Planner,
+    recorder: EpisodeRecorder | None,
+    agents: np.ndarray,
+) -> None:
+    for agent in map(int, agents):
+        task = queue.running[agent]
+        referee.begin(agent, task.scenario.route.length_m if task else 0.0)
+        if recorder:
+            recorder.begin(agent, task, env.scene, env.maps)
+    planner.begin_episodes(agents, env)
+
+
+def episode_result(
+    task: EvaluationTask, record: EpisodeRecord, step_s: float, wall_s: float
+) -> EpisodeResult:
+    """The result that follows from a closed record."""
+    assert record.end is not None, "the episode has not ended"
+    num_steps = max(record.num_steps, 1)
+    return EpisodeResult(
+        route_id=task.scenario.scenario_id,
+        town=task.scenario.town,
+        seed=task.seed,
+        length_m=task.scenario.route.length_m,
+        route_completion=record.route_percent,
+        infractions=record.infractions,
+        end=record.end,
+        duration_s=record.num_steps * step_s,
+        wall_s=wall_s,
+        mean_actors=record.actor_sum / num_steps,
+        mean_speed_mps=record.speed_sum_mps / num_steps,
+        outside_lanes_m=record.outside_m,
+        episode_return=record.episode_return,
+        num_triggers=len(task.scenario.triggers),
+        num_started=record.num_started,
+    )

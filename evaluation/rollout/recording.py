@@ -1,0 +1,137 @@
+"""EpisodeRecorder: keeps what a video of one episode needs, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.rollout.route_queue import EvaluationTask
+from evaluation.scoring.episode_record import EpisodeRecords
+from evaluation.scoring.infractions import Infraction
+from rewards.driving_events import DrivingEvents
+from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.state import SceneBatch
+
+KEPT_RADIUS_M = 110.0
+ACTOR_COLUMNS = ("x", "y", "yaw_rad", "half_length_m", "half_width_m", "speed_mps")
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One step as it ended; ego first among the actors."""
+
+    time_s: float
+    actors: FloatArray  # (N, 6), ACTOR_COLUMNS
+    kinds: NDArray[np.uint8]  # (N,) ActorKind
+    lights: NDArray[np.uint8]  # (N,) LightBit
+    signals: NDArray[np.uint8]  # (L,) LightState of the town's signals, OFF beyond them
+    steer: float
+    throttle: float
+    brake: float
+    speed_limit_mps: float
+    route_percent: float
+    terms: dict[str, float]  # reward terms of the step
+    reward: float
+    infractions: tuple[Infraction, ...]  # so far
+
+
+@dataclass
+class Recording:
+    """All frames of one episode."""
+
+    route_id: str
+    town: str
+    seed: int
+    map_index: int
+    step_s: float
+    route_x: FloatArray  # [m] dense route
+    route_y: FloatArray
+    frames: list[Frame] = field(default_factory=list)
+
+
+class EpisodeRecorder:
+    """Records drives of chosen routes; hand it to `run_episodes`.
+
+    Args:
+        wanted: Pairs of route id and seed.
+    """
+
+    def __init__(self, wanted: Iterable[tuple[str, int]]) -> None:
+        self.wanted = set(wanted)
+        self.recordings: dict[tuple[str, int], Recording] = {}
+        self._running: dict[int, Recording] = {}  # by driver
+        self._scene: SceneBatch | None = None
+
+    def begin(
+        self, agent: int, task: EvaluationTask | None, scene: SceneBatch, maps: MapBank
+    ) -> None:
+        """Driver `agent` starts a task, or none: record it if it is a wanted one."""
+        self._scene = scene
+        self._running.pop(agent, None)
+        if task is None or (task.scenario.scenario_id, task.seed) not in self.wanted:
+            return
+        scenario = task.scenario
+        recording = Recording(
+            route_id=scenario.scenario_id,
+            town=scenario.town,
+            seed=task.seed,
+            map_index=maps.map_index(scenario.town),
+            step_s=scene.step_s,
+            route_x=scenario.route.x,
+            route_y=scenario.route.y,
+        )
+        self._running[agent] = self.recordings[scenario.scenario_id, task.seed] = recording
+
+    def watch(
+        self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
+    ) -> None:
+        """Keep this step of the drivers that are recorded."""
+        for agent, recording in self._running.items():
+            recording.frames.append(self._frame(agent, outcome, records))
+
+    def _frame(self, agent: int, outcome: RewardBreakdown, records: EpisodeRecords) -> Frame:
+        scene = self._scene
+        assert scene is not None
+        actors, kinds, lights = self._nearby(scene, agent)
+        return Frame(
+            time_s=float(records.num_steps[agent]) * scene.step_s,
+            actors=actors,
+            kinds=kinds,
+            lights=lights,
+            signals=scene.lights.state[scene.ego.world[agent]].copy(),
+            steer=float(scene.ego.steer[agent]),
+            throttle=float(scene.ego.throttle[agent]),
+            brake=float(scene.ego.brake[agent]),
+            speed_limit_mps=float(scene.ego.speed_limit_mps[agent]),
+            route_percent=float(records.route_percent[agent]),
+            terms={name: float(term[agent]) for name, term in outcome.terms.items()},
+            reward=float(outcome.reward[agent]),
+            infractions=tuple(records.infractions[agent]),
+        )
+
+    @staticmethod
+    def _nearby(
+        scene: SceneBatch, agent: int
+    ) -> tuple[FloatArray, NDArray[np.uint8], NDArray[np.uint8]]:
+        world, own = scene.ego.world[agent], scene.ego.slot[agent]
+        motion, traits = scene.motion, scene.traits
+        x, y = motion.x[world], motion.y[world]
+        near = traits.valid[world] & (np.hypot(x - x[own], y - y[own]) < KEPT_RADIUS_M)
+        slots = np.flatnonzero(near)
+        slots = np.concatenate([[own], slots[slots != own]])
+        speed = np.hypot(motion.vx_mps[world, slots], motion.vy_mps[world, slots])
+        columns = [
+            x[slots],
+            y[slots],
+            motion.yaw_rad[world, slots],
+            traits.half_length_m[world, slots],
+            traits.half_width_m[world, slots],
+            speed,
+        ]
+        return np.stack(columns, axis=1), traits.kind[world, slots], traits.lights[world, slots]

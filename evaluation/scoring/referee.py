@@ -1,0 +1,227 @@
+"""LeaderboardReferee: keeps the record of running episodes by CARLA leaderboard 2.0's rules.
+
+It takes the place of the reward in a DrivingVectorEnv, because that is where every step's facts
+meet the scene they belong to, before finished worlds are reset. The checkpoint's own reward is
+still computed, for its terms; only the episode ends are the leaderboard's. Infractions are counted
+and do not end an episode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from evaluation.scoring.episode_record import EpisodeRecords
+from evaluation.scoring.episode_result import EpisodeEnd
+from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.minimum_speed import LAST_CHECKPOINT_PERCENT, MinimumSpeedTest
+from rewards.driving_events import CollisionKind, DrivingEvents
+from rewards.reward_breakdown import Reward, RewardBreakdown
+from sim_adapters.scene.state import LAST_VEHICLE_KIND, ActorKind, SceneBatch
+
+FIRST_BUDGET_S = 300.0  # leaderboard RouteTimeoutBehavior
+SLOWEST_SHARE_OF_LIMIT = 0.1  # each metre gained buys the time it takes at 10 % of the limit
+ARRIVAL_M = 10.0  # RouteCompletionTest: this near to the end and past 99 % is arrival
+ARRIVAL_PERCENT = 99.0
+COLLISION_INFRACTIONS = {
+    CollisionKind.VEHICLE: InfractionKind.COLLISION_VEHICLE,
+    CollisionKind.PEDESTRIAN: InfractionKind.COLLISION_PEDESTRIAN,
+    CollisionKind.STATIC: InfractionKind.COLLISION_LAYOUT,
+}
+END_INFRACTIONS = {
+    EpisodeEnd.ROUTE_DEVIATION: InfractionKind.ROUTE_DEVIATION,
+    EpisodeEnd.BLOCKED: InfractionKind.BLOCKED,
+    EpisodeEnd.TIMEOUT: InfractionKind.ROUTE_TIMEOUT,
+}
+
+
+class StepWatcher(Protocol):
+    """Looks on; the scene is that of the step's end, before finished worlds are reset."""
+
+    def watch(
+        self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
+    ) -> None:
+        """One step of all drivers."""
+        ...
+
+
+class LeaderboardReferee:
+    """A Reward whose episode ends are the leaderboard's, and the record behind a score.
+
+    Args:
+        driving_reward: The reward the planner was trained with; its values and terms pass through.
+        scene: The scene that `events` were found in.
+        watcher: Sees every step while the scene still shows its end, e.g. a recorder.
+        traffic_speed: Mean speed [m/s] of the background traffic in each driver's world, (E,); the
+            scene's own vehicles by default.
+        started_triggers: How many scenarios have begun on each driver's route, (E,); none by
+            default.
+    """
+
+    def __init__(
+        self,
+        driving_reward: Reward,
+        scene: SceneBatch,
+        watcher: StepWatcher | None = None,
+        traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None,
+        started_triggers: Callable[[], NDArray[np.int64]] | None = None,
+    ) -> None:
+        self.driving_reward = driving_reward
+        self.watcher = watcher
+        self.scene = scene
+        self.records = EpisodeRecords(scene.num_agents)
+        self._speed_test = MinimumSpeedTest(scene.num_agents)
+        self._traffic_speed = traffic_speed or traffic_speed_mps
+        self._started_triggers = started_triggers
+        self._place = (scene.ego.world, scene.ego.slot)
+
+    def begin(self, agent: int, length_m: float) -> None:
+        """Open a new record for a driver that was just reset to a route of `length_m`."""
+        self.records.open(agent, length_m, FIRST_BUDGET_S)
+        self._speed_test.restart(agent)
+
+    def __call__(self, events: DrivingEvents) -> RewardBreakdown:
+        """Record one step; see the class."""
+        outcome = self.driving_reward(events)
+        self._add_step(events, outcome)
+        self._record_infractions(events)
+        for agent in self._speed_test.agents_at_checkpoint(self.records.route_percent):
+            self._close_speed_checkpoint(int(agent))
+        # The step that reaches a checkpoint belongs to the stretch after it
+        self._speed_test.add_step(events.speed_mps.numpy(), self._traffic_speed(self.scene))
+        terminated, truncated = self._end_episodes(events)
+        if self.watcher:
+            self.watcher.watch(events, outcome, self.records)
+        return RewardBreakdown(
+            outcome.reward,
+            torch.from_numpy(terminated),
+            torch.from_numpy(truncated),
+            outcome.terms,
+        )
+
+    # One step -------------------------------------------------------------------------------
+
+    def _add_step(self, events: DrivingEvents, outcome: RewardBreakdown) -> None:
+        records, speed = self.records, events.speed_mps.numpy()
+        gained_m = events.route_percent_gained.numpy() * records.length_m / 100.0
+        slowest_mps = SLOWEST_SHARE_OF_LIMIT * np.maximum(self.scene.ego.speed_limit_mps, 1.0)
+        records.num_steps += 1
+        records.route_percent[:] = events.route_percent.numpy()
+        records.gained_m += gained_m
+        records.outside_m += gained_m * events.outside_route_lanes.numpy()
+        records.budget_s += gained_m / slowest_mps
+        records.speed_sum_mps += speed
+        records.actor_sum += self.scene.traits.valid.sum(axis=1)[self.scene.ego.world] - 1
+        records.episode_return += outcome.reward.numpy()
+
+    def _record_infractions(self, events: DrivingEvents) -> None:
+        for agent in np.flatnonzero(events.collision.numpy()):
+            kind = COLLISION_INFRACTIONS[int(events.collision_kind[agent])]
+            other_id, other_type = self._touched(agent)
+            self._note(agent, kind, other_id=other_id, other_type=other_type)
+        for agent in np.flatnonzero(events.ran_red_light.numpy()):
+            self._note(agent, InfractionKind.RED_LIGHT)
+        for agent in np.flatnonzero(events.ran_stop_sign.numpy()):
+            self._note(agent, InfractionKind.STOP_SIGN)
+
+    def _close_speed_checkpoint(self, agent: int) -> None:
+        route_percent = float(self.records.route_percent[agent])
+        speed_percent = self._speed_test.close_checkpoint(agent, route_percent)
+        if speed_percent < 100.0:
+            self._note(agent, InfractionKind.MINIMUM_SPEED, percent=speed_percent)
+
+    # Ends -----------------------------------------------------------------------------------
+
+    def _end_episodes(self, events: DrivingEvents) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Close the records of all episodes that end here; terminated and truncated, (E,)."""
+        failed = events.simulator_failed.numpy()
+        arrived = (events.route_finished.numpy() | self._has_arrived()) & ~failed
+        out_of_time = events.timed_out.numpy() | (self._elapsed_s() > self.records.budget_s)
+        lost = events.off_route.numpy() | events.blocked.numpy()
+        terminated = arrived | (lost & ~failed)
+        truncated = failed | (out_of_time & ~terminated)
+        for agent in np.flatnonzero(terminated | truncated):
+            self._close(int(agent), self._end_of(agent, events, arrived))
+        return terminated, truncated
+
+    def _end_of(
+        self, agent: np.integer, events: DrivingEvents, arrived: NDArray[np.bool_]
+    ) -> EpisodeEnd:
+        if events.simulator_failed[agent]:
+            return EpisodeEnd.SIMULATOR_FAILED
+        if arrived[agent]:
+            return EpisodeEnd.COMPLETED
+        if events.off_route[agent]:
+            return EpisodeEnd.ROUTE_DEVIATION
+        return EpisodeEnd.BLOCKED if events.blocked[agent] else EpisodeEnd.TIMEOUT
+
+    def _close(self, agent: int, end: EpisodeEnd) -> None:
+        """Book what the leaderboard books once, at the end of a route."""
+        records = self.records
+        records.ends[agent] = end
+        if self._started_triggers:
+            records.num_started[agent] = self._started_triggers()[agent]
+        if end is EpisodeEnd.COMPLETED:
+            records.route_percent[agent] = 100.0
+        if end in END_INFRACTIONS:
+            self._note(agent, END_INFRACTIONS[end])
+        if records.route_percent[agent] > LAST_CHECKPOINT_PERCENT:
+            self._close_speed_checkpoint(agent)
+        if records.outside_m[agent] > 0.0:
+            share = float(records.outside_m[agent] / records.gained_m[agent])
+            percent = round(100.0 * share, 2)
+            self._note(agent, InfractionKind.OUTSIDE_ROUTE_LANES, percent=percent)
+
+    def _has_arrived(self) -> NDArray[np.bool_]:
+        routes, motion = self.scene.routes, self.scene.motion
+        agents, last = np.arange(self.scene.num_agents), np.maximum(routes.num_points - 1, 0)
+        dx = routes.x[agents, last] - motion.x[self._place]
+        dy = routes.y[agents, last] - motion.y[self._place]
+        near = np.hypot(dx, dy) < ARRIVAL_M
+        return (self.records.route_percent > ARRIVAL_PERCENT) & near
+
+    # Small things ---------------------------------------------------------------------------
+
+    def _elapsed_s(self) -> NDArray[np.float64]:
+        return self.records.num_steps.astype(np.float64) * self.scene.step_s
+
+    def _touched(self, agent: np.integer) -> tuple[int, str]:
+        """Actor id and kind of the first new contact of this step; 0 is map geometry."""
+        touched = self.scene.contacts.other_slot[agent]
+        touched = touched[touched >= 0]
+        if not touched.size:
+            return 0, "static.layout"
+        place = (self.scene.ego.world[agent], touched[0])
+        kind = ActorKind(int(self.scene.traits.kind[place]))
+        return int(self.scene.traits.actor_id[place]), kind.name.lower()
+
+    def _note(
+        self,
+        agent: int | np.integer,
+        kind: InfractionKind,
+        *,
+        percent: float = 0.0,
+        other_id: int = 0,
+        other_type: str = "",
+    ) -> None:
+        place = (self.scene.ego.world[agent], self.scene.ego.slot[agent])
+        motion, time_s = self.scene.motion, float(self._elapsed_s()[agent])
+        x, y, z = float(motion.x[place]), float(motion.y[place]), float(motion.z[place])
+        infraction = Infraction(kind, time_s, x, y, z, percent, other_id, other_type)
+        self.records.infractions[int(agent)].append(infraction)
+
+
+def traffic_speed_mps(scene: SceneBatch) -> NDArray[np.float64]:
+    """Mean speed of the background vehicles in each driver's world, (E,), NaN without any."""
+    kind = scene.traits.kind
+    background = scene.traits.valid & (kind >= ActorKind.CAR) & (kind <= LAST_VEHICLE_KIND)
+    background[scene.ego.world, scene.ego.slot] = False
+    number = background.sum(axis=1)
+    total = (np.hypot(scene.motion.vx_mps, scene.motion.vy_mps) * background).sum(axis=1)
+    mean = np.full(scene.num_worlds, np.nan)
+    np.divide(total, number, out=mean, where=number > 0)
+    return mean[scene.ego.world]

@@ -1,0 +1,1 @@
+"""nuPlan's closed-loop benchmark on a scenario cache, without the devkit."""

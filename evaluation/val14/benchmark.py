@@ -1,0 +1,166 @@
+"""Val14: nuPlan's closed-loop benchmark on a scenario cache, without the devkit.
+
+`python -m evaluation.evaluate benchmark=val14 cache=... map_root=... checkpoint=... mode=both`
+drives every scenario, scores it by the devkit's metrics and writes tables and a report. The
+yardsticks drive the same scenarios beside the planner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.progress import Progress
+
+from evaluation.drivers.checkpoint_planner import checkpoint_files
+from evaluation.nuplan_metrics import ScenarioScores
+from evaluation.val14.drivers import RULE_DRIVERS, MakeDriver, driver_maker
+from evaluation.val14.files import Drive, Results, ScenarioBook, write_val14
+from evaluation.val14.provenance import Provenance, provenance
+from evaluation.val14.report import Val14Report, write_val14_report
+from evaluation.val14.rollout import TRAFFIC, drive_scenarios
+from evaluation.val14.scores import Val14Scores, val14_scores
+from evaluation.val14.selection import Selection, select
+from evaluation.val14.table import print_val14
+from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
+from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache
+from sim_adapters.nuplan.scenario_filter import ScenarioFilter, load_filter
+from sim_adapters.scene.map_bank import MapBank
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Val14:
+    """Scenarios and how to drive them.
+
+    Args:
+        cache: Folder made by `python -m sim_adapters.nuplan.cache`.
+        map_root: Folder of the maps.
+        filter: The devkit's filter YAML, e.g. val14_split.yaml; None drives the whole cache.
+        mode: "nonreactive" (log replay), "reactive" (IDM agents) or "both".
+        yardsticks: Planners to drive beside the chosen one.
+    """
+
+    cache: str
+    map_root: str
+    filter: str | None = None
+    mode: str = "both"
+    yardsticks: Sequence[str] = ()
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Modes to drive in."""
+        return tuple(TRAFFIC) if self.mode == "both" else (self.mode,)
+
+    def __post_init__(self) -> None:
+        for name in ("cache", "map_root"):
+            if getattr(self, name) is None:
+                raise ValueError(
+                    f"benchmark=val14 needs {name}=FOLDER: "
+                    "cache of python -m sim_adapters.nuplan.cache, map_root as given to it"
+                )
+        if self.mode not in (*TRAFFIC, "both"):
+            raise ValueError(f"mode={self.mode}: choose {', '.join(TRAFFIC)} or both")
+        for name in self.yardsticks:
+            if name not in RULE_DRIVERS:
+                raise ValueError(f"yardstick {name}: choose among {', '.join(RULE_DRIVERS)}")
+
+    def evaluate(self, config: DictConfig) -> Results:
+        """Run the composed config of `evaluate`; returns every scenario by planner and mode."""
+        torch.set_num_threads(config.num_threads)
+        planners = tuple(dict.fromkeys((config.planner, *self.yardsticks)))
+        makers = {name: driver_maker(name, config) for name in planners}
+        cache = open_cache(self.cache)
+        selection = select(cache, load_filter(self.filter) if self.filter else ScenarioFilter())
+        locations = sorted({name.map_name for name in selection.names})
+        maps = load_nuplan_maps(self.map_root, locations)
+        data = provenance(selection.names)
+        about = describe(config, self, data)
+        folder = Path(config.output)
+        book = ScenarioBook(folder, about)
+        results: Results = {}
+        for drive in (Drive(planner, mode) for mode in self.modes for planner in planners):
+            results[drive] = _drive_all(
+                drive, makers[drive.planner], selection, cache, maps, book, config.num_worlds
+            )
+        finish(folder, results, about, data)
+        return results
+
+
+def finish(
+    folder: Path, results: Results, about: Mapping[str, Any], data: Provenance
+) -> dict[Drive, Val14Scores]:
+    """Write all files of a run and print its tables."""
+    scores = {drive: val14_scores(scenarios) for drive, scenarios in results.items()}
+    write_val14(folder, results, scores, about)
+    planner = next(iter(results)).planner
+    facts = {key: str(value) for key, value in about.items() if value is not None}
+    report = Val14Report(f"{data.score_name}: {planner}", results, scores, facts, data)
+    print_val14(scores, data)
+    for drive, one in scores.items():
+        if not one.is_complete:
+            lost = one.num_scenarios - one.num_done
+            log.warning("%s: %d of %d scenarios have no score", drive, lost, one.num_scenarios)
+    log.info("report: %s", write_val14_report(folder, report))
+    return scores
+
+
+def describe(config: DictConfig, benchmark: Val14, data: Provenance) -> dict[str, Any]:
+    """What is evaluated, for the result files; equal descriptions are the same run."""
+    checkpoint = None
+    if config.planner == "policy":
+        paths = [config.checkpoint] if isinstance(config.checkpoint, str) else config.checkpoint
+        files = checkpoint_files(paths)
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files]
+        checkpoint = ", ".join(f"{f} ({d})" for f, d in zip(files, digests, strict=True))
+    index = Path(str(benchmark.cache)) / "index.json"
+    return {
+        "benchmark": "val14",
+        "scores": data.score_name,
+        "planner": config.planner,
+        "checkpoint": checkpoint,
+        "yardsticks": ", ".join(benchmark.yardsticks) or None,
+        "mode": benchmark.mode,
+        "cache": str(benchmark.cache),
+        "cache_digest": hashlib.sha256(index.read_bytes()).hexdigest()[:16],
+        "filter": benchmark.filter,
+        "warning": data.warning,
+    }
+
+
+def _drive_all(
+    drive: Drive,
+    make_driver: MakeDriver,
+    selection: Selection,
+    cache: ScenarioCache,
+    maps: MapBank,
+    book: ScenarioBook,
+    num_worlds: int,
+) -> list[ScenarioScores]:
+    """Every scenario of the selection under one planner in one mode, missing ones included."""
+    known = book.scored(drive)
+    names = [name for name in selection.names if name.token not in known]
+    fresh: dict[str, ScenarioScores] = {}
+    with Progress(disable=not sys.stderr.isatty(), transient=True) as progress:
+        bar = progress.add_task(f"{drive.planner}, {drive.mode}", total=len(names))
+        for scenarios in drive_scenarios(
+            names, cache, maps, make_driver, drive.mode, num_worlds=num_worlds
+        ):
+            book.add(drive, scenarios)
+            fresh |= {one.token: one for one in scenarios}
+            progress.advance(bar, len(scenarios))
+            log.info("%s: %d of %d scenarios", "/".join(drive), len(fresh), len(names))
+    done = [(known | fresh)[name.token] for name in selection.names]
+    lost = [
+        ScenarioScores(token, "not driven", "", None, failure=reason)
+        for token, reason in selection.missing.items()
+    ]
+    return done + lost

@@ -1,0 +1,179 @@
+"""Files of a Val14 run: scenarios.jsonl while it runs, results.json and scenarios.csv at its end.
+
+The .jsonl opens with a line that says what is evaluated and holds one line a scenario, planner and
+mode. A run that was stopped goes on where it was, if its first line is the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evaluation.nuplan_metrics.scenario_scores import METRICS, MetricScores, ScenarioScores
+from evaluation.scoring.results_file import RESULTS_FILE, write_json
+from evaluation.val14.scores import Val14Scores
+
+SCENARIOS_FILE, TABLE_FILE = "scenarios.jsonl", "scenarios.csv"
+
+
+class Drive(NamedTuple):
+    """Who drove among whom."""
+
+    planner: str
+    mode: str  # "nonreactive" or "reactive"
+
+
+Results = dict[Drive, list[ScenarioScores]]
+
+
+class ScenarioBook:
+    """Scenarios that are done, kept on disk as they come.
+
+    Args:
+        folder: Of the run, made if missing.
+        about: What is evaluated; a file about something else is replaced.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / SCENARIOS_FILE
+        self.results: Results = {}
+        if self._path.is_file():
+            try:
+                found, self.results = read_scenarios(folder)
+            except ValueError:
+                found = None
+            if found == dict(about):
+                return
+            self.results = {}
+        self._path.write_text(json.dumps(about) + "\n")
+
+    def scored(self, drive: Drive) -> dict[str, ScenarioScores]:
+        """Scenarios of a drive that have a score, by token; failed ones are worth another try."""
+        found = self.results.get(drive, [])
+        return {one.token: one for one in found if one.metrics is not None}
+
+    def add(self, drive: Drive, scenarios: Sequence[ScenarioScores]) -> None:
+        """Append scenarios of one drive."""
+        self.results.setdefault(drive, []).extend(scenarios)
+        with self._path.open("a") as file:
+            for scenario in scenarios:
+                file.write(json.dumps(_row(drive, scenario), allow_nan=False) + "\n")
+
+
+def read_scenarios(folder: Path) -> tuple[dict[str, Any], Results]:
+    """What `ScenarioBook` wrote: the description, and the last line of every scenario.
+
+    Raises:
+        FileNotFoundError: the folder holds no Val14 run.
+        ValueError: the file is damaged.
+    """
+    path = folder / SCENARIOS_FILE
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no {SCENARIOS_FILE}: expected the output folder of "
+            f"`python -m evaluation.evaluate benchmark=val14`"
+        )
+    about, *lines = path.read_text().splitlines() or [""]
+    found: dict[Drive, dict[str, ScenarioScores]] = {}
+    try:
+        for line in lines:
+            drive, scenario = _scenario(json.loads(line))
+            found.setdefault(drive, {})[scenario.token] = scenario
+        return json.loads(about), {drive: list(rows.values()) for drive, rows in found.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error!r}): evaluate again") from error
+
+
+def write_val14(
+    folder: Path,
+    results: Mapping[Drive, Sequence[ScenarioScores]],
+    scores: Mapping[Drive, Val14Scores],
+    about: Mapping[str, Any],
+) -> None:
+    """Write results.json and scenarios.csv."""
+    _write_table(folder / TABLE_FILE, results)
+    write_json(
+        folder / RESULTS_FILE,
+        {
+            "about": dict(about),
+            "drives": [
+                {**drive._asdict(), **_document(scores[drive]), "failed": _failures(scenarios)}
+                for drive, scenarios in results.items()
+            ],
+        },
+    )
+
+
+def _document(scores: Val14Scores) -> dict[str, Any]:
+    """Scores as JSON values."""
+
+    def interval(value: Any) -> Any:
+        return None if value is None else [value.value, value.low, value.high]
+
+    return {
+        "num_scenarios": scores.num_scenarios,
+        "num_done": scores.num_done,
+        "score": interval(scores.score),
+        "metrics": {name: interval(value) for name, value in scores.metrics.items()},
+        "score_gained_if_perfect": scores.gains,
+        "types": {
+            name: {
+                "num_scenarios": one.num_scenarios,
+                "num_done": one.num_done,
+                "score": interval(one.score),
+                "metrics": one.metrics,
+            }
+            for name, one in scores.types.items()
+        },
+    }
+
+
+def _failures(scenarios: Sequence[ScenarioScores]) -> dict[str, str]:
+    return {one.token: one.failure for one in scenarios if one.metrics is None}
+
+
+def _write_table(path: Path, results: Mapping[Drive, Sequence[ScenarioScores]]) -> None:
+    """One line a planner, mode and scenario, worst score first."""
+    details = sorted({key for rows in results.values() for one in rows for key in one.details})
+    head = ["planner", "mode", "scenario", "log_name", "scenario_type", "status", "score"]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*head, *METRICS, *details])
+        for drive, scenarios in results.items():
+            for one in sorted(scenarios, key=lambda s: s.score if s.metrics else -1.0):
+                values = [""] * (1 + len(METRICS))
+                if one.metrics is not None:
+                    values = [repr(one.score), *map(repr, one.metrics)]
+                status = "done" if one.metrics is not None else one.failure
+                names = [one.token, one.log_name, one.scenario_type, status]
+                writer.writerow([*drive, *names, *values, *(one.details.get(k) for k in details)])
+
+
+def _row(drive: Drive, scenario: ScenarioScores) -> dict[str, Any]:
+    """JSON values; infinite details (no collision in sight) become null."""
+    return {
+        **drive._asdict(),
+        "token": scenario.token,
+        "scenario_type": scenario.scenario_type,
+        "log_name": scenario.log_name,
+        "failure": scenario.failure,
+        "metrics": None if scenario.metrics is None else scenario.metrics._asdict(),
+        "details": {k: v if math.isfinite(v) else None for k, v in scenario.details.items()},
+    }
+
+
+def _scenario(row: dict[str, Any]) -> tuple[Drive, ScenarioScores]:
+    metrics = row["metrics"]
+    return Drive(row["planner"], row["mode"]), ScenarioScores(
+        row["token"],
+        row["scenario_type"],
+        row["log_name"],
+        None if metrics is None else MetricScores(**metrics),
+        {key: math.inf if value is None else value for key, value in row["details"].items()},
+        row["failure"],
+    )

@@ -1,0 +1,74 @@
+"""PolicyDriver: a trained network in logged scenarios, under CaRL's one-stage control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from gymnasium.spaces import Box
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from carl_planner.policy_files import LoadedPolicy
+from evaluation.drivers.checkpoint_planner import policy_planner
+from sim_adapters.action_layout import ActionLayout
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.simulator import NuplanSimulator
+from sim_adapters.observation.observer import Observer
+from sim_adapters.scene.events.detection import EventArrays, EventDetector
+from sim_adapters.scene.history import make_history, record_history, restart_history
+
+MAX_BOXES = 1024  # training shows the nearest ones, an evaluation all that a log holds
+
+
+def roomy_observer(observation: DictConfig) -> Observer:
+    """The observer of a config, with room for crowded scenes; what it shows stays the same."""
+    room = {"max_boxes": MAX_BOXES} if "max_boxes" in observation else {}
+    return instantiate(observation, **room)
+
+
+class PolicyDriver:
+    """Acts with the mean of the policy's Beta distribution; of several policies with their mean.
+
+    Args:
+        policies: Networks for one observation.
+        config: Groups `observation`, `detector` and `env` that the policies were trained with.
+    """
+
+    def __init__(self, policies: Sequence[LoadedPolicy], config: DictConfig) -> None:
+        self._policies = policies
+        self._observer = roomy_observer(config.observation)
+        self._detector: EventDetector = instantiate(config.detector)
+        layout = config.env.get("action_layout")
+        self.action_layout: ActionLayout = instantiate(layout) if layout else ActionLayout()
+        self.single_observation_space = self._observer.space
+
+    def start(self, simulator: NuplanSimulator, logs: Sequence[ScenarioLog]) -> None:
+        """Prepare memory and observations for the batch."""
+        del logs
+        self.scene, self.maps = simulator.scene, simulator.maps
+        self.num_envs = self.scene.num_agents
+        self._history = make_history(self.scene, self._observer.history_steps)
+        memory = self._detector.make_memory(self.scene)
+        self.memory = replace(memory, history=self._history)
+        worlds = np.arange(self.num_envs)
+        self._detector.reset_memory(worlds, self.scene, self.memory, self.maps)
+        restart_history(worlds, self.scene, self._history)
+        self._events = EventArrays.allocate(self.num_envs)
+        self._seen = {
+            name: np.zeros((self.num_envs, *space.shape), space.dtype)
+            for name, space in self._observer.space.spaces.items()
+            if isinstance(space, Box)
+        }
+        self._planner = policy_planner(self._policies, self)
+
+    def drive(self, simulator: NuplanSimulator) -> None:
+        """Observe, act, advance by one frame and remember what happened."""
+        self._observer.observe(self.scene, self.memory, self.maps, self._seen)
+        actions = self._planner.act(self._seen, self)
+        steer, acceleration = np.zeros(self.num_envs), np.zeros(self.num_envs)
+        self.action_layout.decode(actions, steer, acceleration)
+        simulator.step(steer, acceleration)
+        self._detector.detect(self.scene, self.memory, self.maps, self._events)
+        record_history(self.scene, self._history)

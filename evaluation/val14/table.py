@@ -1,0 +1,117 @@
+"""Tables of Val14 scores as rows of text, for the terminal and for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from evaluation.nuplan_metrics.scenario_scores import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
+from evaluation.scoring.score_table import interval_text
+from evaluation.val14.files import Drive
+from evaluation.val14.provenance import Provenance
+from evaluation.val14.scores import Val14Scores
+
+DRIVER_TITLES = {
+    "policy": "policy",
+    "idm": "IDM planner",
+    "log_replay": "log replay",
+    "constant_speed": "constant speed",
+}
+TITLES = {
+    "no_ego_at_fault_collisions": "no at-fault collisions",
+    "drivable_area_compliance": "drivable area",
+    "driving_direction_compliance": "driving direction",
+    "ego_is_making_progress": "making progress",
+    "ego_progress_along_expert_route": "progress along the expert's route",
+    "time_to_collision_within_bound": "time to collision",
+    "speed_limit_compliance": "speed limit",
+    "ego_is_comfortable": "comfort",
+}
+_COLUMN = 26  # characters
+
+Scores = Mapping[Drive, Val14Scores]
+Rows = list[list[str]]
+
+
+def column_titles(drives: Sequence[Drive]) -> list[str]:
+    """Heads of the columns: who drove among whom."""
+    return [f"{DRIVER_TITLES.get(drive.planner, drive.planner)}, {drive.mode}" for drive in drives]
+
+
+def score_rows(scores: Scores) -> Rows:
+    """Score, the metrics with their part in it, and how many scenarios were done."""
+    columns = list(scores.values())
+    rows = [["score", *(interval_text(one.score, 2) for one in columns)]]
+    for name in METRICS:
+        part = "multiplies" if name in MULTIPLIERS else f"weight {WEIGHTS[name]:.0f}"
+        means = [interval_text(one.metrics[name], 1) for one in columns]
+        rows.append([f"{TITLES[name]} ({part})", *means])
+    counts = [f"{one.num_done} / {one.num_scenarios}" for one in columns]
+    return [*rows, ["scenarios done", *counts]]
+
+
+def gain_rows(scores: Scores) -> Rows:
+    """Points gained were one metric perfect, the dearest of the first planner first."""
+    first = next(iter(scores.values()))
+    names = sorted(METRICS, key=lambda name: -first.gains[name])
+    return [[TITLES[n], *(f"{one.gains[n]:+.2f}" for one in scores.values())] for n in names]
+
+
+def type_rows(scores: Scores) -> Rows:
+    """Score by scenario type."""
+    types = sorted({name for one in scores.values() for name in one.types})
+    return [[name, *(_type_text(one, name) for one in scores.values())] for name in types]
+
+
+def _type_text(scores: Val14Scores, name: str) -> str:
+    of_type = scores.types.get(name)
+    if of_type is None or of_type.score is None:
+        return "-"
+    return f"{interval_text(of_type.score, 1)} ({of_type.num_done})"
+
+
+def failure_rows(results: Mapping[Drive, Sequence[ScenarioScores]]) -> Rows:
+    """Every scenario without a score, by name, with the reason."""
+    return [
+        [title, one.token, one.scenario_type, one.failure]
+        for (_, scenarios), title in zip(results.items(), column_titles(list(results)), strict=True)
+        for one in scenarios
+        if one.metrics is None
+    ]
+
+
+def scenario_rows(results: Mapping[Drive, Sequence[ScenarioScores]]) -> Rows:
+    """Score of every scenario, the first planner's worst first."""
+    by_token = [{one.token: one for one in scenarios} for scenarios in results.values()]
+
+    def score(token: str, column: int) -> float:
+        one = by_token[column].get(token)
+        return -1.0 if one is None or one.metrics is None else 100.0 * one.score
+
+    tokens = sorted(by_token[0], key=lambda token: (score(token, 0), token))
+    rows = []
+    for token in tokens:
+        texts = [f"{score(token, i):.1f}" for i in range(len(by_token))]
+        cells = [text if text != "-1.0" else "failed" for text in texts]
+        rows.append([token, by_token[0][token].scenario_type, *cells])
+    return rows
+
+
+def print_val14(scores: Scores, data: Provenance) -> None:
+    """Print the table of scores and the one of gains."""
+    console = Console()
+    if not console.is_terminal:  # nobody can widen a log
+        console = Console(width=44 + _COLUMN * len(scores))
+    for title, rows in (
+        (data.score_name, score_rows(scores)),
+        ("score gained, were one metric perfect everywhere", gain_rows(scores)),
+    ):
+        table = Table(title=title, caption=f"In brackets 95 % bootstrap intervals. {data.warning}")
+        for head in ("", *column_titles(list(scores))):
+            table.add_column(head, justify="right" if head else "left")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)

@@ -1,0 +1,1 @@
+"""Bird's-eye videos of recorded episodes."""

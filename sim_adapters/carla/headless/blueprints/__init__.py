@@ -1,0 +1,1 @@
+"""What can be spawned, with attributes and physics."""

@@ -1,0 +1,1 @@
+"""The server's answers to the client library's calls."""

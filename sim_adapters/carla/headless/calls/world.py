@@ -1,0 +1,152 @@
+"""Calls about the server, the episode, its map, settings, weather and clock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from sim_adapters.carla.headless import wire_values as values
+from sim_adapters.carla.headless.background import Later
+from sim_adapters.carla.headless.blueprints.library import definitions
+from sim_adapters.carla.headless.calls.dispatch import CallError, call
+from sim_adapters.carla.headless.frame import pose_to_wire
+from sim_adapters.carla.headless.protocol import Answer
+from sim_adapters.carla.headless.settings import EpisodeSettings
+from sim_adapters.carla.headless.streams import WORLD_STREAM
+from sim_adapters.carla.headless.town import (
+    GENERATED_TOWN,
+    KNOWN_TOWNS,
+    Town,
+    generate_town,
+    load_town,
+)
+from sim_adapters.carla.headless.world import NUM_WEATHER_VALUES, World
+
+_logger = logging.getLogger(__name__)
+_MAX_DOCUMENT_CHARACTERS = 64 * 2**20
+_KEPT_TOWNS = 4  # in memory, so that loading one again is quick
+
+
+class WorldCalls:
+    """Carries out these calls on a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._document: str | None = None
+        self._towns = {world.episode.town.name: world.episode.town}
+        self._definitions = definitions(world.library, world.version)
+
+    @call("version")
+    def version(self) -> str:
+        """Release whose protocol is spoken."""
+        return self._world.version.name
+
+    @call("tick_cue")
+    def tick(self) -> int:
+        """Advance the world; frame number of the new snapshot."""
+        return self._world.tick()
+
+    @call("get_episode_info")
+    def episode_info(self) -> list[Any]:
+        """Episode id and token of the world's stream."""
+        return [self._world.episode.episode_id, [self._world.streams.token(WORLD_STREAM)]]
+
+    @call("get_sensor_token")
+    def sensor_token(self, stream_id: Any) -> list[bytes]:
+        """Token by which a client subscribes to a stream."""
+        stream = values.whole(stream_id)
+        if not self._world.streams.exists(stream):
+            raise CallError(f"stream {stream} does not exist")
+        return [self._world.streams.token(stream)]
+
+    @call("get_episode_settings")
+    def settings(self) -> list[Any]:
+        """Settings in force."""
+        return self._world.settings.to_wire()
+
+    @call("set_episode_settings")
+    def set_settings(self, settings: Any) -> int:
+        """Change the settings; the current frame."""
+        self._world.settings = EpisodeSettings.from_wire(settings)
+        return self._world.frame
+
+    @call("get_available_maps")
+    def available_maps(self) -> list[str]:
+        """Towns that the server can load by name."""
+        return [f"/Game/Carla/Maps/{name}" for name in KNOWN_TOWNS]
+
+    @call("load_new_episode", Answer.VOID)
+    def load(self, name: Any, reset_settings: Any = True, layers: Any = 0) -> Later:
+        """Load a town; without a name the one that is loaded.
+
+        Other clients are served while a map is being read.
+        """
+        reset, short = values.flag(reset_settings), values.text(name).rpartition("/")[2]
+
+        def start(outcome: Any) -> None:
+            if isinstance(outcome, (FileNotFoundError, ValueError, RuntimeError)):
+                raise CallError(f"cannot load {short[:80]!r}: {outcome}") from outcome
+            if isinstance(outcome, Exception):
+                raise outcome
+            self._remember(outcome)
+            self._world.load(outcome, reset_settings=reset)
+
+        return Later(self._town_reader(short), start)
+
+    def _remember(self, town: Town) -> None:
+        if town.name != GENERATED_TOWN:
+            self._towns[town.name] = town
+            while len(self._towns) > _KEPT_TOWNS:
+                del self._towns[next(iter(self._towns))]
+
+    def _town_reader(self, short: str) -> Callable[[], Town]:
+        """What reads the town, in another thread."""
+        known = self._world.episode.town if not short else self._towns.get(short)
+        if known is not None:
+            return lambda: known
+        if short == GENERATED_TOWN:
+            document = self._document
+            if document is None:
+                raise CallError("no OpenDRIVE text was sent: use generate_opendrive_world")
+            return lambda: generate_town(document)
+        if short.endswith((".xodr", ".gz")):  # clients name towns, never files
+            raise CallError(f"{short[:80]!r} is no town: send its text instead")
+        return lambda: load_town(short)
+
+    @call("copy_opendrive_to_file", Answer.VOID)
+    def keep_document(self, text: Any, parameters: Any = None) -> None:
+        """Keep an OpenDRIVE text for the load that follows."""
+        self._document = values.text(text, _MAX_DOCUMENT_CHARACTERS)
+
+    @call("get_map_info")
+    def map_info(self) -> list[Any]:
+        """Name and spawn points."""
+        town = self._world.episode.town
+        return [f"Carla/Maps/{town.name}", [pose_to_wire(pose) for pose in town.spawn_points]]
+
+    @call("get_map_data")
+    def map_data(self) -> str:
+        """OpenDRIVE text."""
+        return self._world.episode.town.document
+
+    @call("get_weather_parameters")
+    def weather(self) -> list[float]:
+        """Weather as last set; it changes nothing here."""
+        return self._world.weather
+
+    @call("set_weather_parameters", Answer.VOID)
+    def set_weather(self, weather: Any) -> None:
+        """Keep a weather."""
+        known = [values.number(value) for value in values.items(weather)[:NUM_WEATHER_VALUES]]
+        self._world.weather = known + [0.0] * (NUM_WEATHER_VALUES - len(known))
+
+    @call("get_actor_definitions")
+    def actor_definitions(self) -> list[list[Any]]:
+        """The blueprint library."""
+        return self._definitions
+
+    @call("get_spectator")
+    def spectator(self) -> list[Any]:
+        """The spectator, which nobody sees through."""
+        return self._world.to_wire(self._world.episode.spectator)

@@ -1,0 +1,1 @@
+"""nuPlan's own devkit behind our protocols; the only place that imports it for simulation."""

@@ -1,0 +1,1 @@
+"""Reactive traffic: the devkit's IDM agents."""

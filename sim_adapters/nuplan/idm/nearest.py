@@ -1,0 +1,140 @@
+"""What stands on a widened line and is nearest to a shape, with the devkit's choice among equals.
+
+The devkit asks shapely's STRtree, which among shapes that overlap the asking one (distance zero)
+returns the first in the tree's order: for up to ten shapes the one whose bounds lie lowest in y.
+Limit: among more than ten on one path the tree has two levels, and two of them overlapping the
+asking shape at once may come in another order.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function, inlined_function
+from sim_adapters.nuplan.idm.outline import widened_line_hits
+from sim_adapters.nuplan.idm.shapes import (
+    MAX_X,
+    MAX_Y,
+    MIN_X,
+    MIN_Y,
+    FloatArray,
+    Shapes,
+    X,
+    Y,
+    squared_bounds_gap,
+    squared_shape_distance,
+)
+
+TOUCHING_M2 = 1e-18  # a squared distance that only zero is below
+
+
+@device_function
+def nearest_on_line(
+    world: int,
+    own: int,
+    num_agents: int,
+    alive: NDArray[np.bool_],
+    first_other: int,
+    end_shape: int,
+    num_points: int,
+    half_width_m: float,
+    end_extension_m: float,
+    with_own: bool,
+    shapes: Shapes,
+    line: FloatArray,
+) -> tuple[int, float]:
+    """Shape that hits the line and is nearest to shape `own`, and its distance; -1 if none.
+
+    Args:
+        world: Row.
+        own: Shape to which distances are taken; it is never the answer.
+        num_agents: Shapes 0 to this one count if alive.
+        alive: (B, A).
+        first_other: First of the shapes that always count.
+        end_shape: One beyond the last of them.
+        num_points: Of the line.
+        half_width_m: Of the widened line.
+        end_extension_m: See `widened_line_hits`.
+        with_own: What meets `own` itself counts as well, on the line or not.
+        shapes: All shapes.
+        line: (B, P, 2) points of the line.
+    """
+    area = _line_bounds(world, num_points, half_width_m + end_extension_m, line)
+    best, smallest, low = -1, math.inf, math.inf
+    shape, gap = -1, -1.0
+    while True:
+        # In the order of their bounds' distance: what comes later can't be nearer than that
+        shape, gap = _next_shape(
+            world, own, num_agents, alive, first_other, end_shape, shape, gap, shapes
+        )
+        if shape < 0 or gap > smallest:
+            return best, math.sqrt(smallest)
+        near_line = _is_within(world, shape, area, shapes)
+        if not near_line and not (with_own and gap == 0.0):
+            continue
+        cutoff = max(smallest, TOUCHING_M2)
+        squared = squared_shape_distance(world, own, shape, cutoff, shapes)
+        height = shapes.bounds[world, shape, MIN_Y] + shapes.bounds[world, shape, MAX_Y]
+        if squared >= cutoff or (squared == 0.0 and smallest == 0.0 and height >= low):
+            continue
+        hits = with_own and squared == 0.0
+        if not hits and near_line:
+            hits = widened_line_hits(
+                world, line, num_points, half_width_m, end_extension_m, shape, shapes
+            )
+        if hits:
+            best, smallest, low = shape, squared, height
+
+
+@device_function
+def _line_bounds(
+    world: int, num_points: int, margin_m: float, line: FloatArray
+) -> tuple[float, float, float, float]:
+    """Least and greatest x and y that a line comes near to."""
+    min_x = min_y = math.inf
+    max_x = max_y = -math.inf
+    for i in range(num_points):
+        min_x, max_x = min(min_x, line[world, i, X]), max(max_x, line[world, i, X])
+        min_y, max_y = min(min_y, line[world, i, Y]), max(max_y, line[world, i, Y])
+    return min_x - margin_m, max_x + margin_m, min_y - margin_m, max_y + margin_m
+
+
+@inlined_function
+def _is_within(
+    world: int, shape: int, area: tuple[float, float, float, float], shapes: Shapes
+) -> bool:
+    """Whether a shape's bounds touch an area (least and greatest x, least and greatest y)."""
+    return (
+        shapes.bounds[world, shape, MIN_X] <= area[1]
+        and shapes.bounds[world, shape, MAX_X] >= area[0]
+        and shapes.bounds[world, shape, MIN_Y] <= area[3]
+        and shapes.bounds[world, shape, MAX_Y] >= area[2]
+    )
+
+
+@device_function
+def _next_shape(
+    world: int,
+    own: int,
+    num_agents: int,
+    alive: NDArray[np.bool_],
+    first_other: int,
+    end_shape: int,
+    after: int,
+    after_gap: float,
+    shapes: Shapes,
+) -> tuple[int, float]:
+    """The shape that follows in the order of bounds' distance from `own` (then of number)."""
+    best, smallest = -1, math.inf
+    for shape in range(end_shape):
+        if shape == own or (
+            shape < first_other and (shape >= num_agents or not alive[world, shape])
+        ):
+            continue
+        gap = squared_bounds_gap(world, own, shape, shapes)
+        if gap < smallest and (gap > after_gap or (gap == after_gap and shape > after)):
+            best, smallest = shape, gap
+    return best, smallest

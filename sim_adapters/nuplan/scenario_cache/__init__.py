@@ -1,0 +1,1 @@
+"""The scenario cache: logged scenarios as compact arrays on disk."""

@@ -1,0 +1,142 @@
+"""ScenarioCache: the scenarios of a cache folder, found by their tokens."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim_adapters.nuplan.scenario_cache.record import RECORD_VERSION, ScenarioName, unpack_scenario
+from sim_adapters.nuplan.scenario_cache.shard import (
+    SHARD_SUFFIX,
+    ShardEntry,
+    ShardHeader,
+    write_atomically,
+)
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+
+INDEX_FILE = "index.json"
+REPORT_FILE = "report.json"
+SHARD_FOLDER = "logs"
+_FORMAT = "carl-planner nuPlan scenarios"
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """Where a scenario lies and what can be said of it without reading it."""
+
+    name: ScenarioName
+    first_byte: int  # of its record in the log's shard
+    size: int
+    num_frames: int
+    human_path_m: float  # way of the logged ego's centre
+    num_route: int  # roadblocks of the corrected route
+
+
+class ScenarioCache:
+    """Scenarios made by `python -m sim_adapters.nuplan.cache`; reading is thread-safe.
+
+    Args:
+        folder: The cache.
+        entries: By token.
+    """
+
+    def __init__(self, folder: Path, entries: Mapping[str, CacheEntry]) -> None:
+        self.folder = folder
+        self.entries = dict(sorted(entries.items()))
+        self.tokens = tuple(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def map_names(self) -> tuple[str, ...]:
+        """Locations of the scenarios, sorted."""
+        return tuple(sorted({entry.name.map_name for entry in self.entries.values()}))
+
+    def read(self, token: str) -> ScenarioLog:
+        """One scenario, in memory of its own.
+
+        Raises:
+            KeyError: the cache has no such token.
+            ValueError: the file was damaged after it was made.
+        """
+        if token not in self.entries:
+            raise KeyError(f"scenario {token} is not among the {len(self)} of {self.folder}")
+        entry = self.entries[token]
+        path = self.folder / SHARD_FOLDER / f"{entry.name.log_name}{SHARD_SUFFIX}"
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                record = bytearray(entry.size)
+                if os.preadv(descriptor, [record], entry.first_byte) != entry.size:
+                    raise ValueError("the file is cut short")
+            finally:
+                os.close(descriptor)
+            return unpack_scenario(record, entry.name)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"scenario {token} cannot be read from {path} ({error}): delete the file and run "
+                f"the cache command again"
+            ) from error
+
+
+def open_cache(folder: str | Path) -> ScenarioCache:
+    """The cache in a folder.
+
+    Raises:
+        FileNotFoundError: the folder holds no cache, or one that isn't finished.
+        ValueError: the cache has another format version, or is damaged.
+    """
+    path = Path(folder) / INDEX_FILE
+    if not path.is_file():
+        started = (Path(folder) / SHARD_FOLDER).is_dir()
+        what = "an unfinished scenario cache" if started else "no scenario cache"
+        raise FileNotFoundError(
+            f"{folder} holds {what} (no {INDEX_FILE}): run python -m sim_adapters.nuplan.cache "
+            f"data_root=... map_root=... filter=FILE.yaml out={folder}"
+        )
+    try:
+        index: Any = json.loads(path.read_text())
+        version = index["version"] if index["format"] == _FORMAT else None
+        if version != RECORD_VERSION:
+            raise ValueError(f"format version {version}, this program reads {RECORD_VERSION}")
+        return ScenarioCache(Path(folder), dict(_entries(index)))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} cannot be used ({error}): delete the folder and make the cache again"
+        ) from error
+
+
+def _entries(index: Mapping[str, Any]) -> list[tuple[str, CacheEntry]]:
+    found: list[tuple[str, CacheEntry]] = []
+    for log in index["logs"]:
+        for row in log["scenarios"]:
+            entry = ShardEntry(*row)
+            name = ScenarioName(entry.token, entry.scenario_type, log["name"], entry.map_name)
+            place = (log["first_byte"] + entry.offset, entry.size)
+            facts = (entry.num_frames, entry.human_path_m, entry.num_route)
+            found.append((entry.token, CacheEntry(name, *place, *facts)))
+    return found
+
+
+def write_index(folder: Path, shards: Sequence[tuple[ShardHeader, int]]) -> None:
+    """Write the index of a finished cache.
+
+    Args:
+        folder: The cache.
+        shards: Header of each log's shard and where its records begin.
+    """
+    logs = [
+        {
+            "name": header.log_name,
+            "first_byte": first_byte,
+            "scenarios": [list(vars(entry).values()) for entry in header.entries],
+        }
+        for header, first_byte in shards
+    ]
+    index = {"format": _FORMAT, "version": RECORD_VERSION, "logs": logs}
+    write_atomically(folder / INDEX_FILE, json.dumps(index).encode())

@@ -1,0 +1,1 @@
+"""Detectors: the facts of each step that rewards and scores are made of, for every simulator."""

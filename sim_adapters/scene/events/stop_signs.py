@@ -1,0 +1,259 @@
+"""Stop signs: which one the ego approaches, whether it stopped there, whether it ran it.
+
+Two trackers run side by side: the reward's, and one with a longer sight for the raster.
+Source: CaRL's stop-sign detector; the leaderboard's differs in its range.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sim_adapters.kernels import inlined_function, range_kernel
+from sim_adapters.scene.ego_car import EgoCar, ego_car
+from sim_adapters.scene.events.arrays import InfractionFacts
+from sim_adapters.scene.events.settings import StopSignSettings
+from sim_adapters.scene.geometry import boxes_overlap, segments_cross
+from sim_adapters.scene.lane_ahead import lane_ahead_enters_box
+from sim_adapters.scene.lane_lookup import SAME_LEVEL_M, nearest_lane_point
+from sim_adapters.scene.map_bank import (
+    LaneGrid,
+    LaneKind,
+    LaneLinks,
+    LanePoints,
+    Lanes,
+    MapRanges,
+    SignKind,
+    Signs,
+)
+from sim_adapters.scene.memory import SignTracker
+from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, EgoState
+
+_DRIVING = int(LaneKind.DRIVING)
+_STOP = int(SignKind.STOP)
+
+
+@inlined_function
+def is_within(signs: Signs, sign: int, car: EgoCar, range_m: float) -> bool:
+    """Whether a sign's trigger centre is that near and on the same level."""
+    dx, dy = signs.x[sign] - car.x, signs.y[sign] - car.y
+    return dx * dx + dy * dy <= range_m * range_m and abs(signs.z[sign] - car.z) < SAME_LEVEL_M
+
+
+@inlined_function
+def find_stop_sign(
+    map_index: int,
+    car: EgoCar,
+    range_m: float,
+    ranges: MapRanges,
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    links: LaneLinks,
+    signs: Signs,
+    settings: StopSignSettings,
+) -> int:
+    """First stop sign of the map whose box the ego's lane enters within `range_m`, or -1."""
+    x, y, z = car.x, car.y, car.z
+    point = -2  # the ego's lane is looked up only when some sign is near
+    for sign in range(ranges.sign[map_index], ranges.sign[map_index + 1]):
+        if signs.kind[sign] != _STOP or not is_within(signs, sign, car, range_m):
+            continue
+        if point == -2:
+            point = nearest_lane_point(grid, points, lanes, map_index, x, y, z, _DRIVING)
+        if point < 0:
+            return -1
+        # A client sees a sign's box as the world-aligned hull of the turned one
+        cos, sin = abs(math.cos(signs.yaw_rad[sign])), abs(math.sin(signs.yaw_rad[sign]))
+        half_length, half_width = signs.half_length_m[sign], signs.half_width_m[sign]
+        reach_x = settings.box_scale * (cos * half_length + sin * half_width)
+        reach_y = settings.box_scale * (sin * half_length + cos * half_width)
+        if lane_ahead_enters_box(
+            points,
+            lanes,
+            links,
+            point,
+            x,
+            y,
+            range_m,
+            settings.look_ahead_step_m,
+            signs.x[sign],
+            signs.y[sign],
+            signs.z[sign],
+            reach_x,
+            reach_y,
+        ):
+            return sign
+    return -1
+
+
+@inlined_function
+def has_stopped_at(
+    sign: int,
+    car: EgoCar,
+    signs: Signs,
+    settings: StopSignSettings,
+) -> bool:
+    """Whether the ego stands with its box on the sign's trigger box."""
+    if car.speed_mps >= settings.stop_speed_mps:
+        return False
+    return boxes_overlap(
+        car.x,
+        car.y,
+        car.yaw_rad,
+        car.half_length_m,
+        car.half_width_m,
+        signs.x[sign],
+        signs.y[sign],
+        signs.yaw_rad[sign],
+        signs.half_length_m[sign],
+        signs.half_width_m[sign],
+    )
+
+
+@inlined_function
+def crosses_sign_line(
+    sign: int,
+    map_index: int,
+    car: EgoCar,
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    signs: Signs,
+    settings: StopSignSettings,
+) -> bool:
+    """Whether the ego's rear half lies across the line through the lane at the trigger's centre."""
+    sign_x, sign_y, sign_z = signs.x[sign], signs.y[sign], signs.z[sign]
+    point = nearest_lane_point(grid, points, lanes, map_index, sign_x, sign_y, sign_z, _DRIVING)
+    if point < 0:
+        return False
+    half_width = settings.line_half_lanes * points.width_m[point]
+    lane_yaw = points.yaw_rad[point]
+    left_x, left_y = -math.sin(lane_yaw) * half_width, math.cos(lane_yaw) * half_width
+    rear_x = car.x - math.cos(car.yaw_rad) * car.half_length_m
+    rear_y = car.y - math.sin(car.yaw_rad) * car.half_length_m
+    return segments_cross(
+        car.x,
+        car.y,
+        rear_x,
+        rear_y,
+        points.x[point] + left_x,
+        points.y[point] + left_y,
+        points.x[point] - left_x,
+        points.y[point] - left_y,
+    )
+
+
+@inlined_function
+def track_stop_sign(
+    agent: int,
+    map_index: int,
+    car: EgoCar,
+    ranges: MapRanges,
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    links: LaneLinks,
+    signs: Signs,
+    tracker: SignTracker,
+    settings: StopSignSettings,
+) -> bool:
+    """Run the reward's tracker for one driver.
+
+    Returns:
+        Whether the driver ran a stop sign in this step.
+    """
+    sign = tracker.target_stop[agent]
+    if sign < 0:
+        if car.forward_mps >= -settings.max_reverse_mps:
+            tracker.target_stop[agent] = find_stop_sign(
+                map_index,
+                car,
+                settings.range_m,
+                ranges,
+                grid,
+                points,
+                lanes,
+                links,
+                signs,
+                settings,
+            )
+            tracker.stop_completed[agent] = False
+        return False
+    if has_stopped_at(sign, car, signs, settings):
+        tracker.stop_completed[agent] = True
+    is_near = is_within(signs, sign, car, settings.range_m)
+    ran = False
+    if is_near and not tracker.stop_completed[agent] and sign != tracker.last_failed_stop[agent]:
+        ran = crosses_sign_line(sign, map_index, car, grid, points, lanes, signs, settings)
+    if ran:
+        tracker.last_failed_stop[agent] = sign
+    if ran or not is_near:
+        tracker.target_stop[agent] = -1
+    return ran
+
+
+@inlined_function
+def track_shown_stop_sign(
+    agent: int,
+    map_index: int,
+    car: EgoCar,
+    ranges: MapRanges,
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    links: LaneLinks,
+    signs: Signs,
+    tracker: SignTracker,
+    settings: StopSignSettings,
+) -> None:
+    """Run the raster's tracker for one driver: a sign vanishes once the ego has stopped at it."""
+    sign = tracker.approached_stop[agent]
+    if sign >= 0 and not is_within(signs, sign, car, settings.shown_range_m):
+        sign = -1
+        tracker.approached_stop[agent] = tracker.shown_stop[agent] = -1
+    if sign < 0:
+        sign = find_stop_sign(
+            map_index,
+            car,
+            settings.shown_range_m,
+            ranges,
+            grid,
+            points,
+            lanes,
+            links,
+            signs,
+            settings,
+        )
+        tracker.approached_stop[agent] = tracker.shown_stop[agent] = sign
+    if sign >= 0 and has_stopped_at(sign, car, signs, settings):
+        tracker.shown_stop[agent] = -1
+
+
+@range_kernel
+def detect_stop_sign_events_range(
+    first: int,
+    last: int,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    ego: EgoState,
+    clocks: Clocks,
+    ranges: MapRanges,
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    links: LaneLinks,
+    signs: Signs,
+    tracker: SignTracker,
+    settings: StopSignSettings,
+    facts: InfractionFacts,
+) -> None:
+    """Run both trackers for drivers first to last - 1."""
+    for agent in range(first, last):
+        car = ego_car(agent, motion, traits, ego)
+        map_index = int(clocks.map_index[car.world])
+        facts.ran_stop_sign[agent] = track_stop_sign(
+            agent, map_index, car, ranges, grid, points, lanes, links, signs, tracker, settings
+        )
+        track_shown_stop_sign(
+            agent, map_index, car, ranges, grid, points, lanes, links, signs, tracker, settings
+        )

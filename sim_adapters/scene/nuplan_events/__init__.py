@@ -1,0 +1,1 @@
+"""Detectors by the rules of nuPlan's planner."""

@@ -1,0 +1,154 @@
+"""nuPlan's six comfort checks over all states of an episode so far.
+
+Source: the devkit's comfort metrics (filters, windows, rounding), which CaRL's comfort term
+"kinematics" applies to the states since the episode began.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.scene.events.arrays import MotionFacts
+from sim_adapters.scene.events.savitzky_golay import FilterWeights, filter_weights, filtered
+from sim_adapters.scene.nuplan_events.ego import centre_ax_mps2
+from sim_adapters.scene.nuplan_events.memory import MotionRecord, NuplanTracker
+from sim_adapters.scene.nuplan_events.settings import ComfortBounds
+from sim_adapters.scene.state import ActorMotion, Clocks, EgoBody, EgoState, FloatArray
+
+SMOOTH_WINDOW, JERK_WINDOW, YAW_WINDOW = 8, 15, 5
+_TURN_RAD = 2.0 * math.pi
+_DECIMALS = 1e8  # the devkit rounds every filtered value to eight decimals
+
+
+class ComfortFilters(NamedTuple):
+    """The filters of the checks."""
+
+    smooth: FilterWeights  # accelerations
+    jerk: FilterWeights  # their derivative
+    yaw_rate: FilterWeights
+    yaw_acceleration: FilterWeights
+
+
+@cache
+def comfort_filters() -> ComfortFilters:
+    """The filters, made once."""
+    return ComfortFilters(
+        filter_weights(2, 0, SMOOTH_WINDOW),
+        filter_weights(2, 1, JERK_WINDOW),
+        filter_weights(2, 1, YAW_WINDOW),
+        filter_weights(3, 2, YAW_WINDOW),
+    )
+
+
+@device_function
+def record_motion(
+    agent: int,
+    sample: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    body: EgoBody,
+    record: MotionRecord,
+) -> None:
+    """Write the present as one sample of the record."""
+    ax, ay = body.ax_mps2[agent], body.ay_mps2[agent]
+    record.longitudinal_mps2[agent, sample] = centre_ax_mps2(agent, body)
+    record.lateral_mps2[agent, sample] = ay
+    record.magnitude_mps2[agent, sample] = math.hypot(ax, ay)
+    yaw = motion.yaw_rad[int(ego.world[agent]), int(ego.slot[agent])]
+    if sample > 0:
+        yaw -= _TURN_RAD * round((yaw - record.yaw_rad[agent, sample - 1]) / _TURN_RAD)
+    record.yaw_rad[agent, sample] = yaw
+
+
+@range_kernel
+def start_records(
+    agents: NDArray[np.int64],
+    motion: ActorMotion,
+    ego: EgoState,
+    body: EgoBody,
+    record: MotionRecord,
+) -> None:
+    """Begin the records of drivers with their present state."""
+    for agent in agents:
+        record_motion(agent, 0, motion, ego, body, record)
+
+
+@device_function
+def smooth_series(
+    series: FloatArray, count: int, smooth: FilterWeights, smoothed: FloatArray
+) -> tuple[float, float]:
+    """Smooth a series of accelerations; returns its least and greatest value."""
+    least, greatest = math.inf, -math.inf
+    window = min(SMOOTH_WINDOW, count)
+    for i in range(count):
+        value = round(filtered(series, count, i, window, smooth) * _DECIMALS) / _DECIMALS
+        smoothed[i] = value
+        least, greatest = min(least, value), max(greatest, value)
+    return least, greatest
+
+
+@device_function
+def largest_derivative(
+    series: FloatArray, count: int, longest: int, weights: FilterWeights, per_sample: float
+) -> float:
+    """Greatest magnitude of a filtered derivative; `per_sample` is dt to the derivative's order."""
+    window, greatest = min(longest, count), 0.0
+    for i in range(count):
+        value = filtered(series, count, i, window, weights) / per_sample
+        greatest = max(greatest, abs(round(value * _DECIMALS) / _DECIMALS))
+    return greatest
+
+
+@range_kernel
+def detect_nuplan_comfort_events_range(
+    first: int,
+    last: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    body: EgoBody,
+    clocks: Clocks,
+    record: MotionRecord,
+    tracker: NuplanTracker,
+    smooth: FilterWeights,
+    jerk: FilterWeights,
+    yaw_rate: FilterWeights,
+    yaw_acceleration: FilterWeights,
+    bounds: ComfortBounds,
+    smoothed: FloatArray,
+    facts: MotionFacts,
+) -> None:
+    """Add the present of drivers first to last - 1 to their records and count failed checks."""
+    for agent in range(first, last):
+        count = tracker.frame[agent] + 1
+        record_motion(agent, count - 1, motion, ego, body, record)
+        failed = 0
+        if count >= bounds.min_samples:
+            dt = clocks.elapsed_s[int(ego.world[agent])] / (count - 1)
+            low, high = smooth_series(record.magnitude_mps2[agent], count, smooth, smoothed)
+            failed += not largest_derivative(smoothed, count, JERK_WINDOW, jerk, dt) < (
+                bounds.max_jerk_mps3
+            )
+            low, high = smooth_series(record.lateral_mps2[agent], count, smooth, smoothed)
+            failed += not max(-low, high) < bounds.max_lateral_mps2
+            low, high = smooth_series(record.longitudinal_mps2[agent], count, smooth, smoothed)
+            failed += not (
+                low > bounds.min_longitudinal_mps2 and high < bounds.max_longitudinal_mps2
+            )
+            failed += not largest_derivative(smoothed, count, JERK_WINDOW, jerk, dt) < (
+                bounds.max_longitudinal_jerk_mps3
+            )
+            yaw = record.yaw_rad[agent]
+            failed += not largest_derivative(yaw, count, YAW_WINDOW, yaw_acceleration, dt * dt) < (
+                bounds.max_yaw_acceleration_radps2
+            )
+            failed += not largest_derivative(yaw, count, YAW_WINDOW, yaw_rate, dt) < (
+                bounds.max_yaw_rate_radps
+            )
+        tracker.num_uncomfortable[agent] = failed
+        facts.num_comfort_active[agent] = failed

@@ -1,0 +1,181 @@
+"""NuplanDetector: the facts of a step on nuPlan, found in polygons and the human's log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rewards.driving_events import DrivingEvents
+from sim_adapters.scene.events.arrays import EventArrays
+from sim_adapters.scene.map_areas import VectorMap
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.memory import EpisodeMemory, empty_memory
+from sim_adapters.scene.nuplan_events.area_index import AreaIndex, make_area_index, vector_map
+from sim_adapters.scene.nuplan_events.collisions import detect_nuplan_collisions_range
+from sim_adapters.scene.nuplan_events.comfort import (
+    comfort_filters,
+    detect_nuplan_comfort_events_range,
+    start_records,
+)
+from sim_adapters.scene.nuplan_events.lanes import detect_nuplan_lane_events_range
+from sim_adapters.scene.nuplan_events.memory import NuplanMemory, empty_nuplan_memory
+from sim_adapters.scene.nuplan_events.road import (
+    detect_nuplan_red_lights_range,
+    detect_nuplan_road_events_range,
+)
+from sim_adapters.scene.nuplan_events.route import detect_nuplan_route_events_range
+from sim_adapters.scene.nuplan_events.settings import ComfortBounds, NuplanSettings
+from sim_adapters.scene.state import BoolArray, FloatArray, SceneBatch
+
+_FRAMES_AFTER_END = 2  # an episode ends at frame N - 2
+
+
+class _Scratch(NamedTuple):
+    """Room that the kernels of one step share."""
+
+    corners: FloatArray  # (4, 2) of the car in hand [m]
+    between_lanes: BoolArray  # (E,) in several lanes, off the road or in an intersection
+    smoothed: FloatArray  # (T,) filtered series in hand
+
+
+def _make_scratch(num_agents: int, num_samples: int) -> _Scratch:
+    return _Scratch(np.zeros((4, 2)), np.zeros(num_agents, np.bool_), np.zeros(num_samples))
+
+
+class NuplanDetector:
+    """CaRL's reward facts on nuPlan, as DrivingEvents (an `EventDetector`).
+
+    Fields that mean something else here than on CARLA:
+        route_percent: furthest place on the human's path, however far off it.
+        outside_route_lanes: off the route's areas where the human was on them.
+        off_road_fraction: share of the box's corners off roadblocks, intersections and car parks.
+        ttc_active: a test has failed in this episode.
+        num_comfort_active: of the six comfort checks over the whole episode, how many fail.
+
+    Args:
+        comfort: Bounds of the comfort checks.
+        collision_min_speed_mps: Contacts of a slower ego are no collisions ("non_stationary"); 0
+            counts all of them. Red lights ignore slower egos too.
+        off_road_tolerance_m: How far a corner may be off the road's polygons.
+        route_areas: "blocks" (roadblocks, CaRL's v1) or "lanes" (v2).
+        ttc_relevant_only: False tests all tracks as CaRL does, those behind too; True those that
+            nuPlan's metric looks at.
+
+    Source: CaRL's default reward builder for nuPlan.
+    """
+
+    def __init__(
+        self,
+        *,
+        comfort: ComfortBounds | None = None,
+        collision_min_speed_mps: float = 0.05,
+        off_road_tolerance_m: float = 0.0,
+        route_areas: Literal["blocks", "lanes"] = "blocks",
+        ttc_relevant_only: bool = False,
+    ) -> None:
+        if route_areas not in ("blocks", "lanes"):
+            raise ValueError(
+                f"detector.route_areas is {route_areas!r}, expected 'blocks' or 'lanes'"
+            )
+        self.bounds = comfort or ComfortBounds()
+        self.settings = NuplanSettings(
+            stopped_mps=collision_min_speed_mps,
+            off_road_tolerance_m=off_road_tolerance_m,
+            route_by_lanes=int(route_areas == "lanes"),
+            ttc_relevant_only=int(ttc_relevant_only),
+        )
+        self._maps: MapBank | None = None
+        self._vector: VectorMap | None = None
+        self._index: AreaIndex | None = None
+        self._scratch = _make_scratch(0, 0)
+
+    def make_memory(self, scene: SceneBatch) -> EpisodeMemory:
+        """Memory for the scene's drivers; `reset_memory` must run before the first step."""
+        return replace(empty_memory(scene), nuplan=empty_nuplan_memory(scene))
+
+    def reset_memory(
+        self, agents: NDArray[np.int64], scene: SceneBatch, memory: EpisodeMemory, maps: MapBank
+    ) -> None:
+        """Forget the last episode of `agents`, whose worlds stand at their log's first frame."""
+        del maps
+        nuplan = _nuplan_memory(memory)
+        tracker = nuplan.tracker
+        for values in (tracker.frame, tracker.completion, tracker.num_uncomfortable):
+            values[agents] = 0
+        for values in (tracker.num_hit, tracker.hit_id, tracker.num_human_reds):
+            values[agents] = 0
+        tracker.ttc_failed[agents] = False
+        tracker.edge[agents] = -1
+        tracker.human_red[agents] = -1
+        limits = scene.clocks.time_limit_s[scene.ego.world[agents]]
+        tracker.num_frames[agents] = np.rint(limits / scene.step_s) + _FRAMES_AFTER_END
+        memory.counters.previous_steer[agents] = scene.ego.steer[agents]
+        start_records(
+            np.asarray(agents, np.int64), scene.motion, scene.ego, scene.body, nuplan.record
+        )
+
+    def detect(
+        self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: EventArrays
+    ) -> DrivingEvents:
+        """Find the facts of the step that led to the scene; call exactly once a step.
+
+        Returns:
+            `out.events`, whose tensors share the arrays' memory: valid until the next call.
+        """
+        vector, index = self._tables_of(maps)
+        if len(self._scratch.between_lanes) != scene.num_agents:
+            self._scratch = _make_scratch(scene.num_agents, scene.routes.x.shape[1])
+        scratch, filters = self._scratch, comfort_filters()
+        nuplan = _nuplan_memory(memory)
+        tracker, agents = nuplan.tracker, (0, scene.num_agents)
+        motion, traits, ego, body = scene.motion, scene.traits, scene.ego, scene.body
+        clocks, routes, route = scene.clocks, scene.routes, scene.route_areas
+        tables = vector.areas, vector.area_grid, index, vector.edges
+        detect_nuplan_route_events_range(
+            *(*agents, motion, ego, clocks, routes, tracker, out.progress, out.infractions)
+        )
+        detect_nuplan_lane_events_range(
+            *(*agents, motion, ego, body, clocks, route, *tables),
+            *(vector.baselines, vector.left_boundaries, vector.right_boundaries),
+            *(tracker, out.lanes, out.motion),
+        )
+        detect_nuplan_road_events_range(
+            *(*agents, motion, traits, ego, clocks, routes, route, *tables),
+            *(tracker, self.settings, scratch.corners, scratch.between_lanes, out.lanes),
+        )
+        detect_nuplan_red_lights_range(
+            *(*agents, motion, ego, body, clocks, routes, route, scene.lights.state),
+            *(maps.rules.signal, maps.ranges.signal, *tables),
+            *(tracker, self.settings, out.infractions),
+        )
+        detect_nuplan_collisions_range(
+            *(*agents, motion, traits, ego, body, scratch.between_lanes),
+            *(tracker, self.settings, out.infractions, out.motion),
+        )
+        detect_nuplan_comfort_events_range(
+            *(*agents, motion, ego, body, clocks, nuplan.record, tracker),
+            *(filters.smooth, filters.jerk, filters.yaw_rate, filters.yaw_acceleration),
+            *(self.bounds, scratch.smoothed, out.motion),
+        )
+        previous = memory.counters.previous_steer
+        np.abs(ego.steer - previous, out=out.motion.steer_change)
+        previous[:] = ego.steer
+        failed = out.infractions.simulator_failed
+        if failed.any():
+            out.clear_failed(failed.copy())
+        return out.events
+
+    def _tables_of(self, maps: MapBank) -> tuple[VectorMap, AreaIndex]:
+        if self._maps is not maps or self._vector is None or self._index is None:
+            self._maps = maps
+            self._vector, self._index = vector_map(maps), make_area_index(maps)
+        return self._vector, self._index
+
+
+def _nuplan_memory(memory: EpisodeMemory) -> NuplanMemory:
+    if memory.nuplan is None:
+        raise ValueError("this memory was made by another detector, use detector=nuplan")
+    return memory.nuplan

@@ -1,0 +1,1 @@
+"""longest6's scenario types, started by their trigger points."""

@@ -1,0 +1,299 @@
+"""Right of way: who may enter which junction, and never two on ways that meet.
+
+A driver asks for its whole way through a junction before it would have to brake for it. The way
+is granted if nobody who holds a way that meets it still has the meeting place before or under it,
+if the exit has room (nobody blocks the box), and if lights, signs and priority allow. A granted
+way stays reserved until the tail has left each lane; until the bumper crosses the line the grant
+can be taken back. Drivers are asked in order of long waiting, priority and arrival, so the result
+depends on no order of slots and a junction cannot lock up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.kernels import inlined_function, range_kernel
+from sim_adapters.scene.map_bank import (
+    LanePoints,
+    LaneRules,
+    Lanes,
+    MapRanges,
+)
+from sim_adapters.scene.state import (
+    ActorTraits,
+    Clocks,
+)
+from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.traffic.map import TrafficMap
+from sim_adapters.world.traffic.occupancy import nearest_ahead
+from sim_adapters.world.traffic.reservations import (
+    CLEAR_MARGIN_M,
+    add_reservation,
+    collect_reservations,
+)
+from sim_adapters.world.traffic.right_of_way import (
+    WISH_ASKS,
+    WISH_NONE,
+    WISH_REFUSED,
+    goes_before,
+    must_give_way,
+    stands_inside,
+)
+from sim_adapters.world.traffic.state import (
+    CURRENT,
+    PATH_LANES,
+    Occupancy,
+    Overrides,
+    Places,
+    Progress,
+    Reservations,
+    Sight,
+)
+
+LONGEST_WAY_M = 30.0  # beyond it a driver may wait inside for the next stretch
+EXIT_GAP_M = 2.5  # kept free between vehicles behind a junction
+
+
+@inlined_function
+def way_end(
+    lanes: Lanes,
+    path: NDArray[np.int32],
+    entry_index: int,
+    entry_m: float,
+    room_m: float,
+) -> tuple[int, float]:
+    """Last lane of the way from an entry to the first place outside with room to stand.
+
+    Junctions joined by shorter links are one way, up to LONGEST_WAY_M: a roundabout is taken in
+    stretches, standing on its ring if need be.
+
+    Returns:
+        Path index of the way's last lane and the distance from the centre to its end.
+    """
+    base, index = entry_m, entry_index
+    last, end_m = entry_index, entry_m
+    while index < PATH_LANES and path[index] >= 0:
+        while index < PATH_LANES and path[index] >= 0 and lanes.junction[path[index]] >= 0:
+            base += float(lanes.length_m[path[index]])
+            index += 1
+        last, end_m, free = index - 1, base, 0.0
+        if end_m - entry_m > LONGEST_WAY_M:
+            break
+        while index < PATH_LANES and path[index] >= 0 and lanes.junction[path[index]] < 0:
+            free += float(lanes.length_m[path[index]])
+            if free >= room_m:
+                return last, end_m
+            base += float(lanes.length_m[path[index]])
+            index += 1
+    return last, end_m
+
+
+@inlined_function
+def exit_has_room(
+    lanes: Lanes,
+    traits: ActorTraits,
+    places: Places,
+    occupancy: Occupancy,
+    table: Reservations,
+    world: int,
+    slot: int,
+    last_index: int,
+    end_m: float,
+    first_lane: int,
+) -> bool:
+    """Whether a vehicle fits behind the junction, after all who are on their way there."""
+    path, width = places.path[world, slot], traits.half_width_m[world, slot]
+    length = 2.0 * traits.half_length_m[world, slot]
+    needed = length + EXIT_GAP_M
+    last = path[last_index]
+    node = table.head[world, last - first_lane]
+    while node >= 0:
+        other = table.slot[world, node]
+        if other != slot and table.offset_m[world, node] + lanes.length_m[last] > 0.0:
+            needed += 2.0 * traits.half_length_m[world, other] + EXIT_GAP_M
+        node = table.next[world, node]
+    base = end_m
+    for index in range(last_index + 1, PATH_LANES):
+        if path[index] < 0 or base > end_m + needed:
+            break
+        node = nearest_ahead(occupancy, world, path[index] - first_lane, slot, base, width)
+        if node >= 0:
+            room = base + occupancy.center_m[world, node] - occupancy.half_m[world, node] - end_m
+            speed = occupancy.speed_mps[world, node]
+            return room + (speed if speed > 3.0 else 0.0) >= needed
+        base += float(lanes.length_m[path[index]])
+    return True
+
+
+@inlined_function
+def way_is_clear(
+    lanes: Lanes,
+    map_table: TrafficMap,
+    traits: ActorTraits,
+    places: Places,
+    occupancy: Occupancy,
+    table: Reservations,
+    world: int,
+    slot: int,
+    entry_index: int,
+    last_index: int,
+    first_lane: int,
+    first_vehicle: int,
+    first_other: int,
+) -> bool:
+    """Whether nobody else's reserved way, and no body in the junction, meets this way."""
+    path = places.path[world, slot]
+    for index in range(entry_index, last_index + 1):
+        lane = path[index]
+        for row in range(map_table.conflict_first[lane], map_table.conflict_first[lane + 1]):
+            if map_table.forks[row]:
+                continue
+            other_lane = map_table.conflict[row] - first_lane
+            end = map_table.interval_m[row, 3]
+            node = table.head[world, other_lane]
+            while node >= 0:
+                other = table.slot[world, node]
+                tail = -table.offset_m[world, node] - traits.half_length_m[world, other]
+                if other != slot and tail < end + CLEAR_MARGIN_M:
+                    return False
+                node = table.next[world, node]
+            node = occupancy.head[world, other_lane]
+            while node >= 0:
+                other = occupancy.slot[world, node]
+                is_ours = first_vehicle <= other < first_other
+                tail = occupancy.center_m[world, node] - occupancy.half_m[world, node]
+                moves = occupancy.speed_mps[world, node] > 0.3
+                front = occupancy.center_m[world, node] + occupancy.half_m[world, node]
+                # Foreign bodies block where they are and, moving, everything ahead of them
+                if (
+                    not is_ours
+                    and tail < end + CLEAR_MARGIN_M
+                    and (moves or front > map_table.interval_m[row, 2])
+                ):
+                    return False
+                node = occupancy.next[world, node]
+    return True
+
+
+@inlined_function
+def may_follow(places: Places, progress: Progress, sight: Sight, world: int, slot: int,
+               first_vehicle: int, first_other: int) -> bool:  # fmt: skip
+    """Whether nobody without a grant stands between a driver and its junction."""
+    leader = int(sight.leader[world, slot])
+    if leader < 0 or sight.leader_index[world, slot] >= sight.entry_index[world, slot]:
+        return True
+    if not first_vehicle <= leader < first_other:
+        return False
+    reserved_to = int(progress.reserved_to[world, leader])
+    return reserved_to > CURRENT
+
+
+@inlined_function
+def grant_way(
+    points: LanePoints,
+    lanes: Lanes,
+    rules: LaneRules,
+    map_table: TrafficMap,
+    traits: ActorTraits,
+    places: Places,
+    progress: Progress,
+    occupancy: Occupancy,
+    table: Reservations,
+    sight: Sight,
+    world: int,
+    slot: int,
+    first_lane: int,
+    first_vehicle: int,
+    first_other: int,
+) -> None:
+    """Grant one driver its way through the next junction if all conditions hold."""
+    if not may_follow(places, progress, sight, world, slot, first_vehicle, first_other):
+        return
+    entry, entry_m = sight.entry_index[world, slot], sight.entry_m[world, slot]
+    half = traits.half_length_m[world, slot]
+    last, end_m = way_end(lanes, places.path[world, slot], entry, entry_m, 2.0 * half + 1.0)
+    if not exit_has_room(
+        lanes, traits, places, occupancy, table, world, slot, last, end_m, first_lane
+    ):
+        return
+    if not way_is_clear(
+        lanes, map_table, traits, places, occupancy, table, world, slot, entry, last,
+        first_lane, first_vehicle, first_other,
+    ):  # fmt: skip
+        return
+    is_inside = stands_inside(lanes, places, world, slot, half)
+    if not is_inside and must_give_way(
+        points, lanes, rules, map_table, places, progress, sight, world, slot, last,
+        end_m + half, first_vehicle, first_other,
+    ):  # fmt: skip
+        return
+    progress.reserved_to[world, slot] = last
+    progress.arrived_s[world, slot] = np.inf
+    base, path = entry_m, places.path[world, slot]
+    for index in range(entry, last + 1):
+        if lanes.junction[path[index]] >= 0:
+            add_reservation(table, world, first_lane, path[index], slot, base)
+        base += float(lanes.length_m[path[index]])
+    sight.entry_index[world, slot], sight.entry_m[world, slot] = 0, np.inf
+    sight.wish[world, slot] = WISH_NONE
+
+
+@inlined_function
+def next_to_ask(
+    lanes: Lanes,
+    rules: LaneRules,
+    traits: ActorTraits,
+    places: Places,
+    progress: Progress,
+    sight: Sight,
+    world: int,
+    first_vehicle: int,
+    first_other: int,
+) -> int:
+    """The driver with the best right among those who ask, or -1."""
+    chosen = -1
+    for slot in range(first_vehicle, first_other):
+        if sight.wish[world, slot] == WISH_ASKS and (
+            chosen < 0
+            or goes_before(lanes, rules, traits, places, progress, sight, world, slot, chosen)
+        ):
+            chosen = slot
+    return chosen
+
+
+@range_kernel
+def arbitrate_range(
+    first_world: int,
+    last_world: int,
+    ranges: MapRanges,
+    points: LanePoints,
+    lanes: Lanes,
+    rules: LaneRules,
+    traits: ActorTraits,
+    clocks: Clocks,
+    places: Places,
+    progress: Progress,
+    overrides: Overrides,
+    occupancy: Occupancy,
+    reservations: Reservations,
+    sight: Sight,
+    table: TrafficMap,
+    layout: SlotLayout,
+) -> None:
+    """Ask all drivers who want to enter a junction, one after the other in the order of right."""
+    first, last = layout.first_vehicle, layout.first_pedestrian
+    for world in range(first_world, last_world):
+        first_lane = int(ranges.lane[clocks.map_index[world]])
+        collect_reservations(
+            lanes, traits, places, progress, overrides, reservations, world, first_lane, first, last
+        )
+        while True:
+            slot = next_to_ask(lanes, rules, traits, places, progress, sight, world, first, last)
+            if slot < 0:
+                break
+            sight.wish[world, slot] = WISH_REFUSED
+            grant_way(
+                points, lanes, rules, table, traits, places, progress, occupancy, reservations,
+                sight, world, slot, first_lane, first, last,
+            )  # fmt: skip

@@ -1,0 +1,136 @@
+"""How many vehicles a world has and where: all over the town, or kept up around the ego."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from sim_adapters.kernels import inlined_function, range_kernel
+from sim_adapters.scene.map_bank import LaneGrid, LaneLinks, LanePoints, Lanes
+from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks
+from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.traffic.body import remove_vehicle
+from sim_adapters.world.traffic.map import TrafficMap
+from sim_adapters.world.traffic.settings import STUCK_S, TrafficSettings
+from sim_adapters.world.traffic.spawn import draw_point_around, draw_town_point, try_spawn_at
+from sim_adapters.world.traffic.state import Drivers, Overrides, Places, Progress, Tally
+
+EGO_SLOT = 0
+RESET_NEAREST_M = 8.0  # to the ego, for vehicles that are there from the start
+_RESET_DRAWS = 30  # draws per wanted vehicle at a reset
+_STEP_DRAWS = 2  # draws of a new vehicle per step
+_FIRST_STEP_DRAW = 100_000  # draws of steps come after all of a reset
+
+
+@inlined_function
+def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
+    """The first empty slot of [first, last), or -1."""
+    for slot in range(first, last):
+        if not traits.valid[world, slot]:
+            return slot
+    return -1
+
+
+@inlined_function
+def remove_unwanted(
+    motion: ActorMotion,
+    traits: ActorTraits,
+    progress: Progress,
+    overrides: Overrides,
+    tally: Tally,
+    settings: TrafficSettings,
+    layout: SlotLayout,
+    world: int,
+) -> int:
+    """Remove who is far from the ego, or stuck and unseen; how many are left near the ego."""
+    x, y = motion.x[world, EGO_SLOT], motion.y[world, EGO_SLOT]
+    count = 0
+    for slot in range(layout.first_vehicle, layout.first_pedestrian):
+        if not traits.valid[world, slot]:
+            continue
+        away = math.hypot(motion.x[world, slot] - x, motion.y[world, slot] - y)
+        stuck = progress.standing_s[world, slot] > STUCK_S and away > settings.out_of_view_m
+        scripted = overrides.keeps_path[world, slot]
+        if (away > settings.despawn_m or stuck) and not scripted:
+            tally.removed_stuck[world] += stuck
+            remove_vehicle(motion, traits, world, slot)
+        elif away < settings.radius_m:
+            count += 1
+    return count
+
+
+@inlined_function
+def draw_place(
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    motion: ActorMotion,
+    table: TrafficMap,
+    settings: TrafficSettings,
+    world: int,
+    map_index: int,
+    nearest_m: float,
+    seed: np.uint64,
+    draw: int,
+) -> int:
+    """A random lane point for a new vehicle, around the ego or in the town; -1 if none is met."""
+    if not settings.around_ego:
+        return draw_town_point(table, map_index, seed, draw)
+    return draw_point_around(
+        grid, points, lanes, map_index, motion.x[world, EGO_SLOT], motion.y[world, EGO_SLOT],
+        motion.z[world, EGO_SLOT], nearest_m, settings.radius_m, seed, draw,
+    )  # fmt: skip
+
+
+@range_kernel
+def populate_range(
+    first_world: int,
+    last_world: int,
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    links: LaneLinks,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    clocks: Clocks,
+    places: Places,
+    drivers: Drivers,
+    progress: Progress,
+    overrides: Overrides,
+    tally: Tally,
+    table: TrafficMap,
+    settings: TrafficSettings,
+    layout: SlotLayout,
+    dt: float,
+    is_reset: bool,
+) -> None:
+    """Let vehicles appear and vanish; at a reset all at once, in empty worlds.
+
+    After the reset a whole town's traffic stays as it is.
+    """
+    first, last = layout.first_vehicle, layout.first_pedestrian
+    draws = _RESET_DRAWS * settings.num_vehicles if is_reset else _STEP_DRAWS
+    nearest_m = RESET_NEAREST_M if is_reset else settings.out_of_view_m
+    for world in range(first_world, last_world):
+        map_index, seed = clocks.map_index[world], clocks.seed[world]
+        count = 0
+        if settings.around_ego:
+            count = remove_unwanted(
+                motion, traits, progress, overrides, tally, settings, layout, world
+            )
+        tick = round(clocks.elapsed_s[world] / dt)
+        first_draw = 0 if is_reset else (tick + _FIRST_STEP_DRAW) * _STEP_DRAWS
+        for draw in range(first_draw, first_draw + draws):
+            slot = free_slot(traits, world, first, last)
+            if count >= settings.num_vehicles or slot < 0:
+                break
+            point = draw_place(
+                grid, points, lanes, motion, table, settings, world, map_index, nearest_m, seed,
+                draw,
+            )  # fmt: skip
+            if point >= 0 and try_spawn_at(
+                points, lanes, links, table, motion, traits, places, drivers, progress, overrides,
+                settings, world, slot, point, seed,
+            ):  # fmt: skip
+                count += 1

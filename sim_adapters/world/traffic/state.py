@@ -1,0 +1,214 @@
+"""What background traffic remembers: places on the lane graph, drivers, progress, overrides.
+
+Vehicles live on lane centre lines: a short path of lanes, the arc length on the current one and a
+lateral offset while they change lanes. All arrays are (B, A) over the actor slots of the scene;
+slots outside the vehicle range stay unused. Everything is flat for numba.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.traffic.map import TrafficMap, build_traffic_map
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int32]
+BoolArray = NDArray[np.bool_]
+
+LANES_BEHIND = 3  # lanes already left that the body may still cover
+CURRENT = LANES_BEHIND  # index of the current lane within a path
+PATH_LANES = 16  # length of a path: behind, current and ahead; -1 pads the end
+
+_NODES_PER_SLOT = 5  # lanes that one body may touch, tail and lane change included
+
+
+class Places(NamedTuple):
+    """Where each vehicle is and how it moves along its path."""
+
+    path: IntArray  # (B, A, PATH_LANES) lanes, [CURRENT] is the current one
+    s_m: FloatArray  # centre of the body along the current lane
+    speed_mps: FloatArray
+    acceleration_mps2: FloatArray  # planned for this step
+    half_wheelbase_m: FloatArray  # both axles follow the path
+    offset_m: FloatArray  # lateral, left positive; not 0 only during a lane change
+    offset_start_m: FloatArray  # where the lane change began
+    change_m: FloatArray  # driven since it began
+    change_length_m: FloatArray  # over which it takes place
+    change_from: IntArray  # lane it leaves, -1 none
+
+
+class Drivers(NamedTuple):
+    """How each driver drives."""
+
+    desired_factor: FloatArray  # times the speed limit
+    top_speed_mps: FloatArray
+    max_acceleration_mps2: FloatArray
+    comfortable_braking_mps2: FloatArray
+    headway_s: FloatArray
+    min_gap_m: FloatArray
+
+
+class Progress(NamedTuple):
+    """What a driver remembers."""
+
+    reserved_to: IntArray  # path index of the last lane it holds the right to cross; 0 none
+    standing_s: FloatArray  # continuously below 0.1 m/s
+    arrived_s: FloatArray  # episode time of arrival at the next junction, +inf not yet
+    stopped_for: IntArray  # junction lane whose stop sign it has obeyed, -1 none
+    changed_at_s: FloatArray  # episode time of its last lane change
+    num_draws: IntArray  # of its way at junctions
+    generation: IntArray  # how many vehicles this slot has held
+
+
+class Overrides(NamedTuple):
+    """What scenarios impose on a vehicle."""
+
+    brake_until_s: FloatArray  # brakes hard until this episode time
+    ignores_lights: BoolArray
+    ignores_junctions: BoolArray  # enters whatever comes
+    scripted_speed_mps: FloatArray  # desired speed instead of the limit, negative none
+    keeps_path: BoolArray  # drives its given path and vanishes at its end
+
+
+class Tally(NamedTuple):
+    """What happened since the reset, (B,)."""
+
+    crossings: IntArray  # junctions left
+    distance_m: FloatArray
+    red_entries: IntArray  # junctions entered against a red light
+    removed_stuck: IntArray
+    removed_at_dead_end: IntArray
+    lane_changes: IntArray
+
+
+class Occupancy(NamedTuple):
+    """Scratch: who covers which lane, one linked list a lane; nothing in it survives a step."""
+
+    head: IntArray  # (B, most lanes of a map) first node, -1 none
+    num_nodes: IntArray  # (B,)
+    next: IntArray  # (B, nodes)
+    lane: IntArray
+    slot: IntArray
+    center_m: FloatArray  # along this lane; may lie beyond its ends
+    half_m: FloatArray
+    speed_mps: FloatArray  # along this lane
+    clearance_m: FloatArray  # from the centre line to the body, 0 for traffic on the lane
+
+
+class Reservations(NamedTuple):
+    """Scratch: who holds the right to cross which junction lane, one linked list a lane."""
+
+    head: IntArray  # (B, most lanes of a map)
+    num_nodes: IntArray  # (B,)
+    next: IntArray  # (B, nodes)
+    lane: IntArray
+    slot: IntArray
+    offset_m: FloatArray  # from the vehicle's centre to the start of the lane
+
+
+class Sight(NamedTuple):
+    """Scratch: what each driver sees ahead on its path."""
+
+    leader: IntArray  # slot, -1 none
+    leader_index: IntArray  # path index where it is
+    gap_m: FloatArray  # bumper to bumper, +inf none
+    lead_speed_mps: FloatArray
+    entry_index: IntArray  # path index of the next junction lane it may not enter yet, 0 none
+    entry_m: FloatArray  # from the centre to the start of that lane
+    desired_mps: FloatArray  # limit, curves and what comes, times the driver's factor
+    wish: NDArray[np.uint8]  # WISH_* of traffic_junctions
+
+
+class TrafficState(NamedTuple):
+    """All of the above, plus the town's tables; Python passes the members to the kernels."""
+
+    places: Places
+    drivers: Drivers
+    progress: Progress
+    overrides: Overrides
+    tally: Tally
+    occupancy: Occupancy
+    reservations: Reservations
+    sight: Sight
+    map: TrafficMap
+
+
+def empty_traffic(num_worlds: int, layout: SlotLayout, maps: MapBank) -> TrafficState:
+    """Traffic without vehicles, and the tables of all towns of `maps`."""
+    actors = (num_worlds, layout.num_slots)
+    num_lanes = int(np.diff(maps.ranges.lane).max())
+    nodes = (num_worlds, _NODES_PER_SLOT * layout.num_slots)
+
+    def ints(value: int = 0, shape: tuple[int, ...] = actors) -> IntArray:
+        return np.full(shape, value, np.int32)
+
+    def floats(value: float = 0.0, shape: tuple[int, ...] = actors) -> FloatArray:
+        return np.full(shape, value)
+
+    def flags() -> BoolArray:
+        return np.zeros(actors, np.bool_)
+
+    def per_world() -> IntArray:
+        return np.zeros(num_worlds, np.int32)
+
+    lists = (num_worlds, num_lanes)
+    return TrafficState(
+        places=Places(
+            path=ints(-1, (*actors, PATH_LANES)),
+            s_m=floats(),
+            speed_mps=floats(),
+            acceleration_mps2=floats(),
+            half_wheelbase_m=floats(),
+            offset_m=floats(),
+            offset_start_m=floats(),
+            change_m=floats(),
+            change_length_m=floats(1.0),
+            change_from=ints(-1),
+        ),
+        drivers=Drivers(floats(), floats(), floats(), floats(), floats(), floats()),
+        progress=Progress(ints(), floats(), floats(np.inf), ints(-1), floats(), ints(), ints()),
+        overrides=Overrides(floats(-1.0), flags(), flags(), floats(-1.0), flags()),
+        tally=Tally(
+            crossings=per_world(),
+            distance_m=np.zeros(num_worlds),
+            red_entries=per_world(),
+            removed_stuck=per_world(),
+            removed_at_dead_end=per_world(),
+            lane_changes=per_world(),
+        ),
+        occupancy=Occupancy(
+            head=ints(-1, lists),
+            num_nodes=per_world(),
+            next=ints(-1, nodes),
+            lane=ints(-1, nodes),
+            slot=ints(-1, nodes),
+            center_m=floats(0.0, nodes),
+            half_m=floats(0.0, nodes),
+            speed_mps=floats(0.0, nodes),
+            clearance_m=floats(0.0, nodes),
+        ),
+        reservations=Reservations(
+            head=ints(-1, lists),
+            num_nodes=per_world(),
+            next=ints(-1, nodes),
+            lane=ints(-1, nodes),
+            slot=ints(-1, nodes),
+            offset_m=floats(0.0, nodes),
+        ),
+        sight=Sight(
+            leader=ints(-1),
+            leader_index=ints(),
+            gap_m=floats(np.inf),
+            lead_speed_mps=floats(),
+            entry_index=ints(),
+            entry_m=floats(),
+            desired_mps=floats(),
+            wish=np.zeros(actors, np.uint8),
+        ),
+        map=build_traffic_map(maps),
+    )
