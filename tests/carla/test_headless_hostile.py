@@ -74,8 +74,8 @@ def test_wrong_arguments_get_the_error_reply_of_their_kind(server: HeadlessServe
         assert ask(connection, "get_physics_control", 10**6)[3][0][0] == 0
         assert ask(connection, "set_actor_transform", 0, [[1, 2]])[3][0][0] is True
         assert ask(connection, "set_actor_transform")[3][0][0] is True
-        nan = float("nan")
-        error = ask(connection, "set_actor_location", 1, [nan, 0.0, 0.0])[3][0]
+        spectator_id, nan = ask(connection, "get_spectator")[3][0][1][0], float("nan")
+        error = ask(connection, "set_actor_location", spectator_id, [nan, 0.0, 0.0])[3][0]
         assert error[0] is True
         assert "finite" in error[1][0]
 
