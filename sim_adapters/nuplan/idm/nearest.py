@@ -68,20 +68,27 @@ def nearest_on_line(
     while True:
         # In the order of their bounds' distance: what comes later can't be nearer than that
         shape, gap = _next_shape(
-            world, own, num_agents, alive, first_other, end_shape, shape, gap, shapes
+            world,
+            own,
+            num_agents,
+            alive,
+            first_other,
+            end_shape,
+            area,
+            with_own,
+            shape,
+            gap,
+            shapes,
         )
         if shape < 0 or gap > smallest:
             return best, math.sqrt(smallest)
-        near_line = _is_within(world, shape, area, shapes)
-        if not near_line and not (with_own and gap == 0.0):
-            continue
         cutoff = max(smallest, TOUCHING_M2)
         squared = squared_shape_distance(world, own, shape, cutoff, shapes)
         height = shapes.bounds[world, shape, MIN_Y] + shapes.bounds[world, shape, MAX_Y]
         if squared >= cutoff or (squared == 0.0 and smallest == 0.0 and height >= low):
             continue
         hits = with_own and squared == 0.0
-        if not hits and near_line:
+        if not hits and _is_within(world, shape, area, shapes):
             hits = widened_line_hits(
                 world, line, num_points, half_width_m, end_extension_m, shape, shapes
             )
@@ -123,11 +130,16 @@ def _next_shape(
     alive: NDArray[np.bool_],
     first_other: int,
     end_shape: int,
+    area: tuple[float, float, float, float],
+    with_own: bool,
     after: int,
     after_gap: float,
     shapes: Shapes,
 ) -> tuple[int, float]:
-    """The shape that follows in the order of bounds' distance from `own` (then of number)."""
+    """The shape that follows in the order of bounds' distance from `own` (then of number).
+
+    Only shapes in the area count and, `with_own`, those whose bounds meet `own`'s.
+    """
     best, smallest = -1, math.inf
     for shape in range(end_shape):
         if shape == own or (
@@ -135,6 +147,10 @@ def _next_shape(
         ):
             continue
         gap = squared_bounds_gap(world, own, shape, shapes)
-        if gap < smallest and (gap > after_gap or (gap == after_gap and shape > after)):
+        if (
+            gap < smallest
+            and (gap > after_gap or (gap == after_gap and shape > after))
+            and (_is_within(world, shape, area, shapes) or (with_own and gap == 0.0))
+        ):
             best, smallest = shape, gap
     return best, smallest
