@@ -7,7 +7,6 @@ Needs the devkit (`make test-nuplan`).
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,7 @@ from tests.nuplan.tiny_road import (
     make_road,
 )
 
-if importlib.util.find_spec("nuplan") is None:
-    pytest.skip(
-        "nuplan-devkit is not installed (make test-nuplan runs these)", allow_module_level=True
-    )
+pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 

@@ -5,7 +5,6 @@ Needs the devkit (`make test-nuplan`).
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 from collections.abc import Iterator
@@ -20,10 +19,7 @@ from sim_adapters.simulator import Simulator
 from tests.nuplan.tiny_nuplan import LOCATION, TinyLog
 from tests.nuplan.tiny_road import AREAS, POINTS, SLOTS, Road, batch_world, devkit_world, make_road
 
-if importlib.util.find_spec("nuplan") is None:
-    pytest.skip(
-        "nuplan-devkit is not installed (make test-nuplan runs these)", allow_module_level=True
-    )
+pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 

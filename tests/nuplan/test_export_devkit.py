@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,10 +12,7 @@ import yaml
 from sim_adapters.nuplan.export.log_summary import tagged_frames, write_filter
 from tests.nuplan.exported_set import LOCATION, ExportedSet, export_small_set
 
-if importlib.util.find_spec("nuplan") is None:
-    pytest.skip(
-        "nuplan-devkit is not installed (make test-nuplan runs these)", allow_module_level=True
-    )
+pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
 
 from nuplan.common.maps.maps_datatypes import SemanticMapLayer
 from nuplan.common.maps.nuplan_map.map_factory import get_maps_api

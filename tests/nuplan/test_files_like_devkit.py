@@ -6,7 +6,6 @@ name the folder of an exported data set, which is then compared, too.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import warnings
@@ -45,10 +44,7 @@ from tests.nuplan.tiny_nuplan import (
     write_map,
 )
 
-if importlib.util.find_spec("nuplan") is None:
-    pytest.skip(
-        "nuplan-devkit is not installed (make test-nuplan runs these)", allow_module_level=True
-    )
+pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 

@@ -7,7 +7,6 @@ Needs the devkit (`make test-nuplan`).
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -25,10 +24,7 @@ from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_nuplan import TinyLog
 from tests.nuplan.tiny_road import Road, make_road
 
-if importlib.util.find_spec("nuplan") is None:
-    pytest.skip(
-        "nuplan-devkit is not installed (make test-nuplan runs these)", allow_module_level=True
-    )
+pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 
