@@ -14,11 +14,11 @@ Source: behaviour of agents.navigation.GlobalRoutePlanner (CARLA 0.9.16), sample
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
 from typing import NamedTuple
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +57,7 @@ class CarlaPlanner:
         self._nodes: dict[tuple[float, ...], int] = {}
         self._ends = {lane: self._lane_ends(lane) for lane in self._lanes}
         self._places = list(self._nodes)
-        self._edges: dict[int, dict[int, _Edge]] = {}
+        self._graph = nx.DiGraph()
         for lane in self._lanes:
             self._add_lane(lane)
         for lane in self._lanes:
@@ -117,7 +117,7 @@ class CarlaPlanner:
 
     def _add_lane(self, lane: int) -> None:
         begin, end = self._ends[lane]
-        self._edges.setdefault(begin, {})[end] = self._whole_lane(lane)
+        self._add_edge(begin, end, self._whole_lane(lane))
 
     def _add_changes(self, lane: int) -> None:
         lanes = self._maps.lanes
@@ -125,8 +125,11 @@ class CarlaPlanner:
             return
         for beside in (int(lanes.right[lane]), int(lanes.left[lane])):
             if beside in self._ends:
-                begin, change = self._ends[lane][0], _Edge(beside, True, 0.0)
-                self._edges.setdefault(begin, {})[self._ends[beside][0]] = change
+                self._add_edge(self._ends[lane][0], self._ends[beside][0], _Edge(beside, True, 0.0))
+
+    def _add_edge(self, begin: int, end: int, edge: _Edge) -> None:
+        """Put an edge between two nodes; of several the last one stays, as in CARLA's graph."""
+        self._graph.add_edge(begin, end, edge=edge, cost_m=edge.cost_m)
 
     # A leg ----------------------------------------------------------------------------------------
 
@@ -147,37 +150,16 @@ class CarlaPlanner:
         """Edges of the way between two nodes that CARLA's A* finds, None without one.
 
         Free lane changes make its heuristic, the straight distance, overestimate; so the first
-        way found is not always the cheapest, and it has to be the same.
+        way found is not always the cheapest, and it has to be the same: CARLA asks networkx, too.
         """
-        came_from: dict[int, tuple[int, _Edge]] = {}
-        costs = {start: 0.0}
-        heap = [(self._distance_m(start, goal), 0, 0.0, start)]
-        pushed = 0
-        while heap:
-            _, _, cost, node = heapq.heappop(heap)
-            if node == goal:
-                return self._edges_back(came_from, start, goal)
-            if cost > costs[node]:
-                continue
-            for after, edge in self._edges.get(node, {}).items():
-                new_cost = cost + edge.cost_m
-                if new_cost < costs.get(after, math.inf):
-                    pushed += 1
-                    costs[after], came_from[after] = new_cost, (node, edge)
-                    estimate = new_cost + self._distance_m(after, goal)
-                    heapq.heappush(heap, (estimate, pushed, new_cost, after))
-        return None
+        try:
+            nodes = nx.astar_path(self._graph, start, goal, self._distance_m, weight="cost_m")
+        except nx.NetworkXNoPath:
+            return None
+        return [self._graph.edges[pair]["edge"] for pair in itertools.pairwise(nodes)]
 
     def _distance_m(self, node: int, other: int) -> float:
         return math.dist(self._places[node], self._places[other])
-
-    @staticmethod
-    def _edges_back(came_from: dict[int, tuple[int, _Edge]], start: int, goal: int) -> list[_Edge]:
-        edges, node = [], goal
-        while node != start:
-            node, edge = came_from[node]
-            edges.append(edge)
-        return edges[::-1]
 
     def _trace(
         self, origin: _Snap, goal: _Snap, destination: FloatArray, edges: list[_Edge]
