@@ -26,8 +26,7 @@ from sim_adapters.world.scenarios.crossers import (
 )
 from sim_adapters.world.scenarios.state import STREAM_LANES, Phase, ScenarioKind, Streams, Triggers
 from sim_adapters.world.signals import SignalPlan
-from sim_adapters.world.slots import SlotLayout
-from sim_adapters.world.traffic.body import remove_vehicle
+from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.spawn import place_is_free, spawn_vehicle
 from sim_adapters.world.traffic.state import CURRENT, Drivers, Overrides, Places, Progress
@@ -160,7 +159,7 @@ def _clear_the_way(
             if lane < 0 or lanes.junction[lane] >= 0:
                 break
             if lane == current:
-                remove_vehicle(motion, traits, world, slot)
+                clear_slot(motion, traits, world, slot)
                 break
 
 

@@ -8,7 +8,7 @@ from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.map_bank import LanePoints, LaneRules, Lanes
 from sim_adapters.scene.scenario import RouteCommand
-from sim_adapters.scene.state import ActorMotion, ActorTraits, LightBit
+from sim_adapters.scene.state import ActorMotion, LightBit
 from sim_adapters.world.traffic.path import vehicle_pose
 from sim_adapters.world.traffic.state import CURRENT, PATH_LANES, Places
 
@@ -69,17 +69,3 @@ def vehicle_lights(lanes: Lanes, rules: LaneRules, places: Places, world: int, s
             return flags | _RIGHT
         base += lanes.length_m[path[index]]
     return flags
-
-
-@inlined_function
-def remove_vehicle(motion: ActorMotion, traits: ActorTraits, world: int, slot: int) -> None:
-    """Empty a slot; a slot that is not valid holds zeros."""
-    traits.valid[world, slot] = False
-    traits.kind[world, slot] = traits.lights[world, slot] = 0
-    traits.half_length_m[world, slot] = traits.half_width_m[world, slot] = 0.0
-    traits.half_height_m[world, slot] = 0.0
-    traits.actor_id[world, slot] = 0
-    motion.x[world, slot] = motion.y[world, slot] = motion.z[world, slot] = 0.0
-    motion.yaw_rad[world, slot] = motion.yaw_rate_radps[world, slot] = 0.0
-    motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
-    motion.ax_mps2[world, slot] = motion.ay_mps2[world, slot] = 0.0

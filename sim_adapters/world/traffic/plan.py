@@ -8,10 +8,9 @@ from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, LaneRules, Lanes, MapRanges
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights, LightState
 from sim_adapters.world.idm import idm_acceleration, safe_speed_mps
-from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.body import (
     STANDING_MPS,
-    remove_vehicle,
     vehicle_lights,
     write_motion,
 )
@@ -195,7 +194,7 @@ def move_traffic_range(
                 slot, half, first_signal, seed, dt,
             )  # fmt: skip
             if not goes_on:
-                remove_vehicle(motion, traits, world, slot)
+                clear_slot(motion, traits, world, slot)
                 tally.removed_at_dead_end[world] += 1
                 continue
             write_motion(points, lanes, motion, places, world, slot, dt)

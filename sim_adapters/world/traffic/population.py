@@ -9,8 +9,7 @@ import numpy as np
 from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.map_bank import LaneGrid, LaneLinks, LanePoints, Lanes
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks
-from sim_adapters.world.slots import SlotLayout
-from sim_adapters.world.traffic.body import remove_vehicle
+from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.settings import STUCK_S, TrafficSettings
 from sim_adapters.world.traffic.spawn import draw_point_around, draw_town_point, try_spawn_at
@@ -54,7 +53,7 @@ def remove_unwanted(
         scripted = overrides.keeps_path[world, slot]
         if (away > settings.despawn_m or stuck) and not scripted:
             tally.removed_stuck[world] += stuck
-            remove_vehicle(motion, traits, world, slot)
+            clear_slot(motion, traits, world, slot)
         elif away < settings.radius_m:
             count += 1
     return count

@@ -20,8 +20,7 @@ from sim_adapters.scene.map_bank import (
     MapRanges,
 )
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights, SceneBatch
-from sim_adapters.world.slots import SlotLayout
-from sim_adapters.world.traffic.body import remove_vehicle
+from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.junctions import arbitrate_range
 from sim_adapters.world.traffic.lane_change import change_lanes_range
 from sim_adapters.world.traffic.perception import see_traffic_range
@@ -147,7 +146,7 @@ def reset_traffic_range(
         traffic.reservations.head[world, :] = -1
         traffic.reservations.num_nodes[world] = 0
         for slot in range(layout.first_vehicle, layout.first_pedestrian):
-            remove_vehicle(scene.motion, scene.traits, world, slot)
+            clear_slot(scene.motion, scene.traits, world, slot)
         traffic.progress.generation[world, :] = 0
         tally.crossings[world] = tally.red_entries[world] = tally.lane_changes[world] = 0
         tally.removed_stuck[world] = tally.removed_at_dead_end[world] = 0
