@@ -124,7 +124,8 @@ def triggers_statement(results: Sequence[EpisodeResult]) -> str:
     """How many of the routes' scenarios the drives have reached."""
     started = sum(result.num_started for result in results)
     total = sum(result.num_triggers for result in results)
-    return f"{started} of {total} triggers started; the others lie beyond the end of a drive"
+    others = "the others lie beyond the end of a drive, or are named in the log as not played"
+    return f"{started} of {total} triggers started; {others}"
 
 
 def make_planner(kind: str, policies: Sequence[LoadedPolicy], env: DrivingVectorEnv) -> Planner:
