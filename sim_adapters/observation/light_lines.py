@@ -116,6 +116,30 @@ def _make_place(driver: int, count: int, value: int, rows: BevRows) -> int:
 
 
 @device_function
+def _write_line(
+    driver: int,
+    place: int,
+    line: int,
+    x: float,
+    y: float,
+    yaw: float,
+    stop_lines: StopLines,
+    rows: BevRows,
+) -> None:
+    """Write the ends of a stop line, left and right, as seen from the pose (x, y, yaw)."""
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    dx, dy = stop_lines.x[line] - x, stop_lines.y[line] - y
+    forward, left = cos * dx + sin * dy, cos * dy - sin * dx
+    half = LINE_HALF_WIDTH * stop_lines.lane_width_m[line]
+    angle = stop_lines.yaw_rad[line] - yaw
+    across_x, across_y = -math.sin(angle) * half, math.cos(angle) * half
+    rows.light_lines[driver, place, 0] = forward + across_x
+    rows.light_lines[driver, place, 1] = left + across_y
+    rows.light_lines[driver, place, 2] = forward - across_x
+    rows.light_lines[driver, place, 3] = left - across_y
+
+
+@device_function
 def gather_lights(
     driver: int,
     map_index: int,
@@ -141,7 +165,6 @@ def gather_lights(
     world, own = int(ego.world[driver]), int(ego.slot[driver])
     x, y, z = motion.x[world, own], motion.y[world, own], motion.z[world, own]
     yaw = motion.yaw_rad[world, own]
-    cos, sin = math.cos(yaw), math.sin(yaw)
     near_count = _find_near_lines(map_index, x, y, z, ranges, signals, rules.range_m, scratch)
     if near_count > 0 and rules.only_on_route:
         _find_last_points(driver, near_count, routes, lanes, stop_lines, scratch)
@@ -161,16 +184,8 @@ def gather_lights(
             count += 1
             continue
         place = _make_place(driver, count, value, rows)
-        dx, dy = stop_lines.x[line] - x, stop_lines.y[line] - y
-        forward, left = cos * dx + sin * dy, cos * dy - sin * dx
-        half = LINE_HALF_WIDTH * stop_lines.lane_width_m[line]
-        angle = stop_lines.yaw_rad[line] - yaw
-        across_x, across_y = -math.sin(angle) * half, math.cos(angle) * half
         rows.light_values[driver, place, 0] = value
-        rows.light_lines[driver, place, 0] = forward + across_x
-        rows.light_lines[driver, place, 1] = left + across_y
-        rows.light_lines[driver, place, 2] = forward - across_x
-        rows.light_lines[driver, place, 3] = left - across_y
+        _write_line(driver, place, line, x, y, yaw, stop_lines, rows)
         for past in range(rows.light_values.shape[2] - 1):
             state = past_light_state(history, past, world, light)
             rows.light_values[driver, place, 1 + past] = light_code(state, math.inf, 0)

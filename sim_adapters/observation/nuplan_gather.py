@@ -203,6 +203,47 @@ def gather_route_areas(
     return count
 
 
+@device_function
+def _gather_driver(
+    driver: int,
+    reach_m: float,
+    view: NuplanView,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    ego: EgoState,
+    body: EgoBody,
+    lights: Lights,
+    route: RouteAreas,
+    clocks: Clocks,
+    first_signal: IntArray,
+    signal_edge: IntArray,
+    edge_area: IntArray,
+    bounds: NDArray[np.float64],
+    rows: NuplanRows,
+) -> tuple[int, int, int]:
+    """Rows of one driver; how many boxes, lights and route areas it asked for."""
+    world, own = int(ego.world[driver]), int(ego.slot[driver])
+    map_index = int(clocks.map_index[world])
+    x, y, yaw = motion.x[world, own], motion.y[world, own], motion.yaw_rad[world, own]
+    rows.pose[driver, 0], rows.pose[driver, 1], rows.pose[driver, 2] = x, y, yaw
+    rows.map_index[driver, 0] = map_index
+    origin = origin_at(view, x, y, yaw)
+    boxes = gather_boxes(
+        world, own, centre_speed_mps(driver, body), view, origin, motion, traits,
+        rows.box_points[driver], rows.box_values[driver], rows.box_channels[driver],
+    )  # fmt: skip
+    # A scene's lights are padded to those of the map with most
+    num_signals = first_signal[map_index + 1] - first_signal[map_index]
+    shown = gather_lights(
+        first_signal[map_index], lights.state[world, :num_signals], signal_edge, edge_area, bounds,
+        origin, reach_m, rows.light_edges[driver], rows.light_values[driver],
+    )  # fmt: skip
+    passed = gather_route_areas(
+        route.area[driver], bounds, origin, reach_m, rows.route_areas[driver]
+    )
+    return boxes, shown, passed
+
+
 @range_kernel
 def gather_nuplan_range(
     first: int,
@@ -243,40 +284,10 @@ def gather_nuplan_range(
     most_boxes, most_lights, most_areas = 0, 0, 0
     reach_m = view.size_px / view.pixels_per_meter * math.sqrt(0.5)  # half of the diagonal
     for driver in range(first, last):
-        world, own = int(ego.world[driver]), int(ego.slot[driver])
-        map_index = int(clocks.map_index[world])
-        x, y, yaw = motion.x[world, own], motion.y[world, own], motion.yaw_rad[world, own]
-        rows.pose[driver, 0], rows.pose[driver, 1], rows.pose[driver, 2] = x, y, yaw
-        rows.map_index[driver, 0] = map_index
-        origin = origin_at(view, x, y, yaw)
-        boxes = gather_boxes(
-            world,
-            own,
-            centre_speed_mps(driver, body),
-            view,
-            origin,
-            motion,
-            traits,
-            rows.box_points[driver],
-            rows.box_values[driver],
-            rows.box_channels[driver],
-        )
-        # A scene's lights are padded to those of the map with most
-        num_signals = first_signal[map_index + 1] - first_signal[map_index]
-        shown = gather_lights(
-            first_signal[map_index],
-            lights.state[world, :num_signals],
-            signal_edge,
-            edge_area,
-            bounds,
-            origin,
-            reach_m,
-            rows.light_edges[driver],
-            rows.light_values[driver],
-        )
-        passed = gather_route_areas(
-            route.area[driver], bounds, origin, reach_m, rows.route_areas[driver]
-        )
+        boxes, shown, passed = _gather_driver(
+            driver, reach_m, view, motion, traits, ego, body, lights, route, clocks, first_signal,
+            signal_edge, edge_area, bounds, rows,
+        )  # fmt: skip
         most_boxes, most_lights = max(most_boxes, boxes), max(most_lights, shown)
         most_areas = max(most_areas, passed)
     return most_boxes, most_lights, most_areas
