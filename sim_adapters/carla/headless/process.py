@@ -14,7 +14,7 @@ from typing import Any
 
 from sim_adapters.carla.headless.versions import DEFAULT_VERSION
 
-START_LIMIT_S = 180.0  # a cold start parses the town and compiles the kernels
+START_LIMIT_S = 600.0  # a cold start parses the town and compiles the kernels, on shared cores
 _STOP_LIMIT_S = 5.0
 _READY = re.compile(r"listening on \S+:(\d+)")
 _PACKAGE_ROOT = Path(__file__).parents[3]

@@ -1,0 +1,51 @@
+"""KernelCacheFile: numba's cache of one function, safe for processes that compile at once.
+
+Numba picks the next free number for a new specialisation and then writes the index. Two processes
+that save different specialisations of a function at the same time (ranks, servers, test workers
+with a cold cache) pick the same number: one's machine code is then filed under the other's
+argument types, and whoever loads it fails or computes nonsense. So saving holds a lock, and every
+entry says which kernel it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from numba.core import caching
+
+LOCK_FILE = ".lock"
+
+_logger = logging.getLogger(__name__)
+
+
+class KernelCacheFile(caching.IndexDataCacheFile):
+    """Index and data files of one function, in numba's format but for the entries' labels."""
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep one specialisation; a kernel that cannot be kept is only compiled again next time.
+
+        Args:
+            key: Signature, processor and hash of the function's code.
+            data: The compiled specialisation, as numba reduces it.
+        """
+        try:
+            with FileLock(Path(self._cache_path) / LOCK_FILE):
+                super().save(key, (self._source_stamp, key, data))
+        except OSError as error:
+            _logger.warning("compiled kernels are not kept in %s: %s", self._cache_path, error)
+
+    def load(self, key: Any) -> Any:
+        """The specialisation kept for `key`; None if there is none of these sources."""
+        entry = super().load(key)
+        if not isinstance(entry, tuple) or len(entry) != 3:
+            return None
+        stamp, kept_key, data = entry
+        return data if stamp == self._source_stamp and kept_key == key else None
+
+
+def use_locked_cache_files() -> None:
+    """Let numba keep every function's cache this way; call it before the first kernel."""
+    caching.IndexDataCacheFile = KernelCacheFile

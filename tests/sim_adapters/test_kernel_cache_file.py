@@ -1,0 +1,109 @@
+"""Processes that compile at once must never find one kernel's machine code under another's name."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from numba.core import caching
+
+from sim_adapters import kernels  # noqa: F401  # numba knows our cache files from here on
+from sim_adapters.kernel_cache_file import KernelCacheFile
+
+NUM_KEYS = 40
+MAIN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from twice import twice
+print(twice(eval(sys.argv[2])))
+"""
+TWICE = """
+from sim_adapters.kernels import device_function
+@device_function
+def twice(value):
+    return value + value
+"""
+
+
+def cache_file(folder: Path, *, stamp: bytes = b"sources") -> KernelCacheFile:
+    return KernelCacheFile(str(folder), "kernel", stamp)
+
+
+def mixed_up_and_lost(kind: type[caching.IndexDataCacheFile], folder: Path) -> tuple[int, int]:
+    """Entries found under another's key and not found, after two threads saved at once.
+
+    A file lock holds between two open files whether threads or processes have opened them.
+    """
+    keys = [f"specialisation {i}" for i in range(NUM_KEYS)]
+
+    def save(own: list[str]) -> None:
+        file = kind(str(folder), "kernel", b"sources")
+        for key in own:
+            file.save(key, f"code of {key}")
+
+    threads = [threading.Thread(target=save, args=(keys[i::2],)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    file = kind(str(folder), "kernel", b"sources")
+    found = {key: file.load(key) for key in keys}
+    wrong = sum(data not in (None, f"code of {key}") for key, data in found.items())
+    return wrong, sum(data is None for data in found.values())
+
+
+def test_entries_saved_at_once_are_all_kept_under_their_own_names(tmp_path: Path) -> None:
+    assert mixed_up_and_lost(KernelCacheFile, tmp_path) == (0, 0)
+
+
+def test_an_entry_of_another_kernel_is_not_taken(tmp_path: Path) -> None:
+    file = cache_file(tmp_path)
+    file.save("float64", "code for float64")
+    file.save("int64", "code for int64")
+    data = {path.name: path.read_bytes() for path in tmp_path.glob("*.nbc")}
+    (tmp_path / "kernel.1.nbc").write_bytes(data["kernel.2.nbc"])  # as the race left it
+    assert file.load("float64") is None
+    assert file.load("int64") == "code for int64"
+
+
+def test_entries_of_older_sources_and_of_plain_numba_are_not_taken(tmp_path: Path) -> None:
+    cache_file(tmp_path, stamp=b"older sources").save("float64", "old code")
+    assert cache_file(tmp_path).load("float64") is None
+    plain = caching.IndexDataCacheFile.__base__
+    assert plain is not None
+    plain(str(tmp_path), "kernel", b"sources").save("float64", ("code", 1))
+    assert cache_file(tmp_path).load("float64") is None
+
+
+def test_a_full_disk_costs_only_the_keeping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    file = cache_file(tmp_path)
+    monkeypatch.setattr(file, "_save_data", refuse)
+    with caplog.at_level(logging.WARNING):
+        file.save("float64", "code")
+    assert "No space left on device" in caplog.text
+    assert str(tmp_path) in caplog.text
+    assert file.load("float64") is None
+
+
+def test_two_processes_keep_both_specialisations(tmp_path: Path) -> None:
+    (tmp_path / "twice.py").write_text(TWICE)
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", MAIN, str(tmp_path), argument],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for argument in ("21", "10.25")
+    ]
+    assert [run.communicate()[0].strip() for run in runs] == ["42", "20.5"]
+    assert len(list((tmp_path / "kernels").rglob("*.nbc"))) == 2
