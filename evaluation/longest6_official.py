@@ -110,6 +110,7 @@ def evaluator_settings(config: DictConfig) -> EvaluatorSettings:
         python=config.python or sys.executable,
         timeout_s=config.timeout_s,
         hang_s=config.hang_s,
+        error_s=config.error_s,
     )
 
 

@@ -34,6 +34,7 @@ class EvaluatorSettings:
         timeout_s: The leaderboard's own limit for a call of the client and a step of the agent.
         hang_s: An evaluator that writes nothing for so long is ended. More than `timeout_s`, or
             slow servers are taken for hanging ones.
+        error_s: The same after an error in its output, after which evaluators are known to hang.
     """
 
     upstream: Upstream
@@ -43,6 +44,7 @@ class EvaluatorSettings:
     python: str = sys.executable
     timeout_s: float = 120.0
     hang_s: float = 240.0
+    error_s: float = 60.0
 
     def command(self, job: RouteJob, port: int, tm_port: int) -> list[str]:
         """Command line of the unmodified evaluator for one route."""
@@ -93,29 +95,40 @@ def run_evaluator(
             start_new_session=True,
         )
     try:
-        end = _watch(process, job, settings.hang_s, stop)
+        end, silent_s = _watch(process, job, settings, stop)
     finally:
         _end(process)
     if read_record(job) is not None and end is not JobEnd.STOPPED:
         return JobEnd.DONE, ""  # also where it hung afterwards, as evaluators do
-    return end, _reason(end, process.returncode, job, settings.hang_s)
+    return end, _reason(end, process.returncode, job, silent_s)
 
 
 def _watch(
-    process: subprocess.Popen[bytes], job: RouteJob, hang_s: float, stop: threading.Event
-) -> JobEnd:
-    """Wait until the evaluator ends, hangs, or is done and does not leave."""
+    process: subprocess.Popen[bytes],
+    job: RouteJob,
+    settings: EvaluatorSettings,
+    stop: threading.Event,
+) -> tuple[JobEnd, float]:
+    """Wait until the evaluator ends, hangs, or is done and does not leave.
+
+    Returns:
+        The end, and for how long [s] the evaluator had been silent.
+    """
     size, grown_at = -1, monotonic()
     while process.poll() is None:
         if stop.wait(_POLL_S):
-            return JobEnd.STOPPED
+            return JobEnd.STOPPED, 0.0
         now, new_size = monotonic(), job.log_file.stat().st_size
         if new_size != size:
             size, grown_at = new_size, now
         silent_s = now - grown_at
-        if silent_s > hang_s or (silent_s > _EXIT_S and read_record(job) is not None):
-            return JobEnd.HUNG
-    return JobEnd.CRASHED
+        if (
+            silent_s > settings.hang_s
+            or (silent_s > _EXIT_S and read_record(job) is not None)
+            or (silent_s > settings.error_s and last_error(job.log_file))
+        ):
+            return JobEnd.HUNG, silent_s
+    return JobEnd.CRASHED, 0.0
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -129,12 +142,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _reason(end: JobEnd, code: int, job: RouteJob, hang_s: float) -> str:
+def _reason(end: JobEnd, code: int, job: RouteJob, silent_s: float) -> str:
     if end is JobEnd.STOPPED:
         return "stopped from outside"
     what = record_problem(job)
     error = last_error(job.log_file)
-    how = f"silent for {hang_s:g} s" if end is JobEnd.HUNG else f"exit code {code}"
+    how = f"silent for {silent_s:.0f} s" if end is JobEnd.HUNG else f"exit code {code}"
     return f"{what} ({how}{'; ' + error if error else ''})"
 
 

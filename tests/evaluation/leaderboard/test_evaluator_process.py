@@ -1,5 +1,6 @@
 """Evaluator processes: ended when they hang, with all their children; errors are named."""
 
+import dataclasses
 import os
 import sys
 import threading
@@ -32,7 +33,7 @@ def job(tmp_path: Path) -> RouteJob:
     return make_jobs([("4", "Town01")], range(1), tmp_path / "run")[0]
 
 
-def settings(tmp_path: Path, job: RouteJob, body: str, hang_s: float = 20.0) -> EvaluatorSettings:
+def settings(tmp_path: Path, job: RouteJob, body: str, **limits: float) -> EvaluatorSettings:
     script = tmp_path / "leaderboard" / "leaderboard_evaluator.py"
     script.parent.mkdir()
     script.write_text(SCRIPT.format(body=body))
@@ -40,9 +41,10 @@ def settings(tmp_path: Path, job: RouteJob, body: str, hang_s: float = 20.0) -> 
     ready = tmp_path / "ready.json"
     job.record_file.replace(ready)
     upstream = Upstream(tmp_path, tmp_path, tmp_path)
-    return EvaluatorSettings(
-        upstream, tmp_path / "routes.xml", ready, python=sys.executable, hang_s=hang_s
+    chosen = EvaluatorSettings(
+        upstream, tmp_path / "routes.xml", ready, python=sys.executable, hang_s=20.0
     )
+    return dataclasses.replace(chosen, **limits)
 
 
 def run(chosen: EvaluatorSettings, job: RouteJob) -> tuple[JobEnd, str]:
@@ -104,6 +106,14 @@ def test_a_silent_evaluator_is_ended_with_its_children(tmp_path, job):
     while is_alive(child) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not is_alive(child)
+
+
+def test_an_evaluator_that_is_silent_after_an_error_is_ended_early(tmp_path, job):
+    body = 'print("RuntimeError: on a destroyed actor", flush=True)\ntime.sleep(600)'
+    end, reason = run(settings(tmp_path, job, body, hang_s=60.0, error_s=1.0), job)
+    assert end is JobEnd.HUNG
+    assert "RuntimeError: on a destroyed actor" in reason
+    assert "silent for 1 s" in reason or "silent for 2 s" in reason
 
 
 def test_a_talking_evaluator_is_not_taken_for_a_hanging_one(tmp_path, job):
