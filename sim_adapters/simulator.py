@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,4 +45,13 @@ class Simulator(Protocol):
 
     def close(self) -> None:
         """Release processes, ports and shared memory; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class CountsTriggers(Protocol):
+    """What a simulator can also tell if it plays the scenarios of its routes itself."""
+
+    def begun_triggers(self) -> NDArray[np.int64]:
+        """How many scenarios have begun in each world since its reset, (B,)."""
         ...

@@ -17,7 +17,7 @@ from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.referee import LeaderboardReferee
 from rewards.reward_breakdown import Reward
 from sim_adapters.driving_env import DrivingVectorEnv
-from sim_adapters.world.scenarios.state import Phase, ScenarioKind, ScriptBook
+from sim_adapters.simulator import CountsTriggers
 
 
 class Listener(Protocol):
@@ -87,17 +87,11 @@ def run_episodes(
 
 
 def trigger_counter(env: DrivingVectorEnv) -> Callable[[], NDArray[np.int64]] | None:
-    """Counts the scenarios that have begun for each driver; None where a simulator plays none."""
-    book = getattr(env.simulator, "scripts", None)
-    if not isinstance(book, ScriptBook):
+    """Counts the scenarios that have begun for each driver; None where a simulator cannot."""
+    simulator = env.simulator
+    if not isinstance(simulator, CountsTriggers):
         return None
-    triggers, worlds = book.triggers, env.scene.ego.world
-
-    def count() -> NDArray[np.int64]:
-        begun = (triggers.kind != ScenarioKind.NONE) & (triggers.phase != Phase.WAITING)
-        return begun.sum(axis=1)[worlds]
-
-    return count
+    return lambda: simulator.begun_triggers()[env.scene.ego.world]
 
 
 def inner_reward(env: DrivingVectorEnv) -> Reward:

@@ -37,7 +37,12 @@ from sim_adapters.world.contacts import ContactState, empty_contact_state
 from sim_adapters.world.dynamics import Drivetrain, empty_drivetrain
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers, empty_walkers
 from sim_adapters.world.scenarios.resolution import resolve_triggers
-from sim_adapters.world.scenarios.state import ScriptBook, empty_script_book
+from sim_adapters.world.scenarios.state import (
+    Phase,
+    ScenarioKind,
+    ScriptBook,
+    empty_script_book,
+)
 from sim_adapters.world.sidewalks import build_sidewalks
 from sim_adapters.world.signals import SignalPlan, empty_signal_plan
 from sim_adapters.world.slots import make_slot_layout
@@ -173,6 +178,12 @@ class EmbeddedSimulator:
     def step(self, steer: NDArray[np.float64], acceleration: NDArray[np.float64]) -> None:
         """Advance every world by `scene.step_s`; see `Simulator.step`."""
         self._launch(step_worlds_range, 0, self.scene.num_worlds, steer, acceleration)
+
+    def begun_triggers(self) -> NDArray[np.int64]:
+        """How many scenarios have begun in each world since its reset, (B,)."""
+        triggers = self.scripts.triggers
+        begun = (triggers.kind != ScenarioKind.NONE) & (triggers.phase != Phase.WAITING)
+        return begun.sum(axis=1)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Everything needed to go on exactly here, as named arrays (copies)."""

@@ -92,6 +92,14 @@ def _route_gap_m(simulator: EmbeddedSimulator, scenario: Scenario, slot: int) ->
     return float(np.hypot(route.x - motion.x[0, slot], route.y - motion.y[0, slot]).min())
 
 
+def test_begun_triggers_are_those_that_the_ego_has_reached(simulator: EmbeddedSimulator) -> None:
+    scenario = _start(simulator, "ControlLoss")
+    assert simulator.begun_triggers().tolist() == [0]
+    for phase in _drive(simulator, scenario, seconds=20.0):
+        assert simulator.begun_triggers().tolist() == [int(phase != Phase.WAITING)]
+    assert simulator.begun_triggers().tolist() == [1]
+
+
 def test_control_loss_disturbs_the_ego_over_three_places(simulator: EmbeddedSimulator) -> None:
     scenario = _start(simulator, "ControlLoss")
     motion, route, drivetrain = simulator.scene.motion, scenario.route, simulator.drivetrain

@@ -1,13 +1,13 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from evaluation.evaluate import triggers_statement
 from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.route_queue import RouteQueue, make_tasks, world_seed
 from sim_adapters.scene.scenario import ScenarioTrigger
-from sim_adapters.world.scenarios.state import Phase, ScenarioKind, empty_script_book
 from tests.evaluation.fake_drive import FakeEnv, MetreAStep, straight_scenario
 
 LENGTHS = {"1": 40, "2": 15, "3": 25, "4": 60, "5": 5, "6": 33, "7": 20}
@@ -44,15 +44,14 @@ def test_an_episode_holds_the_facts_of_its_own_route():
 
 
 def test_triggers_that_have_begun_are_counted_before_the_world_is_reset():
-    env, book = FakeEnv(1), empty_script_book(1, 4)
-    env.simulator = SimpleNamespace(scripts=book)
-    book.triggers.kind[0, :3] = ScenarioKind.CONTROL_LOSS  # the fourth place is empty
+    env, begun = FakeEnv(1), np.zeros(1, np.int64)
+    env.simulator = SimpleNamespace(begun_triggers=lambda: begun)
     trigger = ScenarioTrigger("ControlLoss_1", "ControlLoss", 0.0, 0.0, 0.0, 0.0)
     scenario = replace(straight_scenario("1", 30), triggers=(trigger,) * 3)
 
     class Reaches(MetreAStep):
         def act(self, observation, env):
-            book.triggers.phase[0] = (Phase.OVER, Phase.READY, Phase.WAITING, Phase.WAITING)
+            begun[0] = 2
             return super().act(observation, env)
 
     (result,) = run_episodes(env, Reaches(), make_tasks([scenario], [0]))
