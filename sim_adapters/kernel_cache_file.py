@@ -34,7 +34,7 @@ class KernelCacheFile(caching.IndexDataCacheFile):
         try:
             with FileLock(Path(self._cache_path) / LOCK_FILE):
                 super().save(key, (self._source_stamp, key, data))
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:  # full, read-only, or without file locks
             _logger.warning("compiled kernels are not kept in %s: %s", self._cache_path, error)
 
     def load(self, key: Any) -> Any:
