@@ -22,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.leaderboard_agent.bounding_boxes import remember_bounding_boxes
+
 # See evaluation/carla_agent.py: OpenSCENARIO 2's parser is of no use here and needs another antlr
 sys.modules.setdefault("osc2_scenario", types.ModuleType("osc2_scenario"))
 
@@ -48,6 +50,7 @@ class PdmLiteAgent(AutonomousAgent):
     def setup(self, path_to_conf_file: str) -> None:
         """Import the expert from its own folder."""
         self.track = Track.MAP
+        remember_bounding_boxes()
         root = pdm_lite_root()
         os.chdir(root)  # it reads its speed limits by a path relative to its root
         sys.path.insert(0, str(root / "team_code"))
