@@ -66,11 +66,11 @@ def corridor_gap_m(
     half_length: float,
     half_width: float,
     reach: float,
-) -> tuple[float, int]:
-    """Route metres from point `start` to the near side of a box, and the point beside it.
+) -> tuple[float, float, int]:
+    """Route metres from point `start` to a box's near side and centre, and the point beside it.
 
     Returns:
-        +inf and -1 if the box is not within `reach` of the route line between the two points.
+        +inf, +inf and -1 if the box is not within `reach` of the route line between the two points.
     """
     k = nearest_route_point(routes, agent, start, end, x, y)
     direction = routes.yaw_rad[agent, k]
@@ -82,8 +82,20 @@ def corridor_gap_m(
     forward = forward_offset_m(dx, dy, cos_route, sin_route)
     beyond = (k == start and forward < -along) or (k == end - 1 and forward > along)
     if beyond or abs(left_offset_m(dx, dy, cos_route, sin_route)) > across + reach:
-        return np.inf, -1
-    return float(k - start) + forward - along, k
+        return np.inf, np.inf, -1
+    centre = float(k - start) + forward
+    return centre - along, centre, k
+
+
+@device_function
+def is_beside(gap: float, centre: float, half_length: float, patience: float) -> bool:
+    """Whether a box reaches into the corridor from the side, without being ahead of the ego.
+
+    Who touches the ego's flank after a collision or a tight lane change is not followed; without
+    patience left neither is who is a little ahead but still more beside the ego than before it.
+    """
+    far_side = 2.0 * centre - gap
+    return far_side < half_length or (patience == 0.0 and centre < half_length)
 
 
 @device_function
@@ -116,7 +128,7 @@ def forecast_gap_m(
         heading += rate * FORECAST_STEP_S
         yaw += rate * FORECAST_STEP_S
         v = max(v + slowing * FORECAST_STEP_S, 0.0)
-        gap, k = corridor_gap_m(
+        gap, _, k = corridor_gap_m(
             routes,
             agent,
             start,
@@ -165,7 +177,7 @@ def follow_actors(
         kind = traits.kind[world, slot]
         margin = WALKER_MARGIN_M if kind == _WALKER else MARGIN_M
         reach = traits.half_width_m[world, own] + margin * patience
-        gap, k = corridor_gap_m(
+        gap, centre, k = corridor_gap_m(
             routes,
             agent,
             start,
@@ -177,6 +189,8 @@ def follow_actors(
             traits.half_width_m[world, slot],
             reach,
         )
+        if k >= 0 and is_beside(gap, centre, traits.half_length_m[world, own], patience):
+            continue
         lead_mps = 0.0
         if k >= 0:
             direction = routes.yaw_rad[agent, k]

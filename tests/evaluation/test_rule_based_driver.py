@@ -119,6 +119,20 @@ def test_who_has_waited_long_goes_on_unless_the_corridor_itself_is_taken():
     assert acceleration_among_actors(taken, standing_s=30.0) < 0.0
 
 
+def test_who_touches_the_flank_is_not_followed():
+    behind_the_bumper = add_actor(scene_at(50.0, 0.0), 49.5, 1.75)
+    assert acceleration_among_actors(behind_the_bumper) == MAX_ACCELERATION_MPS2
+    nose_ahead = add_actor(scene_at(50.0, 0.0), 51.5, 1.75)
+    assert acceleration_among_actors(nose_ahead) < 0.0
+    assert acceleration_among_actors(nose_ahead, standing_s=30.0) == MAX_ACCELERATION_MPS2
+
+
+def test_who_stands_across_the_bumper_is_waited_for():
+    scene = add_actor(scene_at(50.0, 0.0), 53.5, 0.0)
+    scene.motion.yaw_rad[0, 1] = math.pi / 2
+    assert acceleration_among_actors(scene, standing_s=30.0) < 0.0
+
+
 # Lights and signs -------------------------------------------------------------------------------
 
 
