@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -96,7 +97,7 @@ def make_town_traffic(
     scene = empty_scene(
         len(towns), layout.num_slots, num_lights=maps.max_lights, num_route_points=2
     )
-    scene.clocks.map_index[:] = [maps.map_index(town) for town in towns]
+    scene.clocks.map_index[:] = [maps.map_index(Path(town).stem) for town in towns]
     scene.clocks.seed[:] = seeds
     run = TownTraffic(
         maps,

@@ -33,7 +33,9 @@ from sim_adapters.world.traffic.reservations import (
     collect_reservations,
 )
 from sim_adapters.world.traffic.right_of_way import (
+    PATIENCE_S,
     WISH_ASKS,
+    WISH_CLAIMS,
     WISH_NONE,
     WISH_REFUSED,
     goes_before,
@@ -52,6 +54,8 @@ from sim_adapters.world.traffic.state import (
 )
 
 LONGEST_WAY_M = 30.0  # beyond it a driver may wait inside for the next stretch
+WAY_CLEAR, WAY_PASSED, WAY_BLOCKED = 0, 1, 2
+STREAM_MPS = 1.0  # slower ones may be stuck inside: holding others back would not help
 EXIT_GAP_M = 2.5  # kept free between vehicles behind a junction
 
 
@@ -141,8 +145,12 @@ def way_is_clear(
     first_lane: int,
     first_vehicle: int,
     first_other: int,
-) -> bool:
-    """Whether nobody else's reserved way, and no body in the junction, meets this way."""
+) -> int:
+    """Whether somebody's reserved way or a body in the junction meets this way.
+
+    Returns:
+        WAY_CLEAR, WAY_PASSED (by a moving vehicle with a reservation) or WAY_BLOCKED.
+    """
     path = places.path[world, slot]
     for index in range(entry_index, last_index + 1):
         lane = path[index]
@@ -156,7 +164,8 @@ def way_is_clear(
                 other = table.slot[world, node]
                 tail = -table.offset_m[world, node] - traits.half_length_m[world, other]
                 if other != slot and tail < end + CLEAR_MARGIN_M:
-                    return False
+                    moves = places.speed_mps[world, other] > STREAM_MPS
+                    return WAY_PASSED if moves else WAY_BLOCKED
                 node = table.next[world, node]
             node = occupancy.head[world, other_lane]
             while node >= 0:
@@ -171,9 +180,9 @@ def way_is_clear(
                     and tail < end + CLEAR_MARGIN_M
                     and (moves or front > map_table.interval_m[row, 2])
                 ):
-                    return False
+                    return WAY_BLOCKED
                 node = occupancy.next[world, node]
-    return True
+    return WAY_CLEAR
 
 
 @inlined_function
@@ -207,7 +216,11 @@ def grant_way(
     first_vehicle: int,
     first_other: int,
 ) -> None:
-    """Grant one driver its way through the next junction if all conditions hold."""
+    """Grant one driver its way through the next junction if all conditions hold.
+
+    Who is refused for a moving vehicle after a long wait claims the next gap: each of a stream asks
+    while the one before it is still inside, and a waiting driver would never find the way clear.
+    """
     if not may_follow(places, progress, sight, world, slot, first_vehicle, first_other):
         return
     entry, entry_m = sight.entry_index[world, slot], sight.entry_m[world, slot]
@@ -217,10 +230,13 @@ def grant_way(
         lanes, traits, places, occupancy, table, world, slot, last, end_m, first_lane
     ):
         return
-    if not way_is_clear(
+    way = way_is_clear(
         lanes, map_table, traits, places, occupancy, table, world, slot, entry, last,
         first_lane, first_vehicle, first_other,
-    ):  # fmt: skip
+    )  # fmt: skip
+    if way != WAY_CLEAR:
+        if way == WAY_PASSED and progress.standing_s[world, slot] > PATIENCE_S:
+            sight.wish[world, slot] = WISH_CLAIMS
         return
     is_inside = stands_inside(lanes, places, world, slot, half)
     if not is_inside and must_give_way(

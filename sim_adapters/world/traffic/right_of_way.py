@@ -35,8 +35,9 @@ from sim_adapters.world.traffic.state import (
     Sight,
 )
 
-# Sight.wish: no junction in sight, held by light or sign, far from one, asks, was refused
-WISH_NONE, WISH_WAITS, WISH_FAR, WISH_ASKS, WISH_REFUSED = 0, 1, 2, 3, 4
+# Sight.wish: no junction in sight, held by light or sign, far from one, asks, was refused, was
+# refused for a stream that nobody else may join before
+WISH_NONE, WISH_WAITS, WISH_FAR, WISH_ASKS, WISH_REFUSED, WISH_CLAIMS = 0, 1, 2, 3, 4, 5
 
 ARRIVAL_M = 8.0  # bumper to line: has arrived
 STOP_LINE_M = 3.0  # a standing bumper this near has obeyed the stop sign
@@ -248,11 +249,20 @@ def must_give_way(
     first_vehicle: int,
     first_other: int,
 ) -> bool:
-    """Whether somebody with priority is about to enter on a way that meets this one."""
+    """Whether somebody with priority is about to enter on a way that meets this one.
+
+    Who has waited in vain for gaps in a stream has priority over the rest of the stream.
+    """
+    entry = sight.entry_index[world, slot]
+    for other in range(first_vehicle, first_other):
+        if sight.wish[world, other] == WISH_CLAIMS and ways_meet(
+            map_table, lanes, places, world, slot, entry, last_index, other,
+            sight.entry_index[world, other],
+        ):  # fmt: skip
+            return True
     waited = progress.standing_s[world, slot]
     if waited > PATIENCE_S:
         return False
-    entry = sight.entry_index[world, slot]
     mine = places.path[world, slot, entry]
     my_yaw = points.yaw_rad[lanes.first_point[mine]]
     clear_s = 1.0 + way_m / max(places.speed_mps[world, slot], 4.0)
