@@ -9,12 +9,15 @@ entry says which kernel it is.
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from numba.core import caching
+
+from sim_adapters.kernel_cache import kernel_folder
 
 LOCK_FILE = ".lock"
 
@@ -34,8 +37,8 @@ class KernelCacheFile(caching.IndexDataCacheFile):
         try:
             with FileLock(Path(self._cache_path) / LOCK_FILE):
                 super().save(key, (self._source_stamp, key, data))
-        except (OSError, NotImplementedError) as error:  # full, read-only, or without file locks
-            _logger.warning("compiled kernels are not kept in %s: %s", self._cache_path, error)
+        except OSError as error:  # a full disk, say; the kernel itself is there
+            warn_once(error.strerror or str(error), str(kernel_folder()))
 
     def load(self, key: Any) -> Any:
         """The specialisation kept for `key`; None if there is none of these sources."""
@@ -44,6 +47,12 @@ class KernelCacheFile(caching.IndexDataCacheFile):
             return None
         stamp, kept_key, data = entry
         return data if stamp == self._source_stamp and kept_key == key else None
+
+
+@functools.cache
+def warn_once(reason: str, folder: str) -> None:
+    """Say why kernels are not kept, once a process: there are hundreds of them."""
+    _logger.warning("compiled kernels are not kept in %s: %s", folder, reason)
 
 
 def use_locked_cache_files() -> None:
