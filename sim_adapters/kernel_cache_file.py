@@ -5,6 +5,10 @@ that save different specialisations of a function at the same time (ranks, serve
 with a cold cache) pick the same number: one's machine code is then filed under the other's
 argument types, and whoever loads it fails or computes nonsense. So saving holds a lock, and every
 entry says which kernel it is.
+
+A cache outlives the checkout that filled it. An index names the classes of its kernels' arguments,
+and a class may have moved since; so an index of other sources is not opened, and one that cannot
+be read is written anew.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numba
 from filelock import FileLock
 from numba.core import caching
 
@@ -26,6 +31,11 @@ _logger = logging.getLogger(__name__)
 
 class KernelCacheFile(caching.IndexDataCacheFile):
     """Index and data files of one function, in numba's format but for the entries' labels."""
+
+    def __init__(self, cache_path: str, filename_base: str, source_stamp: Any) -> None:
+        super().__init__(cache_path, filename_base, source_stamp)
+        # Stands before the index; numba unpickles what follows only if it finds the same
+        self._version = f"{numba.__version__} {source_stamp!r}"
 
     def save(self, key: Any, data: Any) -> None:
         """Keep one specialisation; a kernel that cannot be kept is only compiled again next time.
@@ -42,11 +52,21 @@ class KernelCacheFile(caching.IndexDataCacheFile):
 
     def load(self, key: Any) -> Any:
         """The specialisation kept for `key`; None if there is none of these sources."""
-        entry = super().load(key)
+        try:
+            entry = super().load(key)
+        except Exception:  # as in `_load_index`
+            return None
         if not isinstance(entry, tuple) or len(entry) != 3:
             return None
         stamp, kept_key, data = entry
         return data if stamp == self._source_stamp and kept_key == key else None
+
+    def _load_index(self) -> dict[Any, str]:
+        """Names of the data files by key; none if the index cannot be read."""
+        try:
+            return super()._load_index()
+        except Exception:  # truncated, or of classes that have moved
+            return {}
 
 
 @functools.cache

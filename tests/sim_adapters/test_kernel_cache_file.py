@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-from numba.core import caching
 
-from sim_adapters import kernels  # noqa: F401  # numba knows our cache files from here on
 from sim_adapters.kernel_cache_file import KernelCacheFile, warn_once
 
 NUM_KEYS = 40
@@ -72,10 +71,37 @@ def test_an_entry_of_another_kernel_is_not_taken(tmp_path: Path) -> None:
 def test_entries_of_older_sources_and_of_plain_numba_are_not_taken(tmp_path: Path) -> None:
     cache_file(tmp_path, stamp=b"older sources").save("float64", "old code")
     assert cache_file(tmp_path).load("float64") is None
-    plain = caching.IndexDataCacheFile.__base__
+    plain = KernelCacheFile.__base__
     assert plain is not None
     plain(str(tmp_path), "kernel", b"sources").save("float64", ("code", 1))
     assert cache_file(tmp_path).load("float64") is None
+
+
+@pytest.mark.parametrize("stamp", [b"sources", b"older sources"])
+def test_an_index_that_names_a_moved_class_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamp: bytes
+) -> None:
+    """A cache outlives the checkout: its keys may be of classes whose module is elsewhere now."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "old_place.py").write_text("class Scene:\n    pass\n")
+    cache_file(tmp_path, stamp=stamp).save(import_module("old_place").Scene, "old code")
+    (tmp_path / "old_place.py").unlink()
+    monkeypatch.delitem(sys.modules, "old_place")
+    file = cache_file(tmp_path)
+    assert file.load("float64") is None
+    file.save("float64", "code")
+    assert file.load("float64") == "code"
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_truncated_file_is_written_anew(tmp_path: Path, suffix: str) -> None:
+    file = cache_file(tmp_path)
+    file.save("float64", "code")
+    (kept,) = tmp_path.glob(f"*.{suffix}")
+    kept.write_bytes(kept.read_bytes()[:-5])
+    assert file.load("float64") is None
+    file.save("float64", "code")
+    assert file.load("float64") == "code"
 
 
 def test_a_full_disk_costs_only_the_keeping(
