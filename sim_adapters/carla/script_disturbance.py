@@ -1,4 +1,4 @@
-"""ControlLoss and HardBreakRoute live, as the embedded world (`world/scenarios/step.py`)."""
+"""ControlLoss and HardBreakRoute live, as the embedded world plays them (`world/scenarios`)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sim_adapters.carla.actor_slots import EGO_SLOT
 from sim_adapters.carla.script_crossing import place_prop
 from sim_adapters.carla.scripted_moment import LiveStage
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
-from sim_adapters.world.scenarios.state import ScriptBook
-from sim_adapters.world.scenarios.step import (
+from sim_adapters.world.scenarios.control_loss import (
     LOSS_END_M,
     LOSS_LONGEST_S,
     debris_underneath,
     loss_noise,
 )
+from sim_adapters.world.scenarios.state import ScriptBook
 from sim_adapters.world.scenarios.streams import HARD_BREAK_REACH_M, HARD_BREAK_S
 
 
@@ -47,7 +47,7 @@ class ControlLoss:
         """To one side a place, none between."""
         stage, book, motion = self._stage, self._book, self._stage.scene.motion
         x, y = motion.x[0, EGO_SLOT], motion.y[0, EGO_SLOT]
-        place = debris_underneath(x, y, book.blockers, book.crossers, 0, self._row)
+        place = debris_underneath(x, y, book.debris, 0, self._row)
         tick = round(stage.now_s / stage.scene.step_s)
         return loss_noise(np.uint64(stage.seed), tick, self._row, place)
 

@@ -154,7 +154,7 @@ def step_worlds_range(
         first, last, roads.points, roads.lanes, roads.links, roads.ranges, town.signals,
         traffic.map, motion, traits, traffic.places, traffic.drivers, traffic.progress,
         traffic.overrides, clocks, worlds.drivetrain, worlds.signal_plan, scripts.triggers,
-        scripts.crossers, scripts.blockers, scripts.streams, layout, dt,
+        scripts.crossers, scripts.blockers, scripts.debris, scripts.streams, layout, dt,
     )  # fmt: skip
     move_others_range(first, last, town, worlds, settings)
     touch_actors_range(

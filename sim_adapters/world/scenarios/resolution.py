@@ -161,20 +161,12 @@ def _number(trigger: ScenarioTrigger, key: str, default: float) -> float:
 
 def _control_loss(site: Site) -> None:
     """Debris lies in three places; a prop marks the first."""
-    route, blockers, crossers, at = (
-        site.scenario.route,
-        site.book.blockers,
-        site.book.crossers,
-        site.at,
-    )
-    first, second, third = (
-        min(site.row + round(ahead), route.x.size - 1) for ahead in DEBRIS_AHEAD_M
-    )
+    route, blockers, debris, at = site.scenario.route, site.book.blockers, site.book.debris, site.at
+    rows = [min(site.row + round(ahead), route.x.size - 1) for ahead in DEBRIS_AHEAD_M]
+    debris.x[at], debris.y[at] = route.x[rows], route.y[rows]
     blockers.prop[at] = DIRT_DEBRIS
-    blockers.x[at], blockers.y[at] = route.x[first], route.y[first]
-    blockers.yaw_rad[at] = route.yaw_rad[first]
-    crossers.start_x[at], crossers.start_y[at] = route.x[second], route.y[second]
-    crossers.end_x[at], crossers.end_y[at] = route.x[third], route.y[third]
+    blockers.x[at], blockers.y[at] = route.x[rows[0]], route.y[rows[0]]
+    blockers.yaw_rad[at] = route.yaw_rad[rows[0]]
 
 
 def _hard_break(site: Site) -> None:

@@ -1,7 +1,7 @@
-"""What scripted scenarios of a route consist of at run time: triggers, crossers and streams.
+"""What scripted scenarios of a route consist of at run time: triggers and whoever they bring.
 
 A trigger waits for the ego, then plays its script. Scripts are resolved once, at the reset
-(`scenario_resolution`), so that the kernels only compare distances and times.
+(`resolution.py`), so that the kernels only compare distances and times.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
+DEBRIS_PLACES = 3
 STREAM_LANES = 10  # lanes that a stream's vehicles drive through
 
 
@@ -57,10 +58,7 @@ class Triggers(NamedTuple):
 
 
 class Crossers(NamedTuple):
-    """Somebody who crosses the road in front of the ego, (B, T).
-
-    For CONTROL_LOSS start and end are the second and the third place where debris disturbs the ego.
-    """
+    """Somebody who crosses the road in front of the ego, (B, T)."""
 
     kind: NDArray[np.uint8]  # ActorKind
     body: IntArray  # row of the walker or vehicle catalogue
@@ -74,13 +72,20 @@ class Crossers(NamedTuple):
 
 
 class Blockers(NamedTuple):
-    """What hides the crosser until it is late, or debris, (B, T); prop row -1 means nothing."""
+    """What hides the crosser until it is late, or marks debris, (B, T); prop row -1: nothing."""
 
     prop: IntArray  # row of the prop catalogue
     x: FloatArray
     y: FloatArray
     yaw_rad: FloatArray
     slot: IntArray  # where it stands, -1 nowhere
+
+
+class Debris(NamedTuple):
+    """Places where debris disturbs the ego, (B, T, DEBRIS_PLACES)."""
+
+    x: FloatArray  # [m]
+    y: FloatArray
 
 
 class Streams(NamedTuple):
@@ -104,6 +109,7 @@ class ScriptBook(NamedTuple):
     triggers: Triggers
     crossers: Crossers
     blockers: Blockers
+    debris: Debris
     streams: Streams
 
 
@@ -114,8 +120,8 @@ def empty_script_book(num_worlds: int, num_triggers: int) -> ScriptBook:
     def ints(*extra: int) -> IntArray:
         return np.full((*shape, *extra), -1, np.int32)
 
-    def floats() -> FloatArray:
-        return np.zeros(shape)
+    def floats(*extra: int) -> FloatArray:
+        return np.zeros((*shape, *extra))
 
     def codes() -> NDArray[np.uint8]:
         return np.zeros(shape, np.uint8)
@@ -135,6 +141,7 @@ def empty_script_book(num_worlds: int, num_triggers: int) -> ScriptBook:
         ),
         Crossers(codes(), ints(), *(floats() for _ in range(7))),
         Blockers(ints(), floats(), floats(), floats(), ints()),
+        Debris(floats(DEBRIS_PLACES), floats(DEBRIS_PLACES)),
         Streams(
             path=ints(STREAM_LANES),
             source_m=floats(),

@@ -1,6 +1,6 @@
 """Scripted scenarios: starts them when the ego reaches their trigger points, and plays them.
 
-The types and what they need are in `scenario_state`; a trigger that cannot start yet because all
+The types and what they need are in `state.py`; a trigger that cannot start yet because all
 slots are taken tries again in the next step while the ego is near.
 """
 
@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from sim_adapters.kernels import device_function, range_kernel
-from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes, MapRanges, Signals
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks
 from sim_adapters.world.dynamics import Drivetrain
+from sim_adapters.world.scenarios.control_loss import disturb_ego
 from sim_adapters.world.scenarios.crossers import (
-    clear_blocker,
     enter_phase,
     place_blocker,
     place_crosser,
@@ -26,6 +23,7 @@ from sim_adapters.world.scenarios.crossers import (
 from sim_adapters.world.scenarios.state import (
     Blockers,
     Crossers,
+    Debris,
     Phase,
     ScenarioKind,
     Streams,
@@ -43,14 +41,6 @@ from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.state import Drivers, Overrides, Places, Progress
 
 TRIGGER_RADIUS_M = 6.0
-# scenario_runner's ControlLoss: mean (of either sign) and standard deviation of what is added to
-# the controls while the ego's centre is this near to debris
-LOSS_STEER, LOSS_STEER_STD = 0.055, 0.015
-LOSS_THROTTLE, LOSS_THROTTLE_STD = 0.03, 0.01
-LOSS_REACH_M = 2.0
-LOSS_END_M = 110.0  # from the trigger
-LOSS_LONGEST_S = 60.0
-_SPREAD = math.sqrt(12.0)  # of a uniform number with a standard deviation of 1
 _NONE, _CONTROL_LOSS, _HARD_BREAK, _OBJECT_CROSSING, _VEHICLE_TURNING = (
     int(ScenarioKind.NONE),
     int(ScenarioKind.CONTROL_LOSS),
@@ -65,7 +55,6 @@ _WAITING, _READY, _ACTING, _OVER = (
     int(Phase.OVER),
 )
 _STATIC, _DEBRIS = int(ActorKind.STATIC), int(ActorKind.DEBRIS)
-_DRAW_STEER, _DRAW_THROTTLE, _DRAW_STEER_SIDE, _DRAW_THROTTLE_SIDE = 2501, 2502, 2503, 2504
 
 
 @device_function
@@ -75,67 +64,6 @@ def is_reached(triggers: Triggers, motion: ActorMotion, world: int, row: int) ->
     dy = triggers.y[world, row] - motion.y[world, 0]
     is_level = abs(triggers.z[world, row] - motion.z[world, 0]) < SAME_LEVEL_M
     return is_level and dx * dx + dy * dy < TRIGGER_RADIUS_M * TRIGGER_RADIUS_M
-
-
-@device_function
-def debris_underneath(
-    x: float, y: float, blockers: Blockers, crossers: Crossers, world: int, row: int
-) -> int:
-    """Which of the three places with debris (x, y) is at, -1 none."""
-    reach2 = LOSS_REACH_M * LOSS_REACH_M
-    if (blockers.x[world, row] - x) ** 2 + (blockers.y[world, row] - y) ** 2 < reach2:
-        return 0
-    if (crossers.start_x[world, row] - x) ** 2 + (crossers.start_y[world, row] - y) ** 2 < reach2:
-        return 1
-    if (crossers.end_x[world, row] - x) ** 2 + (crossers.end_y[world, row] - y) ** 2 < reach2:
-        return 2
-    return -1
-
-
-@device_function
-def loss_noise(seed: np.uint64, tick: int, row: int, place: int) -> tuple[float, float]:
-    """What debris adds to steering and throttle: to one side a place, a little more or less a tick.
-
-    scenario_runner draws from the normal distribution; a uniform one has the same spread.
-    """
-    if place < 0:
-        return 0.0, 0.0
-    steer_side = 1.0 if uniform(seed, place, row, _DRAW_STEER_SIDE) < 0.5 else -1.0
-    throttle_side = 1.0 if uniform(seed, place, row, _DRAW_THROTTLE_SIDE) < 0.5 else -1.0
-    steer = _SPREAD * (uniform(seed, tick, row, _DRAW_STEER) - 0.5)
-    throttle = _SPREAD * (uniform(seed, tick, row, _DRAW_THROTTLE) - 0.5)
-    return (
-        steer_side * LOSS_STEER + LOSS_STEER_STD * steer,
-        throttle_side * LOSS_THROTTLE + LOSS_THROTTLE_STD * throttle,
-    )
-
-
-@device_function
-def _disturb(
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
-    drivetrain: Drivetrain,
-    triggers: Triggers,
-    crossers: Crossers,
-    blockers: Blockers,
-    world: int,
-    row: int,
-    dt: float,
-) -> None:
-    """Noise on the ego's controls over debris, until it has left the stretch or time is up."""
-    now_s, seed = clocks.elapsed_s[world], clocks.seed[world]
-    x, y = motion.x[world, 0], motion.y[world, 0]
-    since_s = now_s - triggers.since_s[world, row]
-    gone_m = math.hypot(triggers.x[world, row] - x, triggers.y[world, row] - y)
-    if gone_m > LOSS_END_M or since_s > LOSS_LONGEST_S:
-        drivetrain.steer_noise[world] = drivetrain.throttle_noise[world] = 0.0
-        clear_blocker(motion, traits, blockers, world, row)
-        enter_phase(triggers, world, row, _OVER, now_s)
-        return
-    place = debris_underneath(x, y, blockers, crossers, world, row)
-    steer, throttle = loss_noise(seed, round(now_s / dt), row, place)
-    drivetrain.steer_noise[world], drivetrain.throttle_noise[world] = steer, throttle
 
 
 @device_function
@@ -183,6 +111,7 @@ def step_scenarios_range(
     triggers: Triggers,
     crossers: Crossers,
     blockers: Blockers,
+    debris: Debris,
     streams: Streams,
     layout: SlotLayout,
     dt: float,
@@ -198,8 +127,8 @@ def step_scenarios_range(
                 if is_reached(triggers, motion, world, row):
                     _start(motion, traits, clocks, triggers, crossers, blockers, layout, world, row)
             elif kind == _CONTROL_LOSS:
-                _disturb(
-                    motion, traits, clocks, drivetrain, triggers, crossers, blockers, world, row, dt
+                disturb_ego(
+                    motion, traits, clocks, drivetrain, triggers, blockers, debris, world, row, dt
                 )  # fmt: skip
             elif kind in (_OBJECT_CROSSING, _VEHICLE_TURNING):
                 step_crosser(motion, traits, triggers, crossers, blockers, world, row, now_s, dt)
