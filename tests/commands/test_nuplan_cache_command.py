@@ -7,7 +7,8 @@ import pytest
 from command_result import CommandResult
 
 from sim_adapters.nuplan.scenario_cache.file import open_cache
-from tests.nuplan.tiny_nuplan import TinyLog, write_log, write_map
+from tests.nuplan.tiny_log import TinyLog, write_log
+from tests.nuplan.tiny_map import write_map
 
 CACHE = "sim_adapters.nuplan.cache"
 Runner = Callable[..., CommandResult]

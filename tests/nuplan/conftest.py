@@ -10,7 +10,8 @@ import pytest
 from sim_adapters.kernel_cache import CACHE_ROOT_VARIABLE
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.scene.map_bank import MapBank
-from tests.nuplan.tiny_nuplan import LOCATION, write_log, write_map
+from tests.nuplan.tiny_log import write_log
+from tests.nuplan.tiny_map import LOCATION, write_map
 
 
 @pytest.fixture(scope="session")

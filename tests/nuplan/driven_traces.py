@@ -10,7 +10,8 @@ import numpy as np
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog, TrackType
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace, empty_traces
-from tests.nuplan.tiny_nuplan import LOCATION, ORIGIN, START_US
+from tests.nuplan.tiny_log import START_US
+from tests.nuplan.tiny_map import LOCATION, ORIGIN
 
 NUM_SAMPLES = 150
 STEP_S = 0.1

@@ -18,7 +18,7 @@ from evaluation.val14.policy_driver import PolicyDriver
 from evaluation.val14.rollout import TRAFFIC
 from sim_adapters.nuplan.closed_loop import simulate
 from tests.nuplan.policy_files import policy_config, released_checkpoint
-from tests.nuplan.tiny_nuplan import TinyLog
+from tests.nuplan.tiny_log import TinyLog
 from tests.nuplan.tiny_road import (
     Road,
     batch_world,

@@ -16,7 +16,8 @@ import pytest
 from sim_adapters.process_pool import PoolSettings, ProcessPool
 from sim_adapters.scene.named_arrays import copy_arrays
 from sim_adapters.simulator import Simulator
-from tests.nuplan.tiny_nuplan import LOCATION, TinyLog
+from tests.nuplan.tiny_log import TinyLog
+from tests.nuplan.tiny_map import LOCATION
 from tests.nuplan.tiny_road import AREAS, POINTS, SLOTS, Road, batch_world, devkit_world, make_road
 
 pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")

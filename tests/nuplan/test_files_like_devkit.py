@@ -33,16 +33,8 @@ from sim_adapters.nuplan.scenario_log import EgoLog, ScenarioLog
 from sim_adapters.nuplan.scenario_mapping import ScenarioMapping
 from sim_adapters.scene.map_areas import AreaKind, Polylines
 from sim_adapters.scene.map_bank import MapBank
-from tests.nuplan.tiny_nuplan import (
-    LOCATION,
-    TRACKS,
-    VERSIONS,
-    TinyLog,
-    edit_log,
-    place,
-    write_log,
-    write_map,
-)
+from tests.nuplan.tiny_log import TRACKS, TinyLog, edit_log, write_log
+from tests.nuplan.tiny_map import LOCATION, VERSIONS, place, write_map
 
 pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
 

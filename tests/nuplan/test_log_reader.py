@@ -1,4 +1,4 @@
-"""Scenarios out of a nuPlan log; frames, tracks and lights are those of `tiny_nuplan`."""
+"""Scenarios out of a nuPlan log; frames, tracks and lights are those of `tiny_log`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import LoggedLight, ScenarioLog, TrackType
 from sim_adapters.nuplan.scenario_mapping import ScenarioMapping, ScenarioWindow, load_mapping
 from sim_adapters.scene.map_bank import MapBank
-from tests.nuplan.tiny_nuplan import LOCATION, START_US, TRACKS, TinyLog, edit_log, write_log
+from tests.nuplan.tiny_log import START_US, TRACKS, TinyLog, edit_log, write_log
+from tests.nuplan.tiny_map import LOCATION
 
 ANCHOR = 300  # frame of TinyLog's only tags, 15 s after its first
 LogMaker = Callable[..., Path]

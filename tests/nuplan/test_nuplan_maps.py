@@ -1,4 +1,4 @@
-"""nuPlan's map files as MapBank and VectorMap; places and numbers are those of `tiny_nuplan`."""
+"""nuPlan's map files as MapBank and VectorMap; places and numbers are those of `tiny_map`."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from sim_adapters.maps.nuplan_gpkg_areas import area_polygon
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import EntryRule, MapBank
 from sim_adapters.scene.scenario import RouteCommand
-from tests.nuplan.tiny_nuplan import (
+from tests.nuplan.tiny_map import (
     LOCATION,
     VERSIONS,
     Layers,

@@ -1,6 +1,6 @@
 """The eight metrics on hand-made traces; expected values are worked from the definitions.
 
-The map is `tiny_nuplan`'s: lanes 11 (y = -1.75) and 12 (y = -5.25) run east from x = 0 to 100, an
+The map is `tiny_map`'s: lanes 11 (y = -1.75) and 12 (y = -5.25) run east from x = 0 to 100, an
 intersection follows to 120, then lanes 13 and 14. Limits are 11 m/s. The ego's box is 5.176 m by
 2.297 m.
 """
@@ -45,7 +45,7 @@ from tests.nuplan.driven_traces import (
     shorter,
     track_trace,
 )
-from tests.nuplan.tiny_nuplan import LOCATION, tiny_layers, write_map
+from tests.nuplan.tiny_map import LOCATION, tiny_layers, write_map
 
 pytestmark = pytest.mark.usefixtures("own_map_cache")
 

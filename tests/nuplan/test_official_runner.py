@@ -21,7 +21,7 @@ from evaluation.nuplan_metrics.scenario_scores import METRICS
 from evaluation.val14.policy_driver import PolicyDriver
 from sim_adapters.nuplan.closed_loop import simulate
 from tests.nuplan.policy_files import policy_config, released_checkpoint
-from tests.nuplan.tiny_nuplan import TinyLog
+from tests.nuplan.tiny_log import TinyLog
 from tests.nuplan.tiny_road import Road, make_road
 
 pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")

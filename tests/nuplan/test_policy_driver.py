@@ -13,7 +13,7 @@ from evaluation.val14.rollout import TRAFFIC
 from sim_adapters.nuplan.closed_loop import simulate
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from tests.nuplan.policy_files import policy_config, released_checkpoint
-from tests.nuplan.tiny_nuplan import TinyLog
+from tests.nuplan.tiny_log import TinyLog
 from tests.nuplan.tiny_road import NO_INFRACTION_ENDS, batch_world, make_env, make_road
 
 pytestmark = pytest.mark.usefixtures("own_map_cache")

@@ -11,7 +11,7 @@ import pytest
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.route_correction import Pose, RouteCorrector, shortest_path
 from sim_adapters.scene.map_bank import MapBank
-from tests.nuplan.tiny_nuplan import LOCATION, box, place, tiny_layers, write_map
+from tests.nuplan.tiny_map import LOCATION, box, place, tiny_layers, write_map
 
 
 def pose(x: float, y: float, yaw_rad: float = 0.0) -> Pose:

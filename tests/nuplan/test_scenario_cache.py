@@ -24,7 +24,7 @@ from sim_adapters.nuplan.scenario_cache.report import CacheReport
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import BoxLog, LightLog, ScenarioLog
 from sim_adapters.scene.map_bank import MapBank
-from tests.nuplan.tiny_nuplan import TinyLog, edit_log, write_log
+from tests.nuplan.tiny_log import TinyLog, edit_log, write_log
 
 pytestmark = pytest.mark.usefixtures("own_map_cache")
 

@@ -16,7 +16,7 @@ from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.nuplan.scenario_source import CachedScenarios
 from sim_adapters.nuplan.track_limits import TrackLimits, nearest_tracks
 from sim_adapters.scene.map_bank import MapBank
-from tests.nuplan.tiny_nuplan import TinyLog, TinyTrack, edit_log, write_log
+from tests.nuplan.tiny_log import TinyLog, TinyTrack, edit_log, write_log
 from tests.scene.hand_made_map import make_map_bank
 
 DRIVES = TinyLog(tags={220: ("changing_lane",), 260: ("stationary",), 300: ("changing_lane",)})

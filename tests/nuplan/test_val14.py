@@ -25,7 +25,7 @@ from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
-from tests.nuplan.tiny_nuplan import TinyLog, write_log
+from tests.nuplan.tiny_log import TinyLog, write_log
 
 pytestmark = pytest.mark.usefixtures("own_map_cache")
 

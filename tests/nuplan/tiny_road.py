@@ -18,7 +18,8 @@ from sim_adapters.nuplan.simulator import NuplanSimulator, Traffic
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import empty_scene
 from sim_adapters.simulator import Simulator
-from tests.nuplan.tiny_nuplan import LOCATION, VERSIONS, TinyLog, write_log, write_map
+from tests.nuplan.tiny_log import TinyLog, write_log
+from tests.nuplan.tiny_map import LOCATION, VERSIONS, write_map
 
 SLOTS, POINTS, AREAS = 64, 160, 32
 NO_INFRACTION_ENDS = (  # random weights leave the road within a second
