@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.bank_file import FORMAT_VERSION, bank_layout, join_banks, load_bank
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
+from sim_adapters.maps.worker_status import UNUSABLE_STATUS
 from sim_adapters.scene.map_bank import MapBank
 
 PARSE_TIME_LIMIT_S = 120.0  # the slowest supported town takes below 15 s on one core
 _WORKER = "sim_adapters.maps.opendrive_worker"
 _NEAREST_WORKER = "sim_adapters.maps.opendrive_nearest"
-_UNUSABLE_STATUS = 3  # of both workers: they explain themselves in their last line
 _PACKAGE_ROOT = Path(__file__).parents[2]
 
 LaneId = tuple[int, int, int]  # OpenDRIVE road, section and lane
@@ -125,7 +125,7 @@ def _run_in_child(arguments: list[str], path: Path, document: bytes, time_limit_
     if child.returncode == 0:
         return child.stdout
     messages = child.stderr.decode(errors="replace").strip()
-    if child.returncode == _UNUSABLE_STATUS:
+    if child.returncode == UNUSABLE_STATUS:
         raise ValueError(_unusable(path, messages.splitlines()[-1] if messages else "no reason"))
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name

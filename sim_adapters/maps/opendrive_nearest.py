@@ -13,7 +13,7 @@ import sys
 
 import carla
 
-_UNUSABLE_STATUS = 3  # as of opendrive_worker, whose imports would take longer than the answer
+from sim_adapters.maps.worker_status import UNUSABLE_STATUS
 
 
 def nearest_lanes(
@@ -37,7 +37,7 @@ def main() -> None:
         rows = nearest_lanes(sys.stdin.buffer.read().decode("utf-8"), json.loads(sys.argv[1]))
     except (ValueError, RuntimeError, IndexError) as error:  # the last two: carla.Map's refusals
         sys.stderr.write(f"{error}\n")
-        sys.exit(_UNUSABLE_STATUS)
+        sys.exit(UNUSABLE_STATUS)
     sys.stdout.write(json.dumps(rows))
 
 

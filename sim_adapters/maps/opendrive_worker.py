@@ -32,6 +32,7 @@ from sim_adapters.maps.roundabouts import leave_ring, ring_lanes
 from sim_adapters.maps.speed_limits import speed_limit_of_points
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
 from sim_adapters.maps.traffic_signs import TrafficSigns, build_traffic_signs
+from sim_adapters.maps.worker_status import UNUSABLE_STATUS
 from sim_adapters.scene.map_bank import (
     EntryRule,
     LaneKind,
@@ -41,8 +42,6 @@ from sim_adapters.scene.map_bank import (
     MapRanges,
     SignKind,
 )
-
-UNUSABLE_STATUS = 3
 
 
 def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
