@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
+from evaluation.val14.selection import select
 from sim_adapters.nuplan.cache import make_cache
 from sim_adapters.nuplan.log_reader import read_scenarios
 from sim_adapters.nuplan.scenario_cache import build as cache_build
@@ -202,6 +203,12 @@ def test_a_log_that_turns_out_bad_while_it_is_read_is_skipped(
     report = run(roots=(path, two_logs / "second.db"))
     assert report.num_cached == 1
     assert "category cow" in report.bad_logs["late"]
+    lost = {FIRST.frame_token(220), FIRST.frame_token(300)}
+    assert set(report.skipped) == lost
+    assert all(reason.startswith("log late is bad: ") for reason in report.skipped.values())
+    selection = select(open_cache(tmp_path / "cache"), ScenarioFilter())
+    assert {name.token for name in selection.names} == {SECOND.frame_token(250)}
+    assert selection.missing == report.skipped  # Val14 accounts for them by name
 
 
 def test_unusable_scenarios_are_skipped_and_named(run: Run, tmp_path: Path) -> None:
@@ -225,6 +232,17 @@ def test_tokens_that_no_log_gives_are_named_with_the_reason(run: Run) -> None:
     assert "fewer than 2 scenes of log first" in report.missing_tokens[near_end]
     assert "exclude it" in report.missing_tokens[untagged]
     assert f"  {nowhere}: in none of the logs" in report.summary()
+
+
+def test_a_token_that_an_unreadable_log_may_hold_is_named_as_such(
+    run: Run, two_logs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.db").touch()
+    known, nowhere = SECOND.frame_token(250), FIRST.frame_token(220)
+    wanted = replace(LANE_CHANGES, scenario_tokens=(known, nowhere))
+    report = run(wanted, roots=(two_logs / "second.db", tmp_path / "empty.db"))
+    expected = "in none of the logs that can be read; 1 cannot, see bad_logs"
+    assert report.missing_tokens == {nowhere: expected}
 
 
 def test_a_token_of_two_logs_is_cached_once(run: Run, two_logs: Path, tmp_path: Path) -> None:

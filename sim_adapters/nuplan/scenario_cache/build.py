@@ -158,8 +158,11 @@ def _scan(
         found[path] = answer.candidates
         refused |= answer.refused
         seen |= {row.token for row in answer.candidates}
+    nowhere = _NOT_IN_LOGS
+    if report.bad_logs:
+        nowhere += f" that can be read; {len(report.bad_logs)} cannot, see bad_logs"
     for token in sorted(set(job.scenario_filter.scenario_tokens or ()) - seen):
-        report.missing_tokens[token] = refused.get(token, _NOT_IN_LOGS)
+        report.missing_tokens[token] = refused.get(token, nowhere)
     return found
 
 
@@ -194,6 +197,8 @@ def _read(
     for task, error in workers.run(_read_log, tasks, "reading logs"):
         if error is not None:
             report.bad_logs[task.path.stem] = error
+            reason = f"log {task.path.stem} is bad: {error}"
+            report.skipped |= {row.token: reason for row in task.candidates}
     bad = report.bad_logs
     return [read_header(_shard_path(task)) for task in tasks if task.path.stem not in bad]
 
