@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from evaluation.leaderboard_jobs.job import RouteJob, make_jobs
@@ -18,8 +19,10 @@ from evaluation.leaderboard_jobs.official_results import (
     official_results,
 )
 from evaluation.leaderboard_jobs.official_worlds import headless_world, unreal_world
+from evaluation.report.dynamics_statement import keep_check
 from evaluation.scoring.episode_result import EpisodeEnd
 from evaluation.scoring.infractions import InfractionKind
+from sim_adapters.world.dynamics_check import HorizonErrors
 from tests.evaluation.leaderboard.official_records import (
     COLLISION,
     OUTSIDE,
@@ -28,6 +31,12 @@ from tests.evaluation.leaderboard.official_records import (
     make_record,
     write_record,
 )
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The user's own may hold a check of the dynamics, which reports then tell of
+    monkeypatch.setenv("CARL_PLANNER_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -169,6 +178,15 @@ def test_headless_scores_never_look_like_carla_results(jobs, tmp_path):
     assert "headless 0.9.16" in html
     assert "<td>headless driving score</td>" in html
     assert "2.0 x real time" in html  # 100 s of game in 50 s
+
+
+def test_validated_dynamics_leave_headless_scores_headless(jobs, tmp_path):
+    row = HorizonErrors("all", horizon_s=5.0, position_m=np.ones(1), speed_mps=np.ones(1))
+    keep_check([row], num_drives=3)
+    html = write_report_of(jobs, tmp_path, headless_world("0.9.16"))
+    assert "compared with 3 recorded CARLA drives" in html
+    assert "unvalidated" not in html
+    assert "not a CARLA or longest6 result" in html
 
 
 def test_the_report_tells_times_and_scenario_timeouts_of_each_route(jobs, tmp_path):
