@@ -2,21 +2,21 @@
 
 Trains a planner for a few minutes, drives held-out routes with it, with its untrained self and with
 three yardsticks without learning, and writes report, curves, video and summary.json.
-What is already there is kept: a finished training is not repeated, a stopped one goes on.
+A training that is already there is kept, if it has the same settings: finished, it is not repeated;
+stopped, it goes on. One with other settings is refused.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -24,6 +24,14 @@ from carl_planner.checkpoint import load_checkpoint
 from carl_planner.command_errors import input_errors_reported
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
+from evaluation.demo_run.shown_drive import (
+    VIDEO_FILE,
+    choose_recording,
+    make_videos,
+    video_candidates,
+)
+from evaluation.demo_run.summary import SUMMARY_FILE, summarise, traffic_statement
+from evaluation.demo_run.training import train
 from evaluation.drivers.checkpoint_planner import (
     policy_planner,
     untrained_planner,
@@ -38,22 +46,23 @@ from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.evaluation_env import make_evaluation_env
 from evaluation.rollout.progress import EvaluationProgress
 from evaluation.rollout.recording import EpisodeRecorder, Recording
-from evaluation.rollout.route_queue import EvaluationTask, make_tasks
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
+from evaluation.rollout.route_queue import make_tasks
+from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_json, write_results
 from evaluation.scoring.score_table import print_scores
-from evaluation.scoring.scores import benchmark_scores, natural_key
-from evaluation.video.film import VideoFrames, write_gif, write_mp4
-from sim_adapters.scene.map_bank import MapBank
+from evaluation.scoring.scores import benchmark_scores
 
 log = logging.getLogger(__name__)
 TRAINING_FOLDER = "training"
-FINAL_MODEL, LATEST_MODEL = "model_final.pt", "latest.pt"
-VIDEO_FILE, GIF_FILE, SUMMARY_FILE = "drive.mp4", "drive.gif", "summary.json"
 
 
-def run_demo(config: DictConfig) -> dict[str, Any]:
-    """All of it; returns what summary.json holds."""
+def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """All of it; returns what summary.json holds.
+
+    Args:
+        config: As composed.
+        overrides: Words of the command line, for the report.
+    """
     torch.set_num_threads(config.num_threads)
     folder = Path(config.output)
     checkpoint = train(config, folder / TRAINING_FOLDER)
@@ -86,114 +95,20 @@ def run_demo(config: DictConfig) -> dict[str, Any]:
             write_results(folder / name, results[name], about)
     finally:
         env.close()
-    progress_of_training = load_checkpoint(checkpoint).progress
-    summary = summarise(results, progress_of_training, config.seed)
+    summary = summarise(results, load_checkpoint(checkpoint).progress, config.seed)
     write_json(folder / SUMMARY_FILE, summary)
+    if summary["thin_routes"]:
+        log.warning("%s", traffic_statement(summary))
     shown = choose_recording(recorder, results["trained"])
     make_videos(shown, env.maps, folder)
-    report = demo_report(config, benchmark, results, summary, shown)
-    log.info("report: %s", write_report(folder, report))
+    again = again_with(config, overrides)
+    log.info(
+        "report: %s",
+        write_report(folder, demo_report(config, benchmark, results, summary, shown, again)),
+    )
     scores = {name: benchmark_scores(episodes) for name, episodes in results.items()}
     print_scores(benchmark.name, scores)
     return summary
-
-
-def train(config: DictConfig, folder: Path) -> Path:
-    """Train in a process of its own, unless it is done; returns the final checkpoint.
-
-    Raises:
-        ChildProcessError: the training failed or was stopped.
-    """
-    final, latest = folder / FINAL_MODEL, folder / LATEST_MODEL
-    if final.is_file():
-        log.info("training is done already: %s", final)
-        return final
-    command = training_command(config.train_processes or default_processes())
-    if latest.is_file():
-        command.append(f"resume={folder}")
-    else:
-        command += [
-            f"experiment={config.experiment}",
-            f"seed={config.seed}",
-            f"max_minutes={config.train_minutes}",
-            "schedule_by_time=true",
-            f"hydra.run.dir={folder}",
-            *config.train_overrides,
-        ]
-    log.info("training: %s", " ".join(command[1:]))
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ  # processes share the cores already
-    status = subprocess.run(command, check=False, env=environment).returncode
-    if status != 0 or not final.is_file():
-        raise ChildProcessError(
-            f"training ended with status {status} and without {final}: its log is in {folder}; "
-            "start the demo again to go on"
-        )
-    return final
-
-
-def default_processes() -> int:
-    """One training process a core, two at most: the demo's batch of 64 worlds gains no more."""
-    return min(2, len(os.sched_getaffinity(0)))
-
-
-def training_command(processes: int) -> list[str]:
-    """`carl_planner.train` in that many data-parallel processes."""
-    if processes == 1:
-        return [sys.executable, "-m", "carl_planner.train"]
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    return [sys.executable, *launcher, "-m", "carl_planner.train"]
-
-
-def video_candidates(
-    tasks: Sequence[EvaluationTask], seen_towns: Sequence[str]
-) -> list[tuple[str, int]]:
-    """Routes worth a video: those in towns that the training never saw, or else all."""
-    unseen = [task for task in tasks if task.scenario.town not in seen_towns]
-    return [(task.scenario.scenario_id, task.seed) for task in unseen or tasks]
-
-
-def choose_recording(recorder: EpisodeRecorder, results: Sequence[EpisodeResult]) -> Recording:
-    """The recorded drive with the best score; among equals the longest."""
-    drives = [result for result in results if (result.route_id, result.seed) in recorder.recordings]
-    best = max(drives, key=lambda drive: (drive.driving_score, drive.length_m))
-    return recorder.recordings[best.route_id, best.seed]
-
-
-def make_videos(recording: Recording, maps: MapBank, folder: Path) -> None:
-    """MP4 and GIF of one drive."""
-    frames = VideoFrames(recording, maps, PLANNER_TITLES["trained"])
-    write_mp4(frames, folder / VIDEO_FILE)
-    write_gif(frames, folder / GIF_FILE)
-
-
-def summarise(
-    results: dict[str, list[EpisodeResult]], training: dict[str, Any], seed: int
-) -> dict[str, Any]:
-    """What summary.json holds."""
-    summary: dict[str, Any] = {}
-    for name, episodes in results.items():
-        scores = benchmark_scores(episodes)
-        summary[name] = {
-            "route_completion": scores.route_completion.value,
-            "driving_score": scores.driving_score.value,
-            # Nothing driven: no kilometre to count on
-            "infractions_per_km": scores.infractions_per_km.value if scores.driven_km > 0 else None,
-        }
-    routes = {}
-    for episode in sorted(results["trained"], key=lambda result: natural_key(result.route_id)):
-        routes[episode.route_id] = {
-            "id": episode.route_id,
-            "town": episode.town,
-            "length": episode.length_m,
-            "actors": episode.mean_actors,
-            "completed": episode.end is EpisodeEnd.COMPLETED,
-        }
-    return summary | {
-        "routes": list(routes.values()),
-        "samples": int(training["samples"]),
-        "train_seconds": float(training["elapsed_s"]),
-        "seed": seed,
-    }
 
 
 def demo_report(
@@ -202,6 +117,7 @@ def demo_report(
     results: dict[str, list[EpisodeResult]],
     summary: dict[str, Any],
     shown: Recording,
+    again: str,
 ) -> Report:
     """The report of the demo."""
     minutes = summary["train_seconds"] / 60
@@ -212,8 +128,9 @@ def demo_report(
         facts={
             "trained for": f"{minutes:.1f} min, {summary['samples']:,} samples",
             "seed": str(config.seed),
+            "traffic": traffic_statement(summary),
             "dynamics": dynamics_statement(),
-            "again with": f"python -m evaluation.demo seed={config.seed}",
+            "again with": again,
         },
         metrics=read_metrics(Path(config.output) / TRAINING_FOLDER),
         video=VIDEO_FILE,
@@ -224,11 +141,18 @@ def demo_report(
     )
 
 
+def again_with(config: DictConfig, overrides: Sequence[str]) -> str:
+    """The command that repeats this demo: what was typed, seed and folder always with it."""
+    typed = {word.partition("=")[0]: word for word in overrides}
+    words = {key: f"{key}={config[key]}" for key in ("seed", "output")} | typed
+    return shlex.join(["python", "-m", "evaluation.demo", *words.values()])
+
+
 @hydra.main(config_path="pkg://configs", config_name="demo", version_base="1.3")
 def command(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():
-        run_demo(config)
+        run_demo(config, HydraConfig.get().overrides.task)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.demo import default_processes
+from evaluation.demo_run.training import default_processes
 from evaluation.speed.stopwatch import Measurement
 
 WARM_UP_ITERATIONS = 2  # kernels, memory and caches

@@ -1,0 +1,1 @@
+"""Parts of the demo: its training, the drive it shows, its summary."""
