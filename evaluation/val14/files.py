@@ -1,14 +1,17 @@
 """Files of a Val14 run: scenarios.jsonl while it runs, results.json and scenarios.csv at its end.
 
 The .jsonl opens with a line that says what is evaluated and holds one line a scenario, planner and
-mode. A run that was stopped goes on where it was, if its first line is the same.
+mode. A run that was stopped goes on where it was, if its first line is the same: a last line that
+was cut short is dropped, and so, with a warning, is any other that cannot be read.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import logging
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +20,7 @@ from evaluation.nuplan_metrics.scenario_scores import METRICS, MetricScores, Sce
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
 from evaluation.val14.scores import Val14Scores
 
+log = logging.getLogger(__name__)
 SCENARIOS_FILE, TABLE_FILE = "scenarios.jsonl", "scenarios.csv"
 
 
@@ -36,20 +40,23 @@ class ScenarioBook:
     Args:
         folder: Of the run, made if missing.
         about: What is evaluated; a file about something else is replaced.
+
+    Raises:
+        ValueError: nobody can say what the folder's file is about.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / SCENARIOS_FILE
         self.results: Results = {}
-        if self._path.is_file():
-            try:
-                found, self.results = read_scenarios(folder)
-            except ValueError:
-                found = None
+        content = self._path.read_bytes() if self._path.is_file() else b""
+        num_whole = content.rfind(b"\n") + 1  # bytes; a run that is killed may cut its last line
+        if num_whole:
+            found, results = read_scenarios(folder)
             if found == dict(about):
+                self.results = results
+                os.truncate(self._path, num_whole)
                 return
-            self.results = {}
         self._path.write_text(json.dumps(about) + "\n")
 
     def scored(self, drive: Drive) -> dict[str, ScenarioScores]:
@@ -68,9 +75,11 @@ class ScenarioBook:
 def read_scenarios(folder: Path) -> tuple[dict[str, Any], Results]:
     """What `ScenarioBook` wrote: the description, and the last line of every scenario.
 
+    A last line without an end is no line yet; others that cannot be read are left out.
+
     Raises:
         FileNotFoundError: the folder holds no Val14 run.
-        ValueError: the file is damaged.
+        ValueError: the first line, which says what was evaluated, is damaged.
     """
     path = folder / SCENARIOS_FILE
     if not path.is_file():
@@ -78,15 +87,35 @@ def read_scenarios(folder: Path) -> tuple[dict[str, Any], Results]:
             f"{folder} holds no {SCENARIOS_FILE}: expected the output folder of "
             f"`python -m evaluation.evaluate benchmark=val14`"
         )
-    about, *lines = path.read_text().splitlines() or [""]
-    found: dict[Drive, dict[str, ScenarioScores]] = {}
+    first, *lines = path.read_bytes().split(b"\n")[:-1] or [b""]
     try:
-        for line in lines:
+        about = dict(json.loads(first))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the first line of {path} cannot be read ({error!r}): move the file away and evaluate "
+            f"again"
+        ) from error
+    return about, _read_rows(lines, path)
+
+
+def _read_rows(lines: Sequence[bytes], path: Path) -> Results:
+    """Scenarios of the lines below the first."""
+    found: dict[Drive, dict[str, ScenarioScores]] = {}
+    damaged: dict[int, Exception] = {}
+    for number, line in enumerate(lines, start=2):
+        try:
             drive, scenario = _scenario(json.loads(line))
-            found.setdefault(drive, {})[scenario.token] = scenario
-        return json.loads(about), {drive: list(rows.values()) for drive, rows in found.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read ({error!r}): evaluate again") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            damaged[number] = error
+            continue
+        found.setdefault(drive, {})[scenario.token] = scenario
+    if damaged:
+        log.warning(
+            "%d lines of %s cannot be read and are left out, the first is line %d (%r): evaluating "
+            "again drives what is missing",
+            *(len(damaged), path, *next(iter(damaged.items()))),
+        )
+    return {drive: list(rows.values()) for drive, rows in found.items()}
 
 
 def write_val14(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -154,12 +155,51 @@ def test_a_stopped_run_goes_on_and_another_one_starts_anew(tmp_path: Path) -> No
     assert ScenarioBook(tmp_path, {"planner": "policy"}).scored(drive) == {}
 
 
-def test_a_damaged_file_says_what_to_do(tmp_path: Path) -> None:
-    ScenarioBook(tmp_path, {}).add(Drive("idm", "reactive"), [scored("a", PERFECT)])
+def damage(path: Path, line: int) -> None:
+    """Cut the end off one line."""
+    lines = path.read_text().splitlines()
+    lines[line] = lines[line][:-5]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_last_line_that_a_kill_cut_short_costs_its_scenario_alone(tmp_path: Path) -> None:
+    drive, about = Drive("idm", "reactive"), {"planner": "idm"}
+    ScenarioBook(tmp_path, about).add(drive, [scored("a", PERFECT), scored("b", PERFECT)])
     path = tmp_path / "scenarios.jsonl"
-    path.write_text(path.read_text()[:-20])
-    with pytest.raises(ValueError, match="evaluate again"):
-        read_scenarios(tmp_path)
+    os.truncate(path, path.stat().st_size - 20)
+    assert read_scenarios(tmp_path)[1][drive] == [scored("a", PERFECT)]
+    again = ScenarioBook(tmp_path, about)
+    assert set(again.scored(drive)) == {"a"}
+    again.add(drive, [scored("b", PERFECT)])
+    assert set(ScenarioBook(tmp_path, about).scored(drive)) == {"a", "b"}
+
+
+def test_a_run_that_was_killed_before_its_first_scenario_starts_anew(tmp_path: Path) -> None:
+    (tmp_path / "scenarios.jsonl").write_text('{"planner": "id')
+    ScenarioBook(tmp_path, {"planner": "idm"})
+    assert read_scenarios(tmp_path) == ({"planner": "idm"}, {})
+
+
+def test_another_damaged_line_is_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    drive, about = Drive("idm", "reactive"), {"planner": "idm"}
+    ScenarioBook(tmp_path, about).add(drive, [scored(token, PERFECT) for token in "abc"])
+    damage(tmp_path / "scenarios.jsonl", 2)
+    assert set(ScenarioBook(tmp_path, about).scored(drive)) == {"a", "c"}
+    assert "1 lines of" in caplog.text
+    assert "the first is line 3" in caplog.text
+
+
+def test_a_file_that_does_not_say_what_it_is_about_is_kept_and_named(tmp_path: Path) -> None:
+    about, path = {"planner": "idm"}, tmp_path / "scenarios.jsonl"
+    ScenarioBook(tmp_path, about).add(Drive("idm", "reactive"), [scored("a", PERFECT)])
+    damage(path, 0)
+    before = path.read_bytes()
+    for read in (lambda: ScenarioBook(tmp_path, about), lambda: read_scenarios(tmp_path)):
+        with pytest.raises(ValueError, match="move the file away and evaluate again"):
+            read()
+    assert path.read_bytes() == before
     with pytest.raises(FileNotFoundError, match="benchmark=val14"):
         read_scenarios(tmp_path / "elsewhere")
 
