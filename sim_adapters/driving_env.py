@@ -140,7 +140,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.action_layout.decode(actions, self._steer, self._acceleration)
         self.simulator.step(self._steer, self._acceleration)
         self.events = self.detector.detect(self.scene, self.memory, self.maps, self._event_arrays)
-        record_history(self.scene, self._history)
+        record_history(self.scene, self.memory.signs.shown_stop, self._history)
         self.outcome = outcome = self.driving_reward(self.events)
         reward = outcome.reward.numpy().astype(np.float32)
         terminated, truncated = outcome.terminated.numpy(), outcome.truncated.numpy()
@@ -219,7 +219,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         ]
         self.simulator.reset(worlds, scenarios)
         self.detector.reset_memory(worlds, self.scene, self.memory, self.maps)
-        restart_history(worlds, self.scene, self._history)
+        restart_history(worlds, self.scene, self.memory.signs.shown_stop, self._history)
 
 
 def make_driving_env(

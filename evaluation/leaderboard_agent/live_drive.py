@@ -78,7 +78,7 @@ class LiveDrive:
     def begin(self, planner: Planner) -> None:
         """Forget everything and take the scene for the episode's first."""
         reset_memory(_WORLD, self.scene, self.memory, self.maps)
-        restart_history(_WORLD, self.scene, self._history)
+        restart_history(_WORLD, self.scene, self.memory.signs.shown_stop, self._history)
         planner.begin_episodes(_WORLD, self)
 
     def decide(self, planner: Planner) -> tuple[float, float]:
@@ -99,5 +99,5 @@ class LiveDrive:
         events = detect_driving_events(
             self.scene, self.memory, self.maps, self._detector, self._events
         )
-        record_history(self.scene, self._history)
+        record_history(self.scene, self.memory.signs.shown_stop, self._history)
         return events

@@ -129,7 +129,7 @@ class OpenCvRaster:
             if value:
                 ends = self.pixels(rows.light_lines[row, line].reshape(2, 2).astype(np.float64))
                 cv2.line(frame[5], ends[0].tolist(), ends[1].tolist(), value, thickness=3)
-        x, y, yaw, half = rows.stop_sign[row].tolist()
+        x, y, yaw, half = rows.stop_sign[row, 0].tolist()
         if half > 0.0:
             self.box(frame[6], x, y, yaw, (half, half), 255)
         self._draw_limits(pose, town, frame[7])

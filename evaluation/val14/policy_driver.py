@@ -54,7 +54,7 @@ class PolicyDriver:
         self.memory = replace(memory, history=self._history)
         worlds = np.arange(self.num_envs)
         self._detector.reset_memory(worlds, self.scene, self.memory, self.maps)
-        restart_history(worlds, self.scene, self._history)
+        restart_history(worlds, self.scene, self.memory.signs.shown_stop, self._history)
         self._events = EventArrays.allocate(self.num_envs)
         self._seen = {
             name: np.zeros((self.num_envs, *space.shape), space.dtype)
@@ -71,4 +71,4 @@ class PolicyDriver:
         self.action_layout.decode(actions, steer, acceleration)
         simulator.step(steer, acceleration)
         self._detector.detect(self.scene, self.memory, self.maps, self._events)
-        record_history(self.scene, self._history)
+        record_history(self.scene, self.memory.signs.shown_stop, self._history)

@@ -1,4 +1,4 @@
-"""Gathering the rows of `bev_rows` from the scene: actors, route and stop sign."""
+"""Gathering the rows of `bev_rows` from the scene: actors, route and stop signs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
 from sim_adapters.observation.light_lines import LightRules, LightScratch, gather_lights
-from sim_adapters.scene.history import SceneHistory, past_pose
+from sim_adapters.scene.history import SceneHistory, past_pose, past_shown_stop
 from sim_adapters.scene.map_bank import Lanes, MapRanges, Signals, Signs, StopLines
 from sim_adapters.scene.memory import RouteTracker, SignTracker
 from sim_adapters.scene.state import (
@@ -106,28 +106,45 @@ def gather_route(
 
 
 @device_function
-def gather_stop_sign(
+def _write_stop_sign(
     driver: int,
+    moment: int,
+    sign: int,
     motion: ActorMotion,
     ego: EgoState,
     signs: Signs,
-    tracker: SignTracker,
     rows: BevRows,
 ) -> None:
-    """The stop sign in force: a square as large as the longer side of its trigger box."""
-    sign = int(tracker.shown_stop[driver])
+    """A sign as the present ego sees it: a square as large as the longer side of its box."""
     if sign < 0:
         for field in range(4):
-            rows.stop_sign[driver, field] = 0.0
+            rows.stop_sign[driver, moment, field] = 0.0
         return
     world, own = int(ego.world[driver]), int(ego.slot[driver])
     yaw = motion.yaw_rad[world, own]
     cos, sin = math.cos(yaw), math.sin(yaw)
     dx, dy = signs.x[sign] - motion.x[world, own], signs.y[sign] - motion.y[world, own]
-    rows.stop_sign[driver, 0] = cos * dx + sin * dy
-    rows.stop_sign[driver, 1] = cos * dy - sin * dx
-    rows.stop_sign[driver, 2] = signs.yaw_rad[sign] - yaw
-    rows.stop_sign[driver, 3] = max(signs.half_length_m[sign], signs.half_width_m[sign])
+    rows.stop_sign[driver, moment, 0] = cos * dx + sin * dy
+    rows.stop_sign[driver, moment, 1] = cos * dy - sin * dx
+    rows.stop_sign[driver, moment, 2] = signs.yaw_rad[sign] - yaw
+    rows.stop_sign[driver, moment, 3] = max(signs.half_length_m[sign], signs.half_width_m[sign])
+
+
+@device_function
+def gather_stop_signs(
+    driver: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    signs: Signs,
+    tracker: SignTracker,
+    history: SceneHistory,
+    rows: BevRows,
+) -> None:
+    """The stop sign in force now and those that were in the past, which may be others."""
+    _write_stop_sign(driver, 0, int(tracker.shown_stop[driver]), motion, ego, signs, rows)
+    for past in range(rows.stop_sign.shape[1] - 1):
+        sign = past_shown_stop(history, past, int(ego.world[driver]), driver)
+        _write_stop_sign(driver, 1 + past, sign, motion, ego, signs, rows)
 
 
 @range_kernel
@@ -188,5 +205,5 @@ def gather_range(
             rows,
         )
         most_lines = max(most_lines, num_lines)
-        gather_stop_sign(driver, motion, ego, signs, sign_tracker, rows)
+        gather_stop_signs(driver, motion, ego, signs, sign_tracker, history, rows)
     return most_actors, most_lines

@@ -41,7 +41,7 @@ class BevRows(NamedTuple):
     route_flags: NDArray[np.uint8]  # (N, P) ROUTE_POINT | ROUTE_IN_JUNCTION
     light_lines: NDArray[np.float32]  # (N, L, 4) both ends of the stop lines
     light_values: NDArray[np.uint8]  # (N, L, 1 + H) gray values: now, then the past, oldest first
-    stop_sign: NDArray[np.float32]  # (N, 4) x, y, yaw, half side; half side 0: none
+    stop_sign: NDArray[np.float32]  # (N, 1 + H, 4) x, y, yaw, half side (0: none), as lights
     past_actors: NDArray[np.float32]  # (N, H, A, 3) x, y, yaw of `actors`, oldest first; nan: gone
 
 
@@ -66,7 +66,7 @@ def stored_space(sizes: RowSizes) -> spaces.Dict:
         "route_flags": _bytes(points),
         "light_lines": _floats(lines, 4),
         "light_values": _bytes(lines, 1 + sizes.num_past),
-        "stop_sign": _floats(4),
+        "stop_sign": _floats(1 + sizes.num_past, 4),
     }
     if sizes.num_past:
         # Places of actors that did not exist yet are nan, so no bounds hold them

@@ -230,7 +230,14 @@ class LightLines:
 
 
 class StopSign:
-    """The square of the stop sign in force, until the ego has stopped at it."""
+    """The square of the stop sign in force, until the ego has stopped at it.
+
+    Args:
+        snapshot: As in `Actors`; the past shows the sign that was in force then, if any.
+    """
+
+    def __init__(self, *, snapshot: int = 0) -> None:
+        self.snapshot = snapshot
 
     def paint(
         self,
@@ -243,7 +250,9 @@ class StopSign:
         brush: Brush,
     ) -> None:
         """Draw the square."""
-        painting.paint_stop_sign_range(0, len(frames), view, rows, frames, channel, fresh, brush)
+        painting.paint_stop_sign_range(
+            0, len(frames), view, rows, self.snapshot, frames, channel, fresh, brush
+        )
 
 
 class SpeedLimitSigns:

@@ -280,6 +280,7 @@ def paint_stop_sign_range(
     last: int,
     view: BevView,
     rows: BevRows,
+    snapshot: int,
     frames: Frames,
     channel: int,
     fresh: bool,
@@ -290,10 +291,11 @@ def paint_stop_sign_range(
         plane = frames[row, channel]
         if fresh:
             plane[:] = 0
-        half = np.float64(rows.stop_sign[row, 3])
+        half = np.float64(rows.stop_sign[row, snapshot, 3])
         if half > 0.0:
-            x, y = np.float64(rows.stop_sign[row, 0]), np.float64(rows.stop_sign[row, 1])
-            yaw = np.float64(rows.stop_sign[row, 2])
+            x = np.float64(rows.stop_sign[row, snapshot, 0])
+            y = np.float64(rows.stop_sign[row, snapshot, 1])
+            yaw = np.float64(rows.stop_sign[row, snapshot, 2])
             cos, sin = math.cos(yaw), math.sin(yaw)
             _fill_metric_box(plane, brush, view, x, y, cos, sin, half, half, 255)
 

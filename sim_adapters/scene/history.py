@@ -1,7 +1,7 @@
-"""SceneHistory: where actors were and what lights showed some steps ago, for observers that ask.
+"""SceneHistory: where actors were, what lights and stop signs showed, for observers that ask.
 
-A ring of all slots' poses, written once a step. A policy with history channels (Roach) looks at a
-few ages of it; nobody else pays for it.
+A ring of all slots' poses, of lights and of shown stop signs, written once a step. A policy with
+history channels (Roach) looks at a few ages of it; nobody else pays for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function, range_kernel
-from sim_adapters.scene.state import ActorMotion, ActorTraits, Lights, SceneBatch
+from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoState, Lights, SceneBatch
 
 _UNUSED = 3  # LightState.OFF
 
@@ -28,6 +28,7 @@ class SceneHistory(NamedTuple):
     yaw_rad: NDArray[np.float64]
     actor_id: NDArray[np.int64]  # (B, R, A) who was in the slot, 0 nobody
     light_state: NDArray[np.uint8]  # (B, R, L) LightState
+    shown_stop: NDArray[np.int32]  # (E, R) `SignTracker.shown_stop`, -1 none
 
 
 def make_history(scene: SceneBatch, ages: tuple[int, ...] = ()) -> SceneHistory:
@@ -41,6 +42,7 @@ def make_history(scene: SceneBatch, ages: tuple[int, ...] = ()) -> SceneHistory:
         raise ValueError(f"history ages are {ages}, expected steps >= 1 ago, oldest first")
     worlds, steps = scene.num_worlds if ages else 0, max(ages, default=0) + 1
     actors, lights = (worlds, steps, scene.num_slots), (worlds, steps, scene.lights.state.shape[1])
+    drivers = scene.num_agents if ages else 0
     return SceneHistory(
         np.array(ages, np.int32),
         np.zeros(worlds, np.int32),
@@ -50,6 +52,7 @@ def make_history(scene: SceneBatch, ages: tuple[int, ...] = ()) -> SceneHistory:
         np.zeros(actors),
         np.zeros(actors, np.int64),
         np.full(lights, _UNUSED, np.uint8),
+        np.full((drivers, steps), -1, np.int32),
     )
 
 
@@ -60,10 +63,16 @@ def record_history_range(
     motion: ActorMotion,
     traits: ActorTraits,
     lights: Lights,
+    ego: EgoState,
+    shown_stop: NDArray[np.int32],
     history: SceneHistory,
 ) -> None:
     """Write the present of the worlds `first` to `last - 1`; call once after each step."""
     steps, slots = history.x.shape[1], history.x.shape[2]
+    for driver in range(ego.world.shape[0]):
+        world = ego.world[driver]
+        if first <= world < last:
+            history.shown_stop[driver, history.next_row[world]] = shown_stop[driver]
     for world in range(first, last):
         row = history.next_row[world]
         for slot in range(slots):
@@ -78,21 +87,43 @@ def record_history_range(
         history.num_samples[world] = min(history.num_samples[world] + 1, steps)
 
 
-def record_history(scene: SceneBatch, history: SceneHistory) -> None:
-    """Write the present of all worlds; free if nobody asked for history."""
+def record_history(scene: SceneBatch, shown_stop: NDArray[np.int32], history: SceneHistory) -> None:
+    """Write the present of all worlds; free if nobody asked for history.
+
+    Args:
+        scene: The present.
+        shown_stop: (E,) stop sign that each driver is shown, -1 none: `memory.signs.shown_stop`.
+        history: Written to.
+    """
     if history.ages.size:
-        record_history_range(0, scene.num_worlds, scene.motion, scene.traits, scene.lights, history)
+        _record_worlds(0, scene.num_worlds, scene, shown_stop, history)
 
 
-def restart_history(worlds: NDArray[np.integer], scene: SceneBatch, history: SceneHistory) -> None:
+def restart_history(
+    worlds: NDArray[np.integer],
+    scene: SceneBatch,
+    shown_stop: NDArray[np.int32],
+    history: SceneHistory,
+) -> None:
     """Forget the past of `worlds` and write their present, the first of a new episode."""
     if not history.ages.size:
         return
     history.next_row[worlds] = 0
     history.num_samples[worlds] = 0
     for world in worlds:
-        first = int(world)
-        record_history_range(first, first + 1, scene.motion, scene.traits, scene.lights, history)
+        _record_worlds(int(world), int(world) + 1, scene, shown_stop, history)
+
+
+def _record_worlds(
+    first: int,
+    last: int,
+    scene: SceneBatch,
+    shown_stop: NDArray[np.int32],
+    history: SceneHistory,
+) -> None:
+    record_history_range(
+        first, last, scene.motion, scene.traits, scene.lights, scene.ego, shown_stop, history
+    )
 
 
 @inlined_function
@@ -123,3 +154,10 @@ def past_light_state(history: SceneHistory, past: int, world: int, light: int) -
     """LightState `ages[past]` steps ago; OFF before the first step."""
     row = _ring_row(history, past, world)
     return int(history.light_state[world, row, light]) if row >= 0 else _UNUSED
+
+
+@device_function
+def past_shown_stop(history: SceneHistory, past: int, world: int, driver: int) -> int:
+    """Stop sign that a driver was shown `ages[past]` steps ago, or -1."""
+    row = _ring_row(history, past, world)
+    return int(history.shown_stop[driver, row]) if row >= 0 else -1

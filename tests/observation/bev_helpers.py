@@ -53,6 +53,12 @@ def observe(
     return out["bev"], rows
 
 
+def extent(plane: np.ndarray) -> tuple[int, int, int, int]:
+    """First and last row, first and last column that are not zero."""
+    rows, columns = np.nonzero(plane)
+    return rows.min(), rows.max(), columns.min(), columns.max()
+
+
 def busy_scene(num_worlds: int, max_yaw_rad: float = 0.4) -> tuple[SceneBatch, EpisodeMemory]:
     """Each ego near the light, 45 actors of all kinds along the road, some with lights on."""
     scene, memory = straight_scene(num_worlds, 64)

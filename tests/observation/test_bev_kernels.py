@@ -80,7 +80,7 @@ def golden_frames(name: str) -> np.ndarray:
         scene.motion.x[:] += 0.1 * scene.motion.vx_mps
         scene.motion.y[:] += 0.1 * scene.motion.vy_mps
         scene.lights.state[:] = step // 6
-        record_history(scene, memory.history)
+        record_history(scene, memory.signs.shown_stop, memory.history)
     frames, _ = observe(
         observer, scene, memory, straight_road_bank(observer.required_pixels_per_meter)
     )

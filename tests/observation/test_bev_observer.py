@@ -12,7 +12,6 @@ from hydra.errors import InstantiationException
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.observation.channels import MapLayer, StopSign
 from sim_adapters.observation.spec import BevView, pixel_column, pixel_row, speed_code, yellow_code
-from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.memory import EpisodeMemory
 from sim_adapters.scene.named_arrays import iterate_arrays
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch
@@ -20,6 +19,7 @@ from tests.observation.bev_helpers import (
     allocate,
     busy_scene,
     end_approach_at_junction,
+    extent,
     make_observer,
     observe,
 )
@@ -43,12 +43,6 @@ def carl_planes(
     observer = make_observer("carl_bev") if observer is None else observer
     frames, _ = observe(observer, scene, memory, BANK)
     return dict(zip(observer.channel_names, frames[0], strict=True))
-
-
-def extent(plane: np.ndarray) -> tuple[int, int, int, int]:
-    """First and last row, first and last column that are not zero."""
-    rows, columns = np.nonzero(plane)
-    return rows.min(), rows.max(), columns.min(), columns.max()
 
 
 def test_the_ego_stands_where_carl_put_it():
@@ -323,64 +317,3 @@ def test_the_small_form_shows_the_same_channels_at_one_pixel_a_metre():
     planes = carl_planes(scene, memory, small)
     assert planes["road"].shape == (64, 64)
     assert all(planes[name].any() for name in ("road", "vehicles", "markings", "shoulder"))
-
-
-def test_roach_s_form_has_fifteen_channels_and_needs_its_history():
-    observer = make_observer("roach_bev")
-    assert observer.space["bev"].shape == (15, 192, 192)
-    scene, memory = straight_scene()
-    with pytest.raises(ValueError, match=r"make the memory with observer\.history_steps"):
-        observe(observer, scene, memory, straight_road_bank(5.0))
-
-
-def roach_planes(
-    scene: SceneBatch, memory: EpisodeMemory, observer: BevObserver
-) -> dict[str, np.ndarray]:
-    frames, _ = observe(observer, scene, memory, straight_road_bank(5.0))
-    return dict(zip(observer.channel_names, frames[0], strict=True))
-
-
-def test_roach_s_history_shows_past_places_in_the_present_frame():
-    observer = make_observer("roach_bev")
-    scene, memory = straight_scene()
-    memory = replace(memory, history=make_history(scene, observer.history_steps))
-    assert memory.history is not None
-    for step in range(20):  # the other car passes 1 m a step, the ego stands
-        set_actor(scene, 0, 1, ActorKind.CAR, step - 5.0, LANE_Y, 0.0, 10.0)
-        scene.lights.state[0, 0] = LightState.RED if step < 12 else LightState.GREEN
-        record_history(scene, memory.history)
-    planes = roach_planes(scene, memory, observer)
-    middles = []
-    for name in ("15_steps_ago", "10_steps_ago", "5_steps_ago", "now"):
-        rows, _ = np.nonzero(planes[f"vehicles_{name}"])
-        middles.append(rows.mean())
-    moved = -np.diff(middles) / (5.0 * 191 / 192)
-    np.testing.assert_allclose(moved, 5.0, atol=0.25)
-
-
-def test_a_reset_forgets_the_past():
-    observer = make_observer("roach_bev")
-    scene, memory = straight_scene()
-    memory = replace(memory, history=make_history(scene, observer.history_steps))
-    assert memory.history is not None
-    set_actor(scene, 0, 1, ActorKind.CAR, 10.0, LANE_Y)
-    record_history(scene, memory.history)
-    set_actor(scene, 0, 1, ActorKind.CAR, -5.0, LANE_Y)
-    restart_history(np.array([0]), scene, memory.history)
-    planes = roach_planes(scene, memory, observer)
-    np.testing.assert_array_equal(planes["vehicles_15_steps_ago"], planes["vehicles_now"])
-
-
-def test_an_actor_that_took_over_a_slot_has_no_past():
-    observer = make_observer("roach_bev")
-    scene, memory = straight_scene()
-    memory = replace(memory, history=make_history(scene, observer.history_steps))
-    assert memory.history is not None
-    set_actor(scene, 0, 1, ActorKind.CAR, 10.0, LANE_Y)
-    for _ in range(16):
-        record_history(scene, memory.history)
-    scene.traits.actor_id[0, 1] += 1
-    record_history(scene, memory.history)
-    planes = roach_planes(scene, memory, observer)
-    assert planes["vehicles_now"].any()
-    assert not planes["vehicles_15_steps_ago"].any()
