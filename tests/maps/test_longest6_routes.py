@@ -3,9 +3,6 @@
 CARL_ROUTES_DIR=FOLDER pytest tests/maps/test_longest6_routes.py
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -14,11 +11,9 @@ from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.world.scenarios.resolution import resolve_triggers
 from sim_adapters.world.scenarios.state import empty_script_book
+from tests.data_folders import data_folder
 
-pytestmark = pytest.mark.skipif(
-    "CARL_ROUTES_DIR" not in os.environ, reason="CARL_ROUTES_DIR is not set"
-)
-
+ROUTES_FILE = data_folder("CARL_ROUTES_DIR", "routes") / "longest6_v2.xml"
 # Lengths [m] by GlobalRoutePlanner(1 m) of CARLA 0.9.16 on the same maps, routes 0 to 35
 CARLA_LENGTH_M = (
     *(1186.6, 1069.8, 923.0, 773.3, 970.8, 709.5, 1042.6, 1000.6, 874.0, 874.0, 1013.0, 918.1),
@@ -30,7 +25,7 @@ CARLA_LENGTH_M = (
 
 @pytest.fixture(scope="module")
 def scenarios(towns: MapBank) -> list[Scenario]:
-    return load_scenarios(Path(os.environ["CARL_ROUTES_DIR"]) / "longest6_v2.xml", towns)
+    return load_scenarios(ROUTES_FILE, towns)
 
 
 def test_longest6_routes_have_carlas_lengths_and_pass_every_trigger(

@@ -2,7 +2,6 @@
 
 import gzip
 import math
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from sim_adapters.maps.route_file import RouteSpec, read_routes, write_routes
 from sim_adapters.scene.scenario import ScenarioTrigger
+from tests.data_folders import data_folder
 
 LEADERBOARD_1 = """<?xml version='1.0' encoding='UTF-8'?>
 <routes><route id="7" town="Town01">
@@ -158,9 +158,8 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
         read_routes(damaged)
 
 
-@pytest.mark.skipif("CARL_ROUTES_DIR" not in os.environ, reason="CARL_ROUTES_DIR is not set")
 def test_longest6_keeps_all_routes_and_triggers() -> None:
-    folder = Path(os.environ.get("CARL_ROUTES_DIR", ""))
+    folder = data_folder("CARL_ROUTES_DIR", "routes")
     first, second = (read_routes(folder / f"longest6_v{version}.xml") for version in (1, 2))
     assert len(first) == len(second) == 36
     # Counts of the published file

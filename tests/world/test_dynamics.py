@@ -1,7 +1,6 @@
 """The ego's bicycle: circles, mirror symmetry, and what a step writes into the scene."""
 
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from sim_adapters.world.dynamics import (
     slip_angle_rad,
 )
 from sim_adapters.world.dynamics_check import check_recordings, format_table, read_recordings
+from tests.data_folders import data_folder
 
 
 def _scene(num_worlds: int = 2) -> SceneBatch:
@@ -122,9 +122,8 @@ def test_bicycle_kernel_equals_its_python_self() -> None:
     np.testing.assert_allclose(ego_step(*arguments), ego_step.py_func(*arguments), atol=1e-12)
 
 
-@pytest.mark.skipif("CARL_RECORDINGS" not in os.environ, reason="CARL_RECORDINGS=DIR not set")
 def test_recorded_drives_are_followed() -> None:
-    rows = check_recordings(read_recordings(Path(os.environ["CARL_RECORDINGS"])))
+    rows = check_recordings(read_recordings(data_folder("CARL_RECORDINGS", "carla_recordings")))
     together = {row.horizon_s: row for row in rows if row.name == "all"}
     assert together[1.0].position_m.mean() < 0.2
     assert together[3.0].position_m.mean() < 1.3
