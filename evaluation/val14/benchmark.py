@@ -1,8 +1,8 @@
 """Val14: nuPlan's closed-loop benchmark on a scenario cache, without the devkit.
 
-`python -m evaluation.evaluate benchmark=val14 cache=... map_root=... checkpoint=... mode=both`
-drives every scenario, scores it by the devkit's metrics and writes tables and a report. The
-yardsticks drive the same scenarios beside the planner.
+`python -m evaluation.evaluate benchmark=val14 cache=... checkpoint=... mode=both` drives every
+scenario, scores it by the devkit's metrics and writes tables and a report. The yardsticks drive the
+same scenarios beside the planner.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class Val14:
 
     Args:
         cache: Folder made by `python -m sim_adapters.nuplan.cache`.
-        map_root: Folder of the maps.
+        map_root: Folder of the maps; None takes the one that the cache was made with.
         filter: The devkit's filter YAML, e.g. val14_split.yaml; None drives the whole cache.
         mode: "nonreactive" (log replay), "reactive" (IDM agents) or "both".
         yardsticks: Planners to drive beside the chosen one.
     """
 
     cache: str
-    map_root: str
+    map_root: str | None = None
     filter: str | None = None
     mode: str = "both"
     yardsticks: Sequence[str] = ()
@@ -61,12 +61,10 @@ class Val14:
         return tuple(TRAFFIC) if self.mode == "both" else (self.mode,)
 
     def __post_init__(self) -> None:
-        for name in ("cache", "map_root"):
-            if getattr(self, name) is None:
-                raise ValueError(
-                    f"benchmark=val14 needs {name}=FOLDER: "
-                    "cache of python -m sim_adapters.nuplan.cache, map_root as given to it"
-                )
+        if self.cache is None:
+            raise ValueError(
+                "benchmark=val14 needs cache=FOLDER, made by python -m sim_adapters.nuplan.cache"
+            )
         if self.mode not in (*TRAFFIC, "both"):
             raise ValueError(f"mode={self.mode}: choose {', '.join(TRAFFIC)} or both")
         for name in self.yardsticks:
@@ -81,17 +79,18 @@ class Val14:
         cache = open_cache(self.cache)
         selection = select(cache, load_filter(self.filter) if self.filter else ScenarioFilter())
         locations = sorted({name.map_name for name in selection.names})
-        maps = load_nuplan_maps(self.map_root, locations)
+        folder = cache.find_maps(self.map_root)
+        maps = load_nuplan_maps(folder.root, locations, map_version=folder.version)
         data = provenance(selection.names)
         about = describe(config, self, data)
-        folder = Path(config.output)
-        book = ScenarioBook(folder, about)
+        output = Path(config.output)
+        book = ScenarioBook(output, about)
         results: Results = {}
         for drive in (Drive(planner, mode) for mode in self.modes for planner in planners):
             results[drive] = _drive_all(
                 drive, makers[drive.planner], selection, cache, maps, book, config.num_worlds
             )
-        finish(folder, results, about, data)
+        finish(output, results, about, data)
         return results
 
 

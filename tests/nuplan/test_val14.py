@@ -23,7 +23,7 @@ from evaluation.val14.provenance import NUPLAN, SYNTHETIC, provenance
 from evaluation.val14.scores import val14_scores
 from evaluation.val14.selection import select
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
-from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache
+from sim_adapters.nuplan.scenario_cache.file import MapFolder, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from tests.nuplan.tiny_log import TinyLog, write_log
@@ -53,8 +53,10 @@ def cache(cache_folder: Path) -> ScenarioCache:
     return open_cache(cache_folder)
 
 
-def run(cache_folder: Path, map_root: Path, output: Path, *options: str) -> Results:
-    overrides = [f"cache={cache_folder}", f"map_root={map_root}", f"output={output}", *options]
+def run(cache_folder: Path, map_root: Path | None, output: Path, *options: str) -> Results:
+    overrides = [f"cache={cache_folder}", f"output={output}", *options]
+    if map_root is not None:
+        overrides.append(f"map_root={map_root}")
     with initialize_config_module("configs", version_base="1.3"):
         config = compose("evaluate", ["benchmark=val14", *overrides])
     benchmark = instantiate(config.benchmark)
@@ -249,6 +251,34 @@ def test_a_scenario_that_fails_costs_the_others_nothing(
     assert failures == {FIRST: "", SECOND: "RuntimeError: the engine stalled", THIRD: ""}
 
 
+def test_the_maps_of_the_cache_are_found_without_map_root(
+    cache_folder: Path, tmp_path: Path
+) -> None:
+    options = ("planner=constant_speed", "mode=nonreactive", "yardsticks=[]")
+    (scenarios,) = run(cache_folder, None, tmp_path, *options).values()
+    assert [one.failure for one in scenarios] == ["", "", ""]
+
+
+def test_a_cache_whose_maps_are_unknown_or_gone_asks_for_them(
+    cache_folder: Path, tiny_map_root: Path, tmp_path: Path
+) -> None:
+    index = json.loads((cache_folder / "index.json").read_text())
+    assert index["maps"] == {"root": str(tiny_map_root), "version": "nuplan-maps-v1.0"}
+    path, options = tmp_path / "index.json", ("planner=log_replay", "yardsticks=[]")
+    path.write_text(json.dumps(index | {"maps": {"root": "/moved", "version": "v2"}}))
+    with pytest.raises(
+        FileNotFoundError, match=r"made with the maps in /moved, .* map_root=FOLDER"
+    ):
+        run(tmp_path, None, tmp_path / "out", *options)
+    assert open_cache(tmp_path).find_maps(tiny_map_root) == MapFolder(tiny_map_root, "v2")
+    del index["maps"]  # as caches were written before
+    path.write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"does not say where its maps lie: give map_root=FOLDER"):
+        run(tmp_path, None, tmp_path / "out", *options)
+    found = open_cache(tmp_path).find_maps(tiny_map_root)
+    assert found == MapFolder(tiny_map_root, "nuplan-maps-v1.0")
+
+
 def test_a_second_run_drives_nothing_again_and_runs_can_be_compared(
     cache_folder: Path,
     tiny_map_root: Path,
@@ -275,8 +305,8 @@ def test_a_second_run_drives_nothing_again_and_runs_can_be_compared(
 
 
 def test_options_that_cannot_be_meant_are_refused(cache_folder: Path, tiny_map_root: Path) -> None:
-    with pytest.raises(ValueError, match="needs map_root"):
-        Val14(str(cache_folder), None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="needs cache=FOLDER"):
+        Val14(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="choose nonreactive, reactive or both"):
         Val14(str(cache_folder), str(tiny_map_root), mode="sideways")
     with pytest.raises(ValueError, match="yardstick hero"):

@@ -20,6 +20,7 @@ from sim_adapters.nuplan.scenario_cache.file import (
     INDEX_FILE,
     REPORT_FILE,
     SHARD_FOLDER,
+    MapFolder,
     write_index,
 )
 from sim_adapters.nuplan.scenario_cache.record import RECORD_VERSION
@@ -88,7 +89,8 @@ def build_cache(job: CacheJob) -> CacheReport:
     for header, _ in shards:
         _count(header, report)
     write_atomically(job.out / REPORT_FILE, report.to_json().encode())
-    write_index(job.out, shards)  # last: a cache with an index is finished
+    # Last: a cache with an index is finished
+    write_index(job.out, shards, MapFolder(job.map_root, job.map_version))
     return report
 
 

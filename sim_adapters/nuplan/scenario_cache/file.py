@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim_adapters.maps.nuplan_gpkg import MAP_VERSION
 from sim_adapters.nuplan.scenario_cache.record import RECORD_VERSION, ScenarioName, unpack_scenario
 from sim_adapters.nuplan.scenario_cache.shard import (
     SHARD_SUFFIX,
@@ -36,16 +37,28 @@ class CacheEntry:
     num_route: int  # roadblocks of the corrected route
 
 
+@dataclass(frozen=True)
+class MapFolder:
+    """Where maps lie, and the name of their version file."""
+
+    root: Path
+    version: str = MAP_VERSION
+
+
 class ScenarioCache:
     """Scenarios made by `python -m sim_adapters.nuplan.cache`; reading is thread-safe.
 
     Args:
         folder: The cache.
         entries: By token.
+        maps: What it was made with; None where that was not noted.
     """
 
-    def __init__(self, folder: Path, entries: Mapping[str, CacheEntry]) -> None:
+    def __init__(
+        self, folder: Path, entries: Mapping[str, CacheEntry], maps: MapFolder | None = None
+    ) -> None:
         self.folder = folder
+        self.maps = maps
         self.entries = dict(sorted(entries.items()))
         self.tokens = tuple(self.entries)
 
@@ -56,6 +69,27 @@ class ScenarioCache:
     def map_names(self) -> tuple[str, ...]:
         """Locations of the scenarios, sorted."""
         return tuple(sorted({entry.name.map_name for entry in self.entries.values()}))
+
+    def find_maps(self, root: str | Path | None = None) -> MapFolder:
+        """The maps in a folder of the caller's, or else those that the cache was made with.
+
+        Raises:
+            ValueError: no folder is given, and the cache does not know one.
+            FileNotFoundError: the folder that the cache was made with is gone.
+        """
+        if root is not None:
+            return MapFolder(Path(root), self.maps.version if self.maps else MAP_VERSION)
+        if self.maps is None:
+            raise ValueError(
+                f"cache {self.folder} does not say where its maps lie: give map_root=FOLDER, or "
+                f"run its cache command again, which notes it and keeps what is there"
+            )
+        if not self.maps.root.is_dir():
+            raise FileNotFoundError(
+                f"cache {self.folder} was made with the maps in {self.maps.root}, which is no "
+                f"folder now: give map_root=FOLDER"
+            )
+        return self.maps
 
     def read(self, token: str) -> ScenarioLog:
         """One scenario, in memory of its own.
@@ -104,7 +138,9 @@ def open_cache(folder: str | Path) -> ScenarioCache:
         version = index["version"] if index["format"] == _FORMAT else None
         if version != RECORD_VERSION:
             raise ValueError(f"format version {version}, this program reads {RECORD_VERSION}")
-        return ScenarioCache(Path(folder), dict(_entries(index)))
+        maps = index.get("maps")  # caches of the first days lack it
+        place = MapFolder(Path(maps["root"]), maps["version"]) if maps else None
+        return ScenarioCache(Path(folder), dict(_entries(index)), place)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path} cannot be used ({error}): delete the folder and make the cache again"
@@ -123,12 +159,15 @@ def _entries(index: Mapping[str, Any]) -> list[tuple[str, CacheEntry]]:
     return found
 
 
-def write_index(folder: Path, shards: Sequence[tuple[ShardHeader, int]]) -> None:
+def write_index(
+    folder: Path, shards: Sequence[tuple[ShardHeader, int]], maps: MapFolder | None = None
+) -> None:
     """Write the index of a finished cache.
 
     Args:
         folder: The cache.
         shards: Header of each log's shard and where its records begin.
+        maps: What the scenarios' routes were corrected on; None if on no files.
     """
     logs = [
         {
@@ -138,5 +177,10 @@ def write_index(folder: Path, shards: Sequence[tuple[ShardHeader, int]]) -> None
         }
         for header, first_byte in shards
     ]
-    index = {"format": _FORMAT, "version": RECORD_VERSION, "logs": logs}
+    index = {
+        "format": _FORMAT,
+        "version": RECORD_VERSION,
+        "maps": maps and {"root": str(maps.root.resolve()), "version": maps.version},
+        "logs": logs,
+    }
     write_atomically(folder / INDEX_FILE, json.dumps(index).encode())
