@@ -60,7 +60,7 @@ def run_official(config: DictConfig) -> Path:
     routes = chosen_routes(config)
     seeds = range(config.seed, config.seed + config.seeds)
     jobs = make_jobs([(spec.route_id, spec.town) for spec in routes], seeds, folder / "routes")
-    settings: ServerSettings = instantiate(config.server, log_folder=str(folder / "servers"))
+    settings = server_settings(config)
     servers = OfficialServers(settings, config.servers, folder)
     queue = JobQueue(
         jobs,
@@ -112,6 +112,12 @@ def evaluator_settings(config: DictConfig) -> EvaluatorSettings:
         hang_s=config.hang_s,
         error_s=config.error_s,
     )
+
+
+def server_settings(config: DictConfig) -> ServerSettings:
+    """Which servers are started: those that the evaluators' interpreter can talk to."""
+    logs = Path(config.output).resolve() / "servers"
+    return instantiate(config.server, log_folder=str(logs), client_python=config.python)
 
 
 def route_text(config: DictConfig, num_routes: int) -> str:

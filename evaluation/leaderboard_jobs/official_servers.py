@@ -39,7 +39,7 @@ class OfficialServers:
         Raises:
             RuntimeError: it does not answer, or has another version than the run's first one.
         """
-        version = server.connect().client.get_server_version()
+        version = server.version()  # any client may ask; the agent's own may be of another release
         with self._lock:
             known = self.version()
             if known is None:

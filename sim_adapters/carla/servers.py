@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Literal
@@ -22,6 +22,7 @@ from typing import Literal
 import carla
 
 from sim_adapters.carla import server_guard
+from sim_adapters.carla.headless.client_version import client_version
 from sim_adapters.carla.session import LiveSession
 from sim_adapters.maps.town_files import CARLA_ROOT_VARIABLE
 from sim_adapters.pool_worker import WorldLostError
@@ -45,7 +46,8 @@ class ServerSettings:
     """Which servers a run uses.
 
     Raises:
-        ValueError: there is no CARLA below `carla_root`, or no port for the last server.
+        ValueError: there is no CARLA below `carla_root`, or the client library is of a release that
+            the headless server does not speak.
     """
 
     kind: ServerKind = "auto"  # auto: unreal if there is a carla_root, else headless
@@ -56,6 +58,8 @@ class ServerSettings:
     start_timeout_s: float = 120.0
     call_timeout_s: float = 20.0  # of one call; a server that takes longer counts as lost
     log_folder: str | None = None  # of the servers' output; null: none is kept
+    client_python: str | None = None  # interpreter that drives on the servers; null: this one
+    headless_version: str | None = field(init=False, default=None)  # its client library's
 
     def __post_init__(self) -> None:
         """Settle on a kind and look for the server's files."""
@@ -68,6 +72,8 @@ class ServerSettings:
                 f"there is no CARLA server {self.unreal_script}: set {CARLA_ROOT_VARIABLE} to an "
                 "unpacked CARLA 0.9.15 or 0.9.16, or use simulator.server.kind=headless"
             )
+        if self.kind == "headless" and self.command is None:
+            object.__setattr__(self, "headless_version", client_version(self.client_python))
 
     @property
     def unreal_script(self) -> Path:
@@ -81,8 +87,8 @@ class ServerSettings:
         if self.kind == "unreal":
             options = ("-RenderOffScreen", "-nosound", f"-carla-rpc-port={port}")
             return [str(self.unreal_script), *options]
-        module = "sim_adapters.carla.headless"
-        return [sys.executable, "-m", module, f"town={town}", f"port={port}"]
+        options = (f"town={town}", f"port={port}", f"version={self.headless_version}")
+        return [sys.executable, "-m", "sim_adapters.carla.headless", *options]
 
 
 class LiveServer:
@@ -113,6 +119,10 @@ class LiveServer:
         self.end_with_server = end_with_server
         self.port = settings.first_port + PORTS_PER_SERVER * number
         self._guard: subprocess.Popen[bytes] | None = None
+
+    @property
+    def _host(self) -> str:
+        return self.settings.host if self.settings.kind == "running" else "127.0.0.1"
 
     @property
     def tm_port(self) -> int:
@@ -160,10 +170,17 @@ class LiveServer:
         Raises:
             RuntimeError: it does not answer.
         """
-        host = self.settings.host if self.settings.kind == "running" else "127.0.0.1"
         return LiveSession(
-            host, self.port, step_s=self.step_s, timeout_s=self.settings.call_timeout_s
+            self._host, self.port, step_s=self.step_s, timeout_s=self.settings.call_timeout_s
         )
+
+    def version(self) -> str:
+        """The release that the server says it is of.
+
+        Raises:
+            RuntimeError: it does not answer.
+        """
+        return self._ask_version(self.settings.call_timeout_s)
 
     def stop(self) -> None:
         """End the server, if it is this process' own; safe to call twice."""
@@ -239,13 +256,16 @@ class LiveServer:
             os._exit(_SERVER_GONE_STATUS)  # the main thread may be waiting inside the client
 
     def _answers(self) -> bool:
-        client = carla.Client("127.0.0.1", self.port)
-        client.set_timeout(_PROBE_S)
         try:
-            client.get_server_version()
+            self._ask_version(_PROBE_S)
         except RuntimeError:
             return False
         return True
+
+    def _ask_version(self, timeout_s: float) -> str:
+        client = carla.Client(self._host, self.port)
+        client.set_timeout(timeout_s)
+        return client.get_server_version()
 
 
 def is_free(port: int) -> bool:
@@ -274,7 +294,10 @@ def describe(settings: ServerSettings, num_servers: int) -> str:
         return f"{num_servers} servers by {_shown(settings.command)}"
     if settings.kind == "unreal":
         return f"{num_servers} CARLA servers from {settings.carla_root}"
-    return f"{num_servers} headless servers (no CARLA: {CARLA_ROOT_VARIABLE} is not set)"
+    return (
+        f"{num_servers} headless servers of CARLA {settings.headless_version}'s protocol "
+        f"({CARLA_ROOT_VARIABLE} would name a CARLA)"
+    )
 
 
 def _shown(command: Sequence[str]) -> str:

@@ -59,10 +59,8 @@ def test_kind_follows_carla_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     command = settings.server_command(2000, "Town01")
     assert command[0] == str(tmp_path / "CarlaUE4.sh")
     assert {"-RenderOffScreen", "-nosound", "-carla-rpc-port=2000"} < set(command)
-    assert ServerSettings(kind="headless").server_command(2010, "Town02")[-2:] == [
-        "town=Town02",
-        "port=2010",
-    ]
+    options = ServerSettings(kind="headless").server_command(2010, "Town02")
+    assert {"town=Town02", "port=2010"} < set(options)
 
 
 def test_a_missing_carla_is_named(tmp_path: Path) -> None:

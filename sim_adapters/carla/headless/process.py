@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sim_adapters.carla.headless.versions import DEFAULT_VERSION
+from sim_adapters.carla.headless.client_version import client_version
 
 START_LIMIT_S = 600.0  # a cold start parses the town and compiles the kernels, on shared cores
 _STOP_LIMIT_S = 5.0
@@ -29,7 +29,7 @@ class HeadlessServer:
     Args:
         town: First town.
         port: RPC port; 0 takes two free ones.
-        version: Release whose protocol is spoken.
+        version: Release whose protocol is spoken; None: that of this process' client library.
         log_path: Where the server logs; a temporary file by default.
         start_limit_s: How long the start may take.
     """
@@ -39,13 +39,13 @@ class HeadlessServer:
         town: str = "Town01",
         *,
         port: int = 0,
-        version: str = DEFAULT_VERSION,
+        version: str | None = None,
         log_path: Path | None = None,
         start_limit_s: float = START_LIMIT_S,
     ) -> None:
         self._command = [
             *(sys.executable, "-u", "-m", "sim_adapters.carla.headless"),
-            *(f"town={town}", f"port={port}", f"version={version}"),
+            *(f"town={town}", f"port={port}", f"version={version or client_version()}"),
         ]
         self._log_path = log_path
         self._start_limit_s = start_limit_s
