@@ -27,7 +27,10 @@ from carl_planner.checkpoint import (
 from carl_planner.features import ImageFeatures
 from carl_planner.image_encoders import carl_cnn
 from carl_planner.policy import ActorCritic
+from carl_planner.trusted_config import trusted_node
 
+# What builds the networks of this project.
+POLICY_MODULES = ("carl_planner.policy", "carl_planner.features", "carl_planner.image_encoders")
 # CaRL's rasters; its LayerNorm weights fit no other size.
 CARL_IMAGE_SIZE = 256
 
@@ -38,7 +41,7 @@ class LoadedPolicy:
 
     policy: ActorCritic  # in evaluation mode
     observation_spec: dict[str, Any]  # name -> {shape, dtype} of one driver
-    config: DictConfig | None  # of the run that trained it; None for a released state dict
+    config: DictConfig | None  # of the run, for `trusted_node`; None for a released state dict
     choices: dict[str, str]  # config groups of that run, e.g. choices["observation"]
 
 
@@ -46,19 +49,20 @@ def load_policy(
     path: Path | str,
     device: torch.device | str = "cpu",
     *,
-    trusted_packages: Sequence[str] = ("carl_planner",),
+    trust: Sequence[str] = (),
 ) -> LoadedPolicy:
     """Load a checkpoint of this project or a plain CaRL state dict (`model_final.pth`).
 
     Args:
         path: The file.
         device: Where the policy goes.
-        trusted_packages: Packages that the checkpoint's config may build the policy from. A
-            checkpoint of a stranger could name any function, so a network of your own has to be
+        trust: Packages beside this project's that the policy may be built from. A checkpoint of a
+            stranger could name any function, so the package of a network of your own has to be
             named here.
 
     Raises:
-        CheckpointError: the file is missing, damaged or of another kind.
+        CheckpointError: the file is missing, damaged or of another kind, or calls what isn't
+            trusted.
     """
     path = Path(path)
     payload = load_tensors(path)
@@ -69,9 +73,11 @@ def load_policy(
         checkpoint = load_checkpoint(path)
         config = OmegaConf.create(checkpoint.config)
         assert isinstance(config, DictConfig)
-        _check_targets(checkpoint.config["policy"], trusted_packages, path)
+        node = trusted_node(config, "policy", (*POLICY_MODULES, *trust))
+        if node is None:
+            raise CheckpointError(f"{path} does not say how its policy is built")
         policy = hydra.utils.instantiate(
-            config.policy,
+            node,
             observation_space=space_of(checkpoint.observation_spec),
             action_space=_action_space(checkpoint.action_spec["shape"][0]),
         )
@@ -87,22 +93,6 @@ def export_carl_state_dict(checkpoint_path: Path | str, path: Path | str) -> Non
     memory = io.BytesIO()
     torch.save({name: tensor.contiguous() for name, tensor in checkpoint.policy.items()}, memory)
     write_atomically(Path(path), memory.getbuffer())
-
-
-def _check_targets(node: Any, trusted_packages: Sequence[str], path: Path) -> None:
-    """Refuse a config that would call into a package that isn't trusted."""
-    if isinstance(node, Mapping):
-        target = node.get("_target_")
-        if target is not None and str(target).split(".")[0] not in trusted_packages:
-            raise CheckpointError(
-                f"{path} builds its policy with {target}, which is in none of the trusted packages "
-                f"{list(trusted_packages)}: pass trusted_packages if you know it"
-            )
-        for entry in node.values():
-            _check_targets(entry, trusted_packages, path)
-    elif isinstance(node, list):
-        for entry in node:
-            _check_targets(entry, trusted_packages, path)
 
 
 def _carl_policy(state: Mapping[str, Tensor], path: Path) -> tuple[ActorCritic, spaces.Dict]:

@@ -67,7 +67,7 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
     folder = Path(config.output)
     checkpoint = train(config, folder / TRAINING_FOLDER)
     benchmark: Benchmark = instantiate(config.benchmark)
-    loaded = load_policy(checkpoint, trusted_packages=("carl_planner", *config.trust))
+    loaded = load_policy(checkpoint, trust=config.trust)
     merged = with_checkpoint_config(config, loaded.config)
     specs = benchmark.read()
     env, scenarios = make_evaluation_env(merged, specs, min(config.num_worlds, len(specs)))

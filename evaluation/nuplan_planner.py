@@ -26,7 +26,11 @@ from nuplan.planning.simulation.planner.abstract_planner import (
 )
 
 from carl_planner.policy import ActorCritic
-from evaluation.drivers.checkpoint_planner import check_targets, load_ensemble
+from evaluation.drivers.checkpoint_planner import (
+    checkpoint_group,
+    checkpoint_layout,
+    load_ensemble,
+)
 from evaluation.val14.policy_driver import MAX_BOXES, roomy_observer
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
@@ -94,10 +98,8 @@ class CarlPlanner(AbstractPlanner):
         self.layout = NUPLAN_LAYOUT
         config = loaded[0].config
         if config is not None:  # a checkpoint of this project says what it sees and how it acts
-            for group in (config.observation, config.env):
-                check_targets(group)
-            self.observer = roomy_observer(config.observation)
-            self.layout = instantiate(config.env.get("action_layout")) or ActionLayout()
+            self.observer = roomy_observer(checkpoint_group(config, "observation"))
+            self.layout = instantiate(checkpoint_layout(config)) or ActionLayout()
         self.scene = empty_scene(
             1, MAX_TRACKS + 1, num_lights=1, num_route_points=1, num_route_areas=MAX_ROUTE_AREAS
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from gymnasium import spaces
@@ -13,15 +12,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from carl_planner.checkpoint import CheckpointError, describe_space
 from carl_planner.policy import ActorCritic
-from carl_planner.policy_files import LoadedPolicy, load_policy
+from carl_planner.policy_files import POLICY_MODULES, LoadedPolicy, load_policy
+from carl_planner.trusted_config import trusted_node
 from evaluation.drivers.driven_worlds import DrivenWorlds
 from evaluation.drivers.planners import PolicyPlanner
 from sim_adapters.driving_env import DrivingVectorEnv
 
 MODEL_PATTERN = "model_final*.pt*"
-# What a checkpoint decides: how it sees, how it acts and what it was paid for.
-CHECKPOINT_GROUPS = ("observation", "policy", "reward", "env")
-TRUSTED_PACKAGES = ("carl_planner", "sim_adapters", "rewards")
+# What a checkpoint decides, with its action layout: how it sees and what it was paid for. Each is
+# built by these modules only, since others of this project write files and start programs.
+CHECKPOINT_GROUPS = {
+    "observation": ("sim_adapters.observation",),
+    "policy": POLICY_MODULES,
+    "reward": ("rewards",),
+}
+LAYOUT = "env.action_layout"
 
 
 def load_ensemble(paths: str | Sequence[str], trust: Sequence[str] = ()) -> list[LoadedPolicy]:
@@ -35,7 +40,7 @@ def load_ensemble(paths: str | Sequence[str], trust: Sequence[str] = ()) -> list
         CheckpointError: none there, unreadable, or trained with different observations.
     """
     files = checkpoint_files([paths] if isinstance(paths, str) else paths)
-    policies = [load_policy(file, trusted_packages=("carl_planner", *trust)) for file in files]
+    policies = [load_policy(file, trust=trust) for file in files]
     for file, policy in zip(files, policies, strict=True):
         if policy.observation_spec != policies[0].observation_spec:
             raise CheckpointError(
@@ -56,7 +61,7 @@ def checkpoint_files(paths: Sequence[str]) -> list[Path]:
 
 
 def with_checkpoint_config(config: DictConfig, trained: DictConfig | None) -> DictConfig:
-    """`config` with the groups that belong to the checkpoint taken from `trained`.
+    """`config` with what belongs to the checkpoint taken from `trained`.
 
     Args:
         config: Of the command.
@@ -70,24 +75,30 @@ def with_checkpoint_config(config: DictConfig, trained: DictConfig | None) -> Di
     merged = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
     assert isinstance(merged, DictConfig)
     for group in CHECKPOINT_GROUPS:
-        check_targets(trained[group], (*TRUSTED_PACKAGES, *config.trust))
-        merged[group] = trained[group]
+        merged[group] = checkpoint_group(trained, group, config.trust)
+    OmegaConf.update(merged, LAYOUT, checkpoint_layout(trained, config.trust), merge=False)
     return merged
 
 
-def check_targets(node: Any, trusted: Sequence[str] = TRUSTED_PACKAGES) -> None:
-    """Refuse a `_target_` outside `trusted`: a stranger's file could name any function."""
-    if isinstance(node, DictConfig | Mapping):
-        target = node.get("_target_")
-        package = str(target).split(".")[0]
-        if target is not None and package not in trusted:
-            raise CheckpointError(
-                f"the checkpoint was made with {target}, which is in none of the packages "
-                f"{', '.join(trusted)}: add trust=[{package}] if you know that code"
-            )
-        for key in node:
-            if not (isinstance(node, DictConfig) and OmegaConf.is_interpolation(node, str(key))):
-                check_targets(node[key], trusted)
+def checkpoint_group(trained: DictConfig, group: str, trust: Sequence[str] = ()) -> DictConfig:
+    """One of CHECKPOINT_GROUPS, safe to instantiate.
+
+    Raises:
+        CheckpointError: the checkpoint has none, or it would call what isn't trusted.
+    """
+    node = trusted_node(trained, group, (*CHECKPOINT_GROUPS[group], *trust))
+    if node is None:
+        raise CheckpointError(f"the checkpoint's config has no {group}: it drives in another world")
+    return node
+
+
+def checkpoint_layout(trained: DictConfig, trust: Sequence[str] = ()) -> DictConfig | None:
+    """The checkpoint's action layout, safe to instantiate; None is CARLA's.
+
+    Raises:
+        CheckpointError: it would call what isn't trusted.
+    """
+    return trusted_node(trained, LAYOUT, ("sim_adapters.action_layout", *trust))
 
 
 def policy_planner(

@@ -1,0 +1,100 @@
+"""What an evaluation takes over from a checkpoint, and what it refuses to."""
+
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from carl_planner.checkpoint import CheckpointError
+from evaluation.drivers.checkpoint_planner import (
+    CHECKPOINT_GROUPS,
+    checkpoint_layout,
+    with_checkpoint_config,
+)
+from sim_adapters.action_layout import ActionLayout
+from sim_adapters.gymnasium_envs import compose_training_config
+
+COMMAND = OmegaConf.create(
+    {"trust": [], "env": {"_target_": "the.command's", "action_layout": {"its": "own"}}}
+)
+
+
+@cache
+def composed(*overrides: str) -> DictConfig:
+    return compose_training_config(["experiment=demo", *overrides])
+
+
+def training(*overrides: str) -> DictConfig:
+    return deepcopy(composed(*overrides))
+
+
+def touch(marker: Path) -> dict[str, Any]:
+    return {
+        "_target_": "sim_adapters.observation.painting.np.savetxt",
+        "fname": str(marker),
+        "X": [0.0],
+    }
+
+
+def test_a_checkpoint_brings_its_groups_and_its_action_layout() -> None:
+    trained = training("env=nuplan")
+    merged = with_checkpoint_config(COMMAND, trained)
+    for group in CHECKPOINT_GROUPS:
+        assert merged[group] == trained[group]
+    assert merged.env._target_ == COMMAND.env._target_
+    assert instantiate(merged.env.action_layout) == ActionLayout(
+        steer_index=1, acceleration_index=0, steer_right_positive=False
+    )
+
+
+def test_a_checkpoint_without_a_layout_acts_as_on_carla() -> None:
+    assert with_checkpoint_config(COMMAND, training()).env.action_layout is None
+
+
+def test_released_weights_leave_the_commands_groups() -> None:
+    assert with_checkpoint_config(COMMAND, None) is COMMAND
+
+
+@pytest.mark.parametrize("place", [*CHECKPOINT_GROUPS, "env.action_layout"])
+@pytest.mark.parametrize("how", ["itself", "interpolated", "in a list"])
+def test_no_part_of_a_strangers_config_calls_what_it_wants(
+    place: str, how: str, tmp_path: Path
+) -> None:
+    marker = tmp_path / "marker"
+    trained = training()
+    evil: Any = touch(marker)
+    if how == "interpolated":
+        OmegaConf.update(trained, "elsewhere", evil, force_add=True)
+        evil = "${elsewhere}"
+    elif how == "in a list":
+        evil = {"entries": [evil]}
+    OmegaConf.update(trained, place, evil, merge=False, force_add=True)
+    with pytest.raises(CheckpointError, match="savetxt"):
+        instantiate(OmegaConf.select(with_checkpoint_config(COMMAND, trained), place))
+    assert not marker.exists()
+
+
+def test_a_part_is_built_by_its_own_modules_only() -> None:
+    trained = training()
+    trained.reward = {"_target_": "sim_adapters.carla.servers.ServerSettings"}
+    with pytest.raises(CheckpointError, match="none of the trusted packages rewards"):
+        with_checkpoint_config(COMMAND, trained)
+    trusting = OmegaConf.merge(COMMAND, {"trust": ["sim_adapters"]})
+    assert isinstance(trusting, DictConfig)
+    assert with_checkpoint_config(trusting, trained).reward == trained.reward
+
+
+def test_a_config_without_an_observation_is_refused() -> None:
+    trained = training()
+    del trained.observation
+    with pytest.raises(CheckpointError, match="no observation"):
+        with_checkpoint_config(COMMAND, trained)
+
+
+def test_settings_of_the_training_machine_are_left_alone() -> None:
+    trained = training("env=nuplan", "simulator=nuplan", "+simulator.map_root='${oc.env:NO_MAPS}'")
+    assert checkpoint_layout(trained) is not None
