@@ -77,6 +77,7 @@ class CarlPlanner(AbstractPlanner):
         horizon_s: Length of the trajectory.
         decision_s: Time between decisions along it, a multiple of 0.1 s.
         num_threads: Of torch.
+        trust: Packages beside this project's that a checkpoint may build from.
     """
 
     def __init__(
@@ -87,8 +88,9 @@ class CarlPlanner(AbstractPlanner):
         horizon_s: float = 8.0,
         decision_s: float = 0.5,
         num_threads: int = 1,
+        trust: Sequence[str] = (),
     ) -> None:
-        loaded = load_ensemble(checkpoint)
+        loaded = load_ensemble(checkpoint, trust)
         torch.set_num_threads(num_threads)
         self.policies: list[ActorCritic] = [one.policy.eval() for one in loaded]
         self.map_root = map_root
@@ -98,8 +100,8 @@ class CarlPlanner(AbstractPlanner):
         self.layout = NUPLAN_LAYOUT
         config = loaded[0].config
         if config is not None:  # a checkpoint of this project says what it sees and how it acts
-            self.observer = roomy_observer(checkpoint_group(config, "observation"))
-            self.layout = instantiate(checkpoint_layout(config)) or ActionLayout()
+            self.observer = roomy_observer(checkpoint_group(config, "observation", trust))
+            self.layout = instantiate(checkpoint_layout(config, trust)) or ActionLayout()
         self.scene = empty_scene(
             1, MAX_TRACKS + 1, num_lights=1, num_route_points=1, num_route_areas=MAX_ROUTE_AREAS
         )
