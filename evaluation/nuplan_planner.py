@@ -24,6 +24,7 @@ from nuplan.planning.simulation.planner.abstract_planner import (
     PlannerInitialization,
     PlannerInput,
 )
+from omegaconf import DictConfig
 
 from carl_planner.policy import ActorCritic
 from evaluation.drivers.checkpoint_planner import (
@@ -31,7 +32,7 @@ from evaluation.drivers.checkpoint_planner import (
     checkpoint_layout,
     load_ensemble,
 )
-from evaluation.val14.policy_driver import MAX_BOXES, roomy_observer
+from evaluation.val14.policy_driver import picture_room, roomy_observer
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.devkit.controller import ActionTrajectory
@@ -54,7 +55,7 @@ from sim_adapters.scene.state import empty_scene
 
 STEP_S = 0.1
 NUPLAN_LAYOUT = ActionLayout(steer_index=1, acceleration_index=0, steer_right_positive=False)
-MAX_TRACKS = MAX_BOXES - 1  # the ego is a box, too
+MAX_TRACKS = 1023  # the devkit doesn't say beforehand how many a scenario shows
 MAX_ROUTE_AREAS = 512
 
 
@@ -96,18 +97,15 @@ class CarlPlanner(AbstractPlanner):
         self.map_root = map_root
         self.num_steps = max(1, round(horizon_s / STEP_S))
         self.steps_a_decision = max(1, round(decision_s / STEP_S))
-        self.observer: Observer = NuplanBevObserver(max_boxes=MAX_BOXES)
         self.layout = NUPLAN_LAYOUT
+        self._observation: DictConfig | None = None  # None: what the released checkpoints see
         config = loaded[0].config
         if config is not None:  # a checkpoint of this project says what it sees and how it acts
-            self.observer = roomy_observer(checkpoint_group(config, "observation", trust))
+            self._observation = checkpoint_group(config, "observation", trust)
             self.layout = instantiate(checkpoint_layout(config, trust)) or ActionLayout()
-        self.scene = empty_scene(
-            1, MAX_TRACKS + 1, num_lights=1, num_route_points=1, num_route_areas=MAX_ROUTE_AREAS
-        )
+        self._start_scene(num_lights=1)
         self.memory = NuplanDetector().make_memory(self.scene)
         self.commands = empty_commands(1)
-        self._drawn = allocate(self.observer.space, 1)
         self._steer, self._acceleration = np.zeros(1), np.zeros(1)
         self._route_fids: list[int] | None = []
 
@@ -125,14 +123,23 @@ class CarlPlanner(AbstractPlanner):
         self.maps = location_maps(self.map_root, self.location)
         self._route_fids = [int(fid) for fid in initialization.route_roadblock_ids]
         self._light_of_connector = lights_of_map(self.maps, 0)
+        self._start_scene(num_lights=self.maps.max_lights)
+
+    def _start_scene(self, num_lights: int) -> None:
+        """An empty scene, and an observer with room for all that it can hold."""
         self.scene = empty_scene(
             1,
             MAX_TRACKS + 1,
-            num_lights=self.maps.max_lights,
+            num_lights=num_lights,
             num_route_points=1,
             num_route_areas=MAX_ROUTE_AREAS,
         )
         self._actor_ids: dict[str, int] = {}
+        if self._observation is None:
+            self.observer: Observer = NuplanBevObserver(**picture_room(self.scene)._asdict())
+        else:
+            self.observer = roomy_observer(self._observation, self.scene)
+        self._drawn = allocate(self.observer.space, 1)
 
     def compute_planner_trajectory(self, current_input: PlannerInput) -> ActionTrajectory:
         """One decision, and where further ones would lead."""

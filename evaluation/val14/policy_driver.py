@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -18,14 +19,30 @@ from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.observation.observer import Observer
 from sim_adapters.scene.events.detection import EventArrays, EventDetector
 from sim_adapters.scene.history import make_history, record_history, restart_history
+from sim_adapters.scene.state import SceneBatch
 
-MAX_BOXES = 1024  # training shows the nearest ones, an evaluation all that a log holds
+
+class PictureRoom(NamedTuple):
+    """Room in an observer's pictures, by the names of its keywords."""
+
+    max_boxes: int  # the ego's included
+    max_lights: int
+    max_route_areas: int
 
 
-def roomy_observer(observation: DictConfig) -> Observer:
-    """The observer of a config, with room for crowded scenes; what it shows stays the same."""
-    room = {"max_boxes": MAX_BOXES} if "max_boxes" in observation else {}
-    return instantiate(observation, **room)
+def picture_room(scene: SceneBatch) -> PictureRoom:
+    """Room for all that a scene can hold: no picture of it is too full."""
+    num_lights, num_areas = scene.lights.state.shape[1], scene.route_areas.area.shape[1]
+    return PictureRoom(scene.num_slots, max(1, num_lights), max(1, num_areas))
+
+
+def roomy_observer(observation: DictConfig, scene: SceneBatch) -> Observer:
+    """The observer of a config with room for all of a scene; what it shows stays the same.
+
+    Training shows the nearest boxes, an evaluation all that its logs hold.
+    """
+    room = picture_room(scene)._asdict()
+    return instantiate(observation, **{key: room[key] for key in room if key in observation})
 
 
 class PolicyDriver:
@@ -38,17 +55,18 @@ class PolicyDriver:
 
     def __init__(self, policies: Sequence[LoadedPolicy], config: DictConfig) -> None:
         self._policies = policies
-        self._observer = roomy_observer(config.observation)
+        self._observation = config.observation
         self._detector: EventDetector = instantiate(config.detector)
         layout = config.env.get("action_layout")
         self.action_layout: ActionLayout = instantiate(layout) if layout else ActionLayout()
-        self.single_observation_space = self._observer.space
 
     def start(self, simulator: NuplanSimulator, logs: Sequence[ScenarioLog]) -> None:
         """Prepare memory and observations for the batch."""
         del logs
         self.scene, self.maps = simulator.scene, simulator.maps
         self.num_envs = self.scene.num_agents
+        self._observer = roomy_observer(self._observation, self.scene)
+        self.single_observation_space = self._observer.space
         self._history = make_history(self.scene, self._observer.history_steps)
         memory = self._detector.make_memory(self.scene)
         self.memory = replace(memory, history=self._history)

@@ -59,6 +59,7 @@ def simulate(
         traffic=traffic,
         max_actors=num_boxes,
         max_route_points=num_samples + 1,
+        max_route_areas=max(1, *(len(log.corrected_route_fids) for log in logs)),
         num_threads=num_threads,
     )
     simulator.reset(np.arange(len(logs)), [logged_scenario(log) for log in logs])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from evaluation.drivers.checkpoint_planner import load_ensemble, policy_planner
-from evaluation.val14.policy_driver import MAX_BOXES, PolicyDriver, roomy_observer
+from evaluation.val14.policy_driver import PolicyDriver, picture_room
 from evaluation.val14.rollout import TRAFFIC
 from sim_adapters.nuplan.closed_loop import simulate
+from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.nuplan.simulator import NuplanSimulator
+from tests.nuplan.hand_made_logs import make_log, make_nuplan_maps
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_log import TinyLog
 from tests.nuplan.tiny_road import NO_INFRACTION_ENDS, batch_world, make_env, make_road
@@ -62,9 +65,17 @@ def test_val14_shows_and_drives_what_the_training_environment_does(mode: str, tm
     assert ego.tyre_angle_rad[0, NUM_STEPS] != 0.0
 
 
-def test_an_evaluation_has_room_for_crowds_and_shows_the_same():
-    observation = policy_config().observation
-    roomy = roomy_observer(observation)
-    assert roomy.stored_space["box_values"].shape == (MAX_BOXES,)
-    assert observation.max_boxes < MAX_BOXES
-    assert roomy.space["bev"].shape == (9, 256, 256)
+def test_an_evaluation_has_room_for_all_that_its_logs_hold(tmp_path: Path):
+    config = policy_config()
+    crowd = [(f"car{i}", TrackType.VEHICLE, 5.0 + 2.0 * i % 60, 8.0, 0.0, 0.0) for i in range(300)]
+    route = (200, 201, 202) * 50
+    log = replace(make_log(num_frames=5, frames=[crowd]), corrected_route_fids=route)
+    maps = make_nuplan_maps()
+    checkpoint = str(released_checkpoint(tmp_path / "model_best.pth"))
+    driver = WatchedDriver(load_ensemble(checkpoint), config)
+    ego, tracks = simulate([log], maps, driver)
+    assert (ego.num_samples[0], tracks.num_boxes[0, 0]) == (4, len(crowd))
+    assert picture_room(driver.scene) == (len(crowd) + 1, maps.max_lights, len(route))
+    assert len(crowd) > config.observation.max_boxes  # neither would fit into training's rows
+    assert len(route) > config.observation.max_route_areas
+    assert driver.seen[0]["bev"].shape == (1, 9, 256, 256)
