@@ -6,12 +6,10 @@ differ: quote a figure only with the table it came in.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -24,16 +22,21 @@ from evaluation.speed import (
     nuplan_cache,
     nuplan_environment,
     raster,
+    stage_profile,
     startup,
     val14,
 )
+from evaluation.speed.json_form import write_document
 from evaluation.speed.stopwatch import Measurement
 
+# By the key of the figures; a function that gives two keys runs once for both
 COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
     "env_carl_bev": environment.measure_env_carl_bev,
     "env_vector": environment.measure_env_vector,
     "agent_steps": environment.measure_agent_steps,
+    "env_profile": stage_profile.measure_env_profile,
     "raster_carl_bev": raster.measure_raster,
+    "raster_vs_opencv": raster.measure_raster,
     "nuplan_env": nuplan_environment.measure_nuplan_env,
     "cache_read": nuplan_cache.measure_cache_read,
     "val14_scenario_ms": val14.measure_scenario_ms,
@@ -70,6 +73,14 @@ def chosen_components(options: Mapping[str, str]) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def by_function(names: Sequence[str]) -> dict[Callable[[], list[Measurement]], list[str]]:
+    """Chosen components by the function that measures them, so that each runs once."""
+    functions: dict[Callable[[], list[Measurement]], list[str]] = {}
+    for name in dict.fromkeys(names):
+        functions.setdefault(COMPONENTS[name], []).append(name)
+    return functions
+
+
 def show(measurements: Sequence[Measurement]) -> None:
     """Print the table of all figures."""
     table = Table(title=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores")
@@ -86,13 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the chosen components (all by default)."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     measurements: list[Measurement] = []
-    for name in chosen_components(options) or list(COMPONENTS):
-        Console(stderr=True).print(f"measuring {name} ...")
-        measurements += COMPONENTS[name]()
+    for measure, names in by_function(chosen_components(options) or list(COMPONENTS)).items():
+        Console(stderr=True).print(f"measuring {', '.join(names)} ...")
+        measurements += measure()
     show(measurements)
     if "json" in options:
-        text = json.dumps([asdict(m) for m in measurements], indent=2)
-        Path(options["json"]).write_text(text + "\n")
+        write_document(Path(options["json"]), measurements)
 
 
 if __name__ == "__main__":

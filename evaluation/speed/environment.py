@@ -19,6 +19,7 @@ BUSY = (
     "simulator.pedestrians.num_pedestrians=12",
     "scenarios.scenario_triggers=false",
 )
+CARL_BEV = ("observation=carl_bev", "policy=carl")
 
 
 def busy_env(num_envs: int, overrides: Sequence[str]) -> DrivingVectorEnv:
@@ -61,7 +62,7 @@ def measure_env(key: str, overrides: Sequence[str], num_envs: int, floor: float)
 
 def measure_env_carl_bev() -> list[Measurement]:
     """Whole steps with CaRL's 10 x 256 x 256 raster."""
-    return [measure_env("env_carl_bev", ["observation=carl_bev", "policy=carl"], 32, 2_500)]
+    return [measure_env("env_carl_bev", CARL_BEV, 32, 2_500)]
 
 
 def measure_env_vector() -> list[Measurement]:
