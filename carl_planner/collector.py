@@ -133,7 +133,7 @@ class Collector:
 
     def _value_truncated(self, t: int, truncated: np.ndarray, info: Mapping[str, Any]) -> None:
         """Value the last observations of the episodes that were cut off in step t."""
-        worlds = np.flatnonzero(truncated & info["_final_obs"])
+        worlds = np.flatnonzero(truncated & info.get("_final_obs", False))
         if len(worlds) != truncated.sum():
             raise RuntimeError(
                 f"{truncated.sum()} episodes were truncated but {len(worlds)} final observations "

@@ -111,6 +111,9 @@ class CopyingRolloutEnv:
         """Step the environment; the observation goes to the next row."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
         self._t += 1
+        if "final_obs" in info:
+            final = self._stack_final(info["final_obs"], info["_final_obs"])
+            info = info | {"final_obs": final}
         return self._keep(observation), reward, terminated, truncated, info
 
     def close(self) -> None:
@@ -121,3 +124,16 @@ class CopyingRolloutEnv:
         for name, array in self._rows.items():
             array[self._t] = observation[name]
         return {name: array[self._t] for name, array in self._rows.items()}
+
+    def _stack_final(self, final: Rows | np.ndarray, given: np.ndarray) -> Rows:
+        """Arrays (E, ...) by name from gymnasium's array of dicts, None where no episode ended."""
+        if isinstance(final, Mapping):
+            return final
+        stacked = {
+            name: np.zeros((self.num_envs, *(box.shape or ())), box.dtype)
+            for name, box in self.single_observation_space.spaces.items()
+        }
+        for env in np.flatnonzero(given):
+            for name, array in stacked.items():
+                array[env] = final[env][name]
+        return stacked

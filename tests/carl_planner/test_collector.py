@@ -1,5 +1,6 @@
 """Collection: rows, ends of episodes and bootstrapping, on the toy environment."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -152,6 +153,47 @@ def test_plain_gymnasium_environments_are_copied_from() -> None:
     rows = collector.buffer.storage.rows
     moved = rows["measurements"][1] - rows["measurements"][0]
     np.testing.assert_allclose(moved, 0.1 * collector.buffer.action[0], atol=1e-6)
+
+
+def limited(num_steps: int) -> Callable[[], gymnasium.Env]:
+    """Makes the toy with gymnasium's own time limit."""
+    return lambda: gymnasium.wrappers.TimeLimit(OnePoint(), num_steps)
+
+
+def test_plain_environments_cut_off_are_valued_at_their_last_observation() -> None:
+    vector = SyncVectorEnv(
+        [limited(1), limited(9), limited(1)], autoreset_mode=AutoresetMode.SAME_STEP
+    )
+    collector = make_collector(vector, num_steps=1, bootstrap=True)
+    start = collector.current_rows()
+    collect(collector)
+    assert collector.buffer.truncated.tolist() == [[True, False, True]]
+    moved = 0.1 * torch.from_numpy(collector.buffer.action[0])
+    final = {
+        "vector": torch.from_numpy(start["vector"]) - moved,
+        "measurements": torch.from_numpy(start["measurements"]) + moved,
+        "value_measurements": torch.full((3, 1), 1 / TIME_LIMIT),
+    }
+    with torch.no_grad():
+        first, _, last = collector.policy.value(final).tolist()
+    expected = pytest.approx([first, 0.0, last], abs=1e-6)
+    assert collector.buffer.final_value[0].tolist() == expected
+
+
+class Forgetful(PointGoalEnv):
+    """Gives no final observations."""
+
+    def step(self, actions: np.ndarray) -> Any:
+        *result, info = super().step(actions)
+        return *result, {key: value for key, value in info.items() if "final_obs" not in key}
+
+
+def test_environment_without_final_observations_cannot_bootstrap() -> None:
+    env = Forgetful(2)
+    collector = make_collector(env, num_steps=1, bootstrap=True)
+    env.state[:, 4] = TIME_LIMIT - 1
+    with pytest.raises(RuntimeError, match="2 episodes were truncated but 0 final observations"):
+        collect(collector)
 
 
 def test_environment_with_another_autoreset_is_refused() -> None:
