@@ -4,6 +4,8 @@ Needs the devkit (`make test-nuplan`); numbers are equal to the last bit. NUPLAN
 name the folder of an exported data set, which is then compared, too.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os
@@ -35,8 +37,6 @@ from sim_adapters.scene.map_areas import AreaKind, Polylines
 from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.tiny_log import TRACKS, TinyLog, edit_log, write_log
 from tests.nuplan.tiny_map import LOCATION, VERSIONS, place, write_map
-
-pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 
@@ -324,7 +324,7 @@ def assert_same_lanes(maps: MapBank, map_index: int, api: Any) -> None:
             np.testing.assert_array_equal(line_points(lines, row), discrete_path(line))
         length = vector.baselines.s_m[vector.baselines.first_point[row + 1] - 1]
         assert length == pytest.approx(other.baseline_path.length, abs=1e-9)
-        assert area_polygon(areas, edges.area[row]).equals(other.polygon)
+        assert shapely.equals(area_polygon(areas, edges.area[row]), other.polygon)
         assert str(areas.fid[edges.roadblock[row]]) == other.get_roadblock_id()
         limit = edges.speed_limit_mps[row]
         assert (None if np.isnan(limit) else limit) == other.speed_limit_mps
