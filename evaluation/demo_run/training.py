@@ -97,8 +97,8 @@ def check_same_training(path: Path, overrides: list[str], config: DictConfig) ->
     asked = ", ".join(f"{name}={different[name][1]}" for name in names)
     more = f" and {len(different) - len(names)} more" if len(different) > len(names) else ""
     raise CheckpointError(
-        f"{config.output} holds a training with {found}{more}, asked for is {asked}{more}: "
-        f"choose another folder with output=DIR, or delete {config.output}"
+        f"{path.parent} holds a training with {found}{more}, asked for is {asked}{more}: "
+        f"choose another folder with output=DIR, or delete {path.parent}"
     )
 
 

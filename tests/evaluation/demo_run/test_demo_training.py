@@ -111,8 +111,8 @@ def test_a_training_with_other_settings_is_refused(
     with pytest.raises(CheckpointError) as refusal:
         train(demo_config(tmp_path, **changed), folder)
     assert str(refusal.value) == (
-        f"{tmp_path} holds a training with {found}, asked for is {asked}: "
-        f"choose another folder with output=DIR, or delete {tmp_path}"
+        f"{folder} holds a training with {found}, asked for is {asked}: "
+        f"choose another folder with output=DIR, or delete {folder}"
     )
     assert started == []
 
