@@ -212,6 +212,9 @@ class ProcessPool:
         worker.is_ready, worker.row = False, -1
 
     def _replace(self, worker: _Worker, reason: str) -> None:
+        """Start anew what was lost; raises if too many are, one after the other."""
+        if not worker.is_ready or worker.row in self._beginning:
+            self._count_loss(reason)
         what = f"world {worker.row} ({self._scenarios[worker.row]})" if worker.row >= 0 else "start"
         _logger.warning("process %d lost its %s: %s", worker.number, what, reason)
         self._end(worker)
@@ -244,7 +247,6 @@ class ProcessPool:
         for worker in starting.values():
             late = monotonic() - worker.started_s > self.settings.start_timeout_s
             if worker.process is not None and not worker.is_ready and late:
-                self._count_loss("no answer")
                 self._replace(worker, f"not ready within {self.settings.start_timeout_s:g} s")
         self._start_some()
 
@@ -289,8 +291,6 @@ class ProcessPool:
             where = f"world {row} ({scenario})" if row >= 0 else f"world process {worker.number}"
             answer.error.add_note(f"in {where}:\n{answer.details}")
             raise answer.error
-        if not worker.is_ready or worker.row in self._beginning:
-            self._count_loss(answer.reason)
         self._replace(worker, answer.reason)
         return False
 

@@ -127,6 +127,13 @@ def test_worlds_that_never_start_end_the_run(tmp_path: Path) -> None:
     pool.close()
 
 
+def test_episodes_that_never_begin_end_the_run() -> None:
+    pool = _pool(1, reset_timeout_s=0.2, max_lost_in_a_row=1)
+    with pytest.raises(RuntimeError, match=r"2 world processes were lost.*no answer within 0.2 s"):
+        pool.reset(np.arange(1), [scenario(5, "endless")])
+    pool.close()
+
+
 def test_errors_of_a_world_are_raised_with_its_name() -> None:
     pool = _pool(2)
     pool.reset(np.arange(2), [scenario(5), scenario(6)])
