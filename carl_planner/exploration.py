@@ -28,15 +28,15 @@ class Exploration:
     coef: float  # on the mean over samples and actions
     num_steps: int  # before the last one that a suggestion is written to
     action_names: Sequence[str]  # of the action's columns
-    # Fact of `info["episode"]` -> action name -> "go", "stop" or "turn"; later facts win.
+    # Episode end by its name in the reward -> action name -> "go", "stop" or "turn"; later ones win
     suggestions: Mapping[str, Mapping[str, str]]
 
     def __post_init__(self) -> None:
-        for fact, by_action in self.suggestions.items():
+        for end, by_action in self.suggestions.items():
             for action, word in by_action.items():
                 if action not in self.action_names or word not in CODES:
                     raise ValueError(
-                        f"exploration.suggestions.{fact} says {action}: {word}, expected one of "
+                        f"exploration.suggestions.{end} says {action}: {word}, expected one of "
                         f"{list(self.action_names)} with one of {list(CODES)}"
                     )
 
@@ -48,12 +48,20 @@ class Exploration:
                 reach are marked too.
             t: The step.
             info: Of the environment's step.
+
+        Raises:
+            ValueError: a suggestion is for an end that the reward does not have.
         """
         if "episode" not in info:
             return
+        if unknown := [end for end in self.suggestions if end not in info["episode"]]:
+            raise ValueError(
+                f"ppo.exploration.suggestions has {unknown}, which end no episode of this reward: "
+                "leave them out (~ppo.exploration.suggestions.NAME) or take reward=roach"
+            )
         steps = slice(max(0, t - self.num_steps), t)
-        for fact, by_action in self.suggestions.items():
-            worlds = np.flatnonzero((info["episode"][fact] > 0) & info["_episode"])
+        for end, by_action in self.suggestions.items():
+            worlds = np.flatnonzero((info["episode"][end] > 0) & info["_episode"])
             if not len(worlds):
                 continue
             words = [by_action.get(action) for action in self.action_names]

@@ -53,10 +53,10 @@ class DrivingReward:
         terms = {"progress": self.progress(events)}
         terms |= {name: factor(events) for name, factor in self.soft_penalties.items()}
         reward = product(terms)
-        terminated, truncated = self.episode_ends(events)
+        ends = self.episode_ends(events)
         if self.forfeiting:
-            forfeited = self.episode_ends.any_termination(events, self.forfeiting)
-            reward = reward.masked_fill(forfeited, 0.0)
-        fatal = terminated & self.episode_ends.any_termination(events, self.penalised)
+            reward = reward.masked_fill(ends.any_of(self.forfeiting), 0.0)
+        fatal = ends.any_of(self.penalised)
         terms["terminal"] = -self.terminal_penalty * fatal.to(reward.dtype)
-        return RewardBreakdown(reward + terms["terminal"], terminated, truncated, terms)
+        reward = reward + terms["terminal"]
+        return RewardBreakdown(reward, ends.terminated, ends.truncated, terms, ends.by_name)

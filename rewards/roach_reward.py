@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rewards.driving_events import DrivingEvents
-from rewards.episode_ends import EpisodeEnds
+from rewards.episode_ends import EpisodeEnds, StepEnds
 from rewards.reward_breakdown import RewardBreakdown
 from rewards.reward_terms import Term, checked_names
 
@@ -59,7 +59,7 @@ class RoachReward:
 
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Judge one step of all E drivers."""
-        terminated, truncated = self.episode_ends(events)
+        ends = self.episode_ends(events)
         desired = self.desired_speed_mps(events)
         jerks = events.steer_change > self.max_steer_change
         terms = {
@@ -67,11 +67,11 @@ class RoachReward:
             "position": -self.lateral_weight_per_m * events.route_lateral_m.abs(),
             "rotation": -events.route_heading_error_rad.abs(),
             "action": -self.steer_change_cost * jerks.to(desired.dtype),
-            "terminal": self._terminal(events),
+            "terminal": self._terminal(events, ends),
         }
         reward = torch.stack(tuple(terms.values())).sum(0)
         reward = reward.masked_fill(events.simulator_failed, 0.0)
-        return RewardBreakdown(reward, terminated, truncated, terms)
+        return RewardBreakdown(reward, ends.terminated, ends.truncated, terms, ends.by_name)
 
     def desired_speed_mps(self, events: DrivingEvents) -> Tensor:
         """Speed that the nearest hazard leaves, (E,); `max_speed_mps` on a free road."""
@@ -87,7 +87,7 @@ class RoachReward:
         ]
         return self.max_speed_mps / _BRAKING_RANGE_M * torch.stack(rooms).amin(0)
 
-    def _terminal(self, events: DrivingEvents) -> Tensor:
-        ended = self.episode_ends.any_termination(events, self.penalised)
-        fast = self.episode_ends.any_termination(events, self.speed_penalised)
+    def _terminal(self, events: DrivingEvents, ends: StepEnds) -> Tensor:
+        ended = ends.any_of(self.penalised)
+        fast = ends.any_of(self.speed_penalised)
         return -ended.to(events.speed_mps.dtype) - fast * events.speed_mps

@@ -49,13 +49,12 @@ class SurvivalReward:
 
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Judge one step of all E drivers."""
-        terminated, truncated = self.episode_ends(events)
-        forfeited = self.episode_ends.any_termination(events, self.forfeiting)
-        void = forfeited | events.simulator_failed
+        ends = self.episode_ends(events)
+        void = ends.any_of(self.forfeiting) | events.simulator_failed
         terms = {"progress": self.progress(events)}
         terms |= {name: factor(events) for name, factor in self.soft_penalties.items()}
         scaled = (1.0 - self.survival_ratio) * product(terms)
         survived = (~void).to(scaled.dtype)
         terms["survival"] = survived * self.survival_ratio * _ROUTE_PERCENT / self.expected_steps
         reward = survived * scaled + terms["survival"]
-        return RewardBreakdown(reward, terminated, truncated, terms)
+        return RewardBreakdown(reward, ends.terminated, ends.truncated, terms, ends.by_name)

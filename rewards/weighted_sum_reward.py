@@ -62,9 +62,8 @@ class WeightedSumReward:
 
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Judge one step of all E drivers."""
-        terminated, truncated = self.episode_ends(events)
-        forfeited = self.episode_ends.any_termination(events, self.forfeiting)
-        void = forfeited | events.simulator_failed
+        ends = self.episode_ends(events)
+        void = ends.any_of(self.forfeiting) | events.simulator_failed
         total_weight = self.progress_weight + sum(self.weights.values())
         terms = {"progress": self.progress(events)}
         earned = self.progress_weight / total_weight * terms["progress"]
@@ -74,4 +73,5 @@ class WeightedSumReward:
             earned = earned + per_step * terms[name]
         gates = {name: gate(events) for name, gate in self.gates.items()}
         reward = product({"earned": earned} | gates).masked_fill(void, 0.0)
-        return RewardBreakdown(reward, terminated, truncated, terms | gates)
+        terms |= gates
+        return RewardBreakdown(reward, ends.terminated, ends.truncated, terms, ends.by_name)

@@ -149,7 +149,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         info: dict[str, Any] = {"reward_terms": terms}
         finished = terminated | truncated
         if finished.any():
-            self._finish_episodes(finished, info)
+            self._finish_episodes(finished, outcome, info)
         self.rows.advance()
         return self.observe(), reward, terminated, truncated, info
 
@@ -202,9 +202,10 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
 
     # Episodes --------------------------------------------------------------------------------
 
-    def _finish_episodes(self, finished: NDArray[np.bool_], info: dict[str, Any]) -> None:
-        assert self.events is not None
-        info["episode"] = self.episodes.summary(self.events)
+    def _finish_episodes(
+        self, finished: NDArray[np.bool_], outcome: RewardBreakdown, info: dict[str, Any]
+    ) -> None:
+        info["episode"] = self.episodes.summary(outcome.ends)
         info["_episode"] = finished.copy()
         if self.final_observations:
             info["final_obs"] = self.rows.draw_final(self.scene, self.memory, self.maps, finished)

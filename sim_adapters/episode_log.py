@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-
-from rewards.driving_events import DrivingEvents
-
-# Facts of the last step that tell why an episode ended; logged as `episode/<name>`.
-END_FACTS = (
-    "collision",
-    "too_near_pedestrian",
-    "ran_red_light",
-    "ran_stop_sign",
-    "blocked",
-    "off_route",
-    "left_route_line",
-    "route_finished",
-    "timed_out",
-    "simulator_failed",
-)
+from torch import Tensor
 
 
 @dataclass
@@ -58,12 +44,15 @@ class EpisodeLog:
         self.episode_return += reward
         self.route_percent[:] = route_percent
 
-    def summary(self, events: DrivingEvents) -> dict[str, np.ndarray]:
-        """Accounts and end facts of all worlds, (E,) each; only finished ones mean anything."""
-        ends = {name: getattr(events, name).numpy().astype(np.float32) for name in END_FACTS}
+    def summary(self, ends: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        """Accounts of all worlds and why each ended, (E,) each; only finished ones mean anything.
+
+        Args:
+            ends: `RewardBreakdown.ends` of the step; 1.0 where the episode ended so, else 0.0.
+        """
         return {
             "return": self.episode_return.copy(),
             "length": self.length.copy(),
             "route_completion": self.route_percent.copy(),
-            **ends,
+            **{name: happened.numpy().astype(np.float32) for name, happened in ends.items()},
         }

@@ -62,7 +62,7 @@ class NoReward:
         """Zeros, (E,)."""
         nothing = torch.zeros_like(events.route_percent)
         never = torch.zeros_like(events.collision)
-        return RewardBreakdown(nothing, never, never, {})
+        return RewardBreakdown(nothing, never, never, {}, {})
 
 
 def date_contacts_back(

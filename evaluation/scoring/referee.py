@@ -101,6 +101,7 @@ class LeaderboardReferee:
             torch.from_numpy(terminated),
             torch.from_numpy(truncated),
             outcome.terms,
+            ends={},  # the records keep the leaderboard's reasons
         )
 
     # One step -------------------------------------------------------------------------------

@@ -41,6 +41,12 @@ def test_later_facts_win_and_the_rollouts_start_limits_the_reach() -> None:
     assert not suggestion[2:].any()
 
 
+def test_a_suggestion_for_no_end_of_the_reward_is_refused() -> None:
+    exploration = make_exploration(left_route_line={"steer": "turn"})
+    with pytest.raises(ValueError, match=r"\['left_route_line'\], which end no episode"):
+        exploration.write(np.zeros((8, 2, 2), np.int64), 5, ended(collision=[1.0, 0.0]))
+
+
 def test_loss_is_the_divergence_from_the_suggested_beta() -> None:
     policy = BetaDistribution(torch.tensor([[2.0, 3.0]] * 2), torch.tensor([[1.5, 1.2]] * 2))
     codes = torch.tensor([[TURN, GO], [NONE, STOP]])

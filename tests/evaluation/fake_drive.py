@@ -66,7 +66,7 @@ def no_reward(events: DrivingEvents) -> RewardBreakdown:
     """Pays route progress; ends never."""
     never = torch.zeros_like(events.collision)
     reward = events.route_percent_gained
-    return RewardBreakdown(reward, never, never, {"progress": reward})
+    return RewardBreakdown(reward, never, never, {"progress": reward}, {})
 
 
 @dataclass

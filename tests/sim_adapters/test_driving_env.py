@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim_adapters.driving_env import DrivingVectorEnv
-from sim_adapters.gymnasium_envs import make_embedded_vec
+from sim_adapters.gymnasium_envs import compose_training_config, make_embedded_vec
 
 NUM_ENVS = 4
 SMALL = (
@@ -72,6 +72,24 @@ def test_a_finished_world_shows_its_next_episode_at_once(env: DrivingVectorEnv) 
         last, first = info["final_obs"]["vector"][finished], observation["vector"][finished]
         assert (np.abs(last - first).max(axis=1) > 0.01).all()
     assert ended >= 3
+
+
+ACCOUNTS = {"return", "length", "route_completion"}
+
+
+@pytest.mark.parametrize("reward", ["carl", "nuplan_regular"])
+def test_a_finished_episode_says_why_in_the_words_of_its_reward(reward: str) -> None:
+    env = make_env(f"reward={reward}")
+    config = compose_training_config([f"reward={reward}"]).reward
+    names = {*config.terminations, *config.truncations}
+    env.reset(seed=0)
+    infos = [step[4] for step in drive(env, 120) if "episode" in step[4]]
+    assert infos
+    for info in infos:
+        assert info["episode"].keys() == names | ACCOUNTS
+        why = np.stack([info["episode"][name][info["_episode"]] for name in names])
+        assert set(np.unique(why)) <= {0.0, 1.0}
+        assert (why.sum(axis=0) >= 1.0).all()
 
 
 def test_bound_rows_are_drawn_in_place(env: DrivingVectorEnv) -> None:
