@@ -1,4 +1,4 @@
-"""The devkit's own run_simulation.py, started as the docs say, scores our planner as Val14 does.
+"""The devkit's own run_simulation.py, started by docs/nuplan.md's lines, scores as our Val14 does.
 
 Needs the devkit (`make test-nuplan`).
 """
@@ -8,8 +8,11 @@ Needs the devkit (`make test-nuplan`).
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,7 @@ from evaluation.nuplan_metrics.scenario_scores import METRICS
 from evaluation.val14.policy_driver import PolicyDriver
 from sim_adapters.nuplan.closed_loop import simulate
 from tests.nuplan.policy_files import policy_config, released_checkpoint
-from tests.nuplan.tiny_log import TinyLog
+from tests.nuplan.tiny_log import TinyLog, write_log
 from tests.nuplan.tiny_road import Road, make_road
 
 pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
@@ -29,40 +32,68 @@ pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 
 ROOT = Path(__file__).parents[2]
-SEARCH_PATH = (
-    "hydra.searchpath=[pkg://configs.devkit,pkg://nuplan.planning.script.config.common,"
-    "pkg://nuplan.planning.script.experiments]"
-)
-CALLBACKS = "main_callback=[time_callback,metric_file_callback,metric_aggregator_callback]"
+SCRIPT = "run_simulation.py"
+VAL_LOG = "2021.06.07.11.59.52_veh-35_00008_00083"  # the first of the devkit's validation split
+# Keys and references of tuplan_garage's file, with one token in place of 1,118
+VAL14_FILTER = """\
+_target_: nuplan.planning.scenario_builder.scenario_filter.ScenarioFilter
+_convert_: 'all'
+scenario_types: [changing_lane]
+scenario_tokens: ['{token}']
+log_names: ${{splitter.log_splits.val}}
+map_names: null
+num_scenarios_per_type: 100
+limit_total_scenarios: null
+timestamp_threshold_s: 15
+ego_displacement_minimum_m: null
+ego_start_speed_threshold: null
+ego_stop_speed_threshold: null
+speed_noise_tolerance: null
+expand_scenarios: false
+remove_invalid_goals: true
+shuffle: false
+"""
+LOG = TinyLog(tags={210: ("changing_lane",)}, jitter_us=2_000)
 
 
-def run_official(road: Road, checkpoint: Path, output: Path) -> str:
-    """docs/nuplan.md's command line; what it wrote."""
+def documented_command() -> str:
+    """The block of docs/nuplan.md that starts the devkit's script."""
+    page = (ROOT / "docs" / "nuplan.md").read_text()
+    blocks = re.findall(r"(?:^ {4}.+\n)+", page, re.MULTILINE)
+    (command,) = (block for block in blocks if SCRIPT in block)
+    return textwrap.dedent(command)
+
+
+def with_folders(command: str, folders: Mapping[str, Path]) -> str:
+    """A documented command with folders in place of its words in capitals."""
+    for word, folder in folders.items():
+        command, count = re.subn(rf"(?<![\w$]){re.escape(word)}\b", str(folder), command)
+        assert count > 0, f"the command names no {word}"
+    return command
+
+
+def run_official(road: Road, checkpoint: Path) -> str:
+    """docs/nuplan.md's command line on the log of a road; what it wrote."""
     import nuplan
 
-    script = Path(nuplan.__path__[0]) / "planning" / "script" / "run_simulation.py"
-    environment = os.environ | {
-        "NUPLAN_DATA_ROOT": str(road.root / "logs"),
-        "NUPLAN_MAPS_ROOT": str(road.root / "maps"),
-        "NUPLAN_EXP_ROOT": str(output),
-        "PYTHONPATH": os.pathsep.join([str(script.parents[3]), str(ROOT)]),
-    }
+    logs, filters = road.root / "unpacked", road.root / "filters"
+    write_log(logs / "val" / f"{VAL_LOG}.db", LOG)
+    (filters / "scenario_filter").mkdir(parents=True)
     assert road.scenario.log is not None
+    text = VAL14_FILTER.format(token=road.scenario.log.token)
+    (filters / "scenario_filter" / "val14_split.yaml").write_text(text)
+    folders = {
+        "$PWD/nuplan-devkit": Path(nuplan.__path__[0]).parent,
+        "LOGS": logs,
+        "MAPS": road.root / "maps",
+        "FILTERS": filters,
+        "FILE": checkpoint,
+        "EXP": road.root / "exp",
+    }
     done = subprocess.run(
-        [
-            *(sys.executable, str(script), "+simulation=closed_loop_nonreactive_agents"),
-            *("planner=carl_planner", f"planner.carl_planner.checkpoint={checkpoint}"),
-            *("planner.carl_planner.horizon_s=0.1", "ego_controller=one_stage_controller"),
-            *(
-                SEARCH_PATH,
-                "scenario_builder=nuplan",
-                f"scenario_builder.data_root={road.root}/logs",
-            ),
-            *("scenario_filter=all_scenarios", "worker=sequential", CALLBACKS),
-            f"scenario_filter.scenario_tokens=[{road.scenario.log.token}]",
-            f"output_dir={output}",
-        ],
-        env=environment,
+        ["bash", "-ec", with_folders(documented_command(), folders)],
+        cwd=ROOT,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
@@ -75,10 +106,10 @@ def run_official(road: Road, checkpoint: Path, output: Path) -> str:
 def test_run_simulation_gives_the_policy_the_score_of_val14(tmp_path: Path):
     import pandas as pd
 
-    road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}, jitter_us=2_000))
+    road = make_road(tmp_path, LOG)
     checkpoint = released_checkpoint(tmp_path / "model_best.pth")
+    text = run_official(road, checkpoint)
     output = tmp_path / "exp" / "closed_loop_nonreactive_agents" / "carl"
-    text = run_official(road, checkpoint, output)
     tables = list(output.glob("aggregator_metric/*.parquet"))
     assert len(tables) == 1, text[-4000:]
     table = pd.read_parquet(tables[0]).set_index("scenario")
