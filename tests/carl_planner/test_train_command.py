@@ -1,81 +1,19 @@
 """The training command on an environment that PPO solves in seconds."""
 
-import contextlib
-import io
-import logging
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 from point_goal_env import TIME_LIMIT, PointGoalEnv
+from train_runs import HERE, environment, losses, train
 
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
-from carl_planner.train import main
-
-HERE = Path(__file__).parent
-
-
-class CommandResult(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def train_command(folder: Path, *overrides: str) -> list[str]:
-    return [
-        *(sys.executable, "-m", "carl_planner.train", "--config-dir", str(HERE / "toy_configs")),
-        *(f"hydra.run.dir={folder}", *overrides),
-    ]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-
-
-def train(folder: Path, *overrides: str, check: bool = True) -> CommandResult:
-    """Run the command in this process, which saves importing torch once more."""
-    out, errors = io.StringIO(), io.StringIO()
-    code = 0
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(errors),
-    ):
-        patch.setattr(sys, "argv", ["carl-train", *train_command(folder, *overrides)[3:]])
-        try:
-            main()
-        except SystemExit as error:
-            code = 1
-            errors.write(str(error))
-        finally:  # hydra's handlers write to this command's output
-            for handler in root.handlers:
-                handler.close()
-            root.handlers[:] = handlers
-            root.setLevel(level)
-    result = CommandResult(code, out.getvalue(), errors.getvalue())
-    if check:
-        assert code == 0, result.stdout + result.stderr
-    return result
-
-
-def losses(folder: Path) -> list[dict[str, float]]:
-    """Logged lines without timings, which no two runs share."""
-    return [
-        {name: value for name, value in line.items() if not name.startswith("time/")}
-        for line in read_metrics(folder)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +61,7 @@ def test_toy_environment_pays_the_distance_gained() -> None:
     env = PointGoalEnv(1)
     env.reset()
     env.state[0] = [0.0, 0.0, 1.0, 0.0, 0.0]
-    _, reward, _, _, _ = env.step(env.single_action_space.high[None])
+    _, reward, _, _, _ = env.step(np.ones((1, 2), np.float32))
     # From (0, 0) to (0.1, 0.1): distance to (1, 0) falls from 1 to sqrt(0.81 + 0.01).
     assert float(reward[0]) == pytest.approx(1.0 - 0.82**0.5, abs=1e-6)
 
@@ -135,31 +73,6 @@ def test_nan_in_a_loss_stops_the_run_and_saves_the_batch(tmp_path: Path) -> None
     assert "Traceback" not in result.stderr
     assert (tmp_path / "nan_batch.pt").is_file()
     assert len(read_metrics(tmp_path)) == 2  # step 70 lies in the third iteration of 32
-
-
-def test_run_stopped_by_a_signal_and_resumed_repeats_the_whole_run(
-    whole_run: Path, tmp_path: Path
-) -> None:
-    process = subprocess.Popen(
-        train_command(tmp_path, "experiment=point_goal"),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while len(read_metrics(tmp_path)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert f"resume={tmp_path}/latest.pt" in out
-    stopped = losses(tmp_path)
-    assert 3 <= len(stopped) < 30, "the signal must fall into the run"
-    assert stopped == losses(whole_run)[: len(stopped)]
-    composed = (tmp_path / ".hydra" / "config.yaml").read_text()
-    train(tmp_path, f"resume={tmp_path}")
-    assert losses(tmp_path) == losses(whole_run)
-    assert (tmp_path / ".hydra" / "config.yaml").read_text() == composed
 
 
 def test_scene_storage_learns_the_same_as_pixels(whole_run: Path, tmp_path: Path) -> None:
