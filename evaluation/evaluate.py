@@ -147,6 +147,11 @@ def check_options(config: DictConfig) -> None:
         raise ValueError(
             f"planner=policy needs checkpoint=PATH; the others do not: {', '.join(RULE_PLANNERS)}"
         )
+    if "max_triggers" not in config.simulator:
+        raise ValueError(
+            "evaluation.evaluate drives routes in simulator=embedded; evaluation.longest6_official "
+            "drives them on CARLA's servers, benchmark=val14 drives nuPlan's scenarios"
+        )
     if config.seeds < 1:
         raise ValueError(f"seeds={config.seeds}: at least one is needed")
 
