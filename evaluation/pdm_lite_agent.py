@@ -89,7 +89,7 @@ def pdm_lite_root() -> Path:
             f"{ROOT_VARIABLE}={root} holds no team_code/autopilot.py: clone "
             "https://github.com/autonomousvision/carla_garage, branch leaderboard_2, and name it"
         )
-    return Path(root)
+    return Path(root).resolve()  # setup() changes the working folder
 
 
 def _import_file(name: str, path: Path) -> None:
