@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 from carl_planner.checkpoint import Checkpoint, CheckpointError, save_checkpoint
@@ -140,3 +141,16 @@ def test_settings_are_compared_by_what_they_mean():
         "gone": (None, "absent"),
         "new": ("absent", [1]),
     }
+
+
+def test_the_training_keeps_its_own_traffic(tmp_path):
+    with initialize_config_module("configs", version_base="1.3"):
+        evaluated = compose("demo").simulator.traffic
+    overrides = training_overrides(demo_config(tmp_path))
+    trained = compose_training_config(overrides).simulator.traffic
+    assert trained.num_vehicles == 30
+    # Room for more actors than the 30 that every route must have
+    assert evaluated.num_vehicles > trained.num_vehicles
+    assert evaluated.radius_m > trained.radius_m
+    # A setting of another type would compile the world's kernels once more
+    assert [type(value) for value in evaluated.values()] == [type(v) for v in trained.values()]
