@@ -59,16 +59,19 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.vector = make_embedded_vec(1, (*overrides, "++env.final_observations=true"), seed)
         self.observation_space = self.vector.single_observation_space
         self.action_space = self.vector.single_action_space
-        self._started = False
+        self._next_has_begun = False  # the vector environment resets in the step that ends
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start the next route; after a step that ended an episode it has already begun."""
+        """Start the next route; with a seed, whatever its value, the first one.
+
+        Which routes there are is up to the `seed` that the environment was made with.
+        """
         super().reset(seed=seed)
-        if self._started and seed is None:
+        has_begun, self._next_has_begun = self._next_has_begun, False
+        if has_begun and seed is None:
             return self._first(self.vector.observe()), {}
-        self._started = True
         observation, info = self.vector.reset(seed=seed, options=options)
         return self._first(observation), info
 
@@ -78,6 +81,7 @@ class DrivingEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         """Drive one step; `info["reward_terms"]` holds every term by name."""
         actions = np.asarray(action, np.float32)[None]
         observation, reward, terminated, truncated, info = self.vector.step(actions)
+        self._next_has_begun = bool(terminated[0] or truncated[0])
         terms = {name: float(value[0]) for name, value in info["reward_terms"].items()}
         flat: dict[str, Any] = {"reward_terms": terms}
         if "episode" in info:

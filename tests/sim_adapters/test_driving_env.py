@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sim_adapters.driving_env import DrivingVectorEnv
-from sim_adapters.gymnasium_envs import compose_training_config, make_embedded_vec
+from sim_adapters.gymnasium_envs import DrivingEnv, compose_training_config, make_embedded_vec
 
 NUM_ENVS = 4
 SMALL = (
@@ -162,6 +162,29 @@ def test_stored_scenes_are_redrawn_bit_by_bit() -> None:
     scenes.redraw(flat, again)
     np.testing.assert_array_equal(again["bev"], np.concatenate(drawn))
     assert again["bev"].any()
+
+
+def test_a_single_world_begins_another_episode_at_every_reset() -> None:
+    single = DrivingEnv([*SMALL, "scenarios.time_limit_s=1.0"])
+    counter, action = single.vector.episodes, np.array([0.0, 0.5], np.float32)
+
+    def ends_within(steps: int) -> bool:
+        return any(True in single.step(action)[2:4] for _ in range(steps))
+
+    single.reset()
+    assert counter.episode.tolist() == [0]
+    assert not ends_within(3)
+    single.reset()  # in the middle of an episode, as a TimeLimit wrapper does
+    assert (counter.episode.tolist(), counter.length.tolist()) == ([1], [0])
+    assert ends_within(12)  # of 0.1 s
+    single.reset()  # the step that ended the episode has begun the next
+    assert (counter.episode.tolist(), counter.length.tolist()) == ([2], [0])
+    single.reset()
+    assert counter.episode.tolist() == [3]
+    assert not ends_within(3)
+    single.reset(seed=9)
+    assert (counter.episode.tolist(), counter.length.tolist()) == ([0], [0])
+    single.close()
 
 
 def test_gymnasium_makes_both_forms() -> None:
