@@ -57,7 +57,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     """B worlds with one learning driver each, behind gymnasium's vector interface.
 
     Autoreset is SAME_STEP: the observation of a finished world is the first of its next episode.
-    After `bind`, observations are drawn straight into the learner's rows and returned as views.
+    After `bind`, observations are drawn straight into the learner's rows and returned as views;
+    before, an observation lasts until the step after the next.
 
     Args:
         simulator: Fills the scene.
@@ -66,7 +67,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         observer: Draws what the policy sees.
         detector: Finds the events of a step; thresholds alone mean CARLA's rules.
         action_layout: Meaning of the two action columns.
-        rollout_storage: "pixels" binds finished observations, "scene" the observer's compact rows.
+        rollout_storage: "pixels" binds finished observations, "scene" the observer's compact rows;
+            what is returned is finished either way.
         final_observations: Draw `info["final_obs"]` of finished worlds, which a learner needs to
             bootstrap on truncation. CaRL bootstraps on nothing, so it is off by default.
         first_world: Number of this env's world 0 among all ranks' worlds: what `scenarios` sees.
@@ -122,7 +124,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     ) -> tuple[Observation, dict[str, Any]]:
         """Start every world's next episode; with a seed, its first one.
 
-        All randomness comes from the scenarios' own seeds, so `seed` only restarts the count.
+        All randomness comes from the seed that the scenarios were made with, so that of `seed`
+        only the fact that it is given counts, not its value.
         """
         del options
         if seed is not None:

@@ -24,8 +24,9 @@ def allocate(space: Mapping, *leading: int) -> Observation:
 class ObservationRows:
     """The learner's (T + 1, E, ...) rows, or two rows of its own while none are bound.
 
-    With "scene" storage the rows hold the observer's compact form, and the drawn observation lives
-    in a scratch that the next step overwrites.
+    Its own rows hold finished observations, so that the last one outlives a step: users of
+    gymnasium keep (s, s'). Bound rows hold the observer's compact form with "scene" storage, and
+    the drawn observation lives in a scratch that the next step overwrites.
     """
 
     def __init__(
@@ -35,9 +36,8 @@ class ObservationRows:
             raise ValueError(f"rollout_storage is {storage!r}, expected 'pixels' or 'scene'")
         self.observer, self.num_envs, self.storage = observer, num_envs, storage
         self.space = observer.space if storage == "pixels" else observer.stored_space
-        self._scratch = allocate(observer.space, num_envs) if storage == "scene" else {}
-        # Unbound, the last observation must outlive one step: gymnasium's users keep (s, s').
-        self.rows: Mapping[str, np.ndarray] = allocate(self.space, 2, num_envs)
+        self.rows: Mapping[str, np.ndarray] = allocate(observer.space, 2, num_envs)
+        self._scratch: Observation = {}
         self.num_rows, self.row, self.bound = 2, 0, False
 
     def bind(self, rows: Mapping[str, np.ndarray]) -> None:
@@ -58,6 +58,8 @@ class ObservationRows:
         self.rows = {name: rows[name] for name in self.space}
         self.num_rows = len(next(iter(self.rows.values())))
         self.row, self.bound = 0, True
+        if self.storage == "scene":
+            self._scratch = allocate(self.observer.space, self.num_envs)
 
     def restart(self) -> None:
         """Draw row 0 next."""
@@ -84,7 +86,7 @@ class ObservationRows:
     def draw(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank) -> Observation:
         """Draw the present into the current row; returns the observation (views)."""
         current = {name: array[self.row] for name, array in self.rows.items()}
-        if self.storage == "pixels":
+        if self.storage == "pixels" or not self.bound:
             self.observer.observe(scene, memory, maps, current)
             return current
         self.observer.gather(scene, memory, maps, current)

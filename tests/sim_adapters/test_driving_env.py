@@ -164,6 +164,19 @@ def test_stored_scenes_are_redrawn_bit_by_bit() -> None:
     assert again["bev"].any()
 
 
+def test_an_unbound_observation_outlives_the_next_step() -> None:
+    env = make_env("observation=carl_bev_64", "ppo.rollout_storage=scene", num_envs=2)
+    before, _ = env.reset(seed=0)
+    num_changes = 0
+    for _ in range(8):
+        copy = before["bev"].copy()
+        after = next(drive_straight(env, 1))[0]
+        np.testing.assert_array_equal(before["bev"], copy)
+        num_changes += not np.array_equal(before["bev"], after["bev"])
+        before = after
+    assert num_changes > 0
+
+
 def test_a_single_world_begins_another_episode_at_every_reset() -> None:
     single = DrivingEnv([*SMALL, "scenarios.time_limit_s=1.0"])
     counter, action = single.vector.episodes, np.array([0.0, 0.5], np.float32)
