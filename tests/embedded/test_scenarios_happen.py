@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -38,25 +38,31 @@ def simulator(town_maps: MapBank) -> EmbeddedSimulator:
     )
 
 
-def _with_trigger(scenario: Scenario, scenario_type: str, **parameters: str) -> Scenario:
-    route = scenario.route
+def _with_trigger(
+    scenario: Scenario,
+    scenario_type: str,
+    parameters: Mapping[str, str] | None = None,
+    row: int = TRIGGER_ROW,
+) -> Scenario:
+    """The scenario with one more trigger."""
+    route, number = scenario.route, len(scenario.triggers) + 1
     trigger = ScenarioTrigger(
-        f"{scenario_type}_1",
+        f"{scenario_type}_{number}",
         scenario_type,
-        float(route.x[TRIGGER_ROW]),
-        float(route.y[TRIGGER_ROW]),
-        float(route.z[TRIGGER_ROW]),
-        float(route.yaw_rad[TRIGGER_ROW]),
-        parameters,
+        float(route.x[row]),
+        float(route.y[row]),
+        float(route.z[row]),
+        float(route.yaw_rad[row]),
+        dict(parameters or {}),
     )
-    return dataclasses.replace(scenario, triggers=(trigger,))
+    return dataclasses.replace(scenario, triggers=(*scenario.triggers, trigger))
 
 
 def _start(simulator: EmbeddedSimulator, scenario_type: str, **parameters: str) -> Scenario:
     """Reset to the first route of Town02 on which the scenario can be played."""
     for choice in range(12):
         plain = scenario_along_lanes(simulator.maps, choice=choice)
-        scenario = _with_trigger(plain, scenario_type, **parameters)
+        scenario = _with_trigger(plain, scenario_type, parameters)
         simulator.reset(np.array([0]), [scenario])
         if simulator.scripts.triggers.kind[0, 0]:
             return scenario
@@ -127,6 +133,22 @@ def test_control_loss_disturbs_the_ego_over_three_places(simulator: EmbeddedSimu
     assert phases[-1] == Phase.OVER
     assert drivetrain.steer_noise[0] == 0.0
     assert not _slots_of(simulator, ActorKind.DEBRIS)
+
+
+def test_stretches_of_control_loss_that_overlap_disturb_at_all_their_places(
+    simulator: EmbeddedSimulator,
+) -> None:
+    """The second stretch has begun while the ego passes the first one's last debris, at 74 m."""
+    scenario = _with_trigger(_start(simulator, "ControlLoss"), "ControlLoss", {}, TRIGGER_ROW + 55)
+    simulator.reset(np.array([0]), [scenario])
+    motion, route = simulator.scene.motion, scenario.route
+    disturbed_m = []
+    for _ in _drive(simulator, scenario, seconds=35.0):
+        if simulator.drivetrain.steer_noise[0] != 0.0:
+            away2 = (route.x - motion.x[0, 0]) ** 2 + (route.y - motion.y[0, 0]) ** 2
+            disturbed_m.append(int(np.argmin(away2)) - TRIGGER_ROW)
+    for place_m in (14, 48, 74, 55 + 14, 55 + 48, 55 + 74):
+        assert sum(abs(row - place_m) <= 2 for row in disturbed_m) >= 2
 
 
 def test_hard_break_stops_the_vehicle_ahead(simulator: EmbeddedSimulator) -> None:
@@ -254,12 +276,13 @@ def test_unplayable_trigger_is_named(
         ("ParkingExit", {}, "ParkingExit"),
         ("DynamicObjectCrossing", {"distance": "far"}, "distance='far'"),
         ("DynamicObjectCrossing", {"blocker_model": "static.prop.ufo"}, "'ufo'"),
+        ("DynamicObjectCrossing", {"direction": "rigth"}, "'rigth', expected left or right"),
     ],
 )
 def test_bad_triggers_are_refused(
     simulator: EmbeddedSimulator, scenario_type: str, parameters: dict[str, str], message: str
 ) -> None:
-    scenario = _with_trigger(scenario_along_lanes(simulator.maps), scenario_type, **parameters)
+    scenario = _with_trigger(scenario_along_lanes(simulator.maps), scenario_type, parameters)
     with pytest.raises(ValueError, match=message):
         simulator.reset(np.array([0]), [scenario])
 

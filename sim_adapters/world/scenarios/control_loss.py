@@ -66,16 +66,19 @@ def disturb_ego(
     row: int,
     dt: float,
 ) -> None:
-    """Noise on the ego's controls over debris, until it has left the stretch or time is up."""
+    """Add noise to the ego's controls over debris, until it has left the stretch or time is up.
+
+    Stretches may overlap: `step_scenarios_range` begins each step without noise.
+    """
     now_s, seed = clocks.elapsed_s[world], clocks.seed[world]
     x, y = motion.x[world, 0], motion.y[world, 0]
     since_s = now_s - triggers.since_s[world, row]
     gone_m = math.hypot(triggers.x[world, row] - x, triggers.y[world, row] - y)
     if gone_m > LOSS_END_M or since_s > LOSS_LONGEST_S:
-        drivetrain.steer_noise[world] = drivetrain.throttle_noise[world] = 0.0
         clear_blocker(motion, traits, blockers, world, row)
         enter_phase(triggers, world, row, _OVER, now_s)
         return
     place = debris_underneath(x, y, debris, world, row)
     steer, throttle = loss_noise(seed, round(now_s / dt), row, place)
-    drivetrain.steer_noise[world], drivetrain.throttle_noise[world] = steer, throttle
+    drivetrain.steer_noise[world] += steer
+    drivetrain.throttle_noise[world] += throttle

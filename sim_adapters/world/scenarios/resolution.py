@@ -156,6 +156,16 @@ def _number(trigger: ScenarioTrigger, key: str, default: float) -> float:
         ) from error
 
 
+def _direction(trigger: ScenarioTrigger, default: str | None) -> str | None:
+    """Side from which somebody comes."""
+    direction = trigger.parameters.get("direction", default)
+    if direction not in ("left", "right", default):
+        raise ValueError(
+            f"trigger {trigger.name!r} has direction={direction!r}, expected left or right"
+        )
+    return direction
+
+
 # One resolver a kind -------------------------------------------------------------------------
 
 
@@ -190,7 +200,7 @@ def _object_crossing(site: Site) -> None:
     place = min(
         site.row + round(_number(site.trigger, "distance", CROSSING_DISTANCE_M)), route.x.size - 1
     )
-    side = 1.0 if site.trigger.parameters.get("direction", "right") == "left" else -1.0
+    side = 1.0 if _direction(site.trigger, "right") == "left" else -1.0
     angle_deg = _number(site.trigger, "crossing_angle", 0.0)
     reaction = PEDESTRIAN_REACTION_S + REACTION_PER_ANGLE_S * math.floor(angle_deg / ANGLE_STEP_DEG)
     speed = _number(site.trigger, "speed", PEDESTRIAN_SPEED_MPS)
@@ -250,8 +260,8 @@ def _stream_from(turn_rad: float, source_s: float, exit_s: float) -> Callable[[S
 def _red_light_runner(site: Site) -> None:
     """One vehicle from the left or the right; from either if the file does not say."""
     turns = {"left": [-0.5 * math.pi], "right": [0.5 * math.pi]}
-    direction = site.trigger.parameters.get("direction", "")
-    chosen = turns.get(direction, [0.5 * math.pi, -0.5 * math.pi])
+    direction = _direction(site.trigger, None)
+    chosen = turns[direction] if direction else [0.5 * math.pi, -0.5 * math.pi]
     speed = _number(site.trigger, "flow_speed", RUNNER_SPEED_MPS)
     _write_stream(site, chosen, speed, (RUNNER_SOURCE_M, RUNNER_EXIT_M), meets=True)
 

@@ -119,6 +119,7 @@ def step_scenarios_range(
     """Start and play the scripts of worlds `first` to `last`; one driver a world, in slot 0."""
     for world in range(first, last):
         now_s = clocks.elapsed_s[world]
+        drivetrain.steer_noise[world] = drivetrain.throttle_noise[world] = 0.0
         for row in range(triggers.kind.shape[1]):
             kind, phase = triggers.kind[world, row], triggers.phase[world, row]
             if kind == _NONE or phase == _OVER:
