@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.embedded.slot_demand import check_background, check_scripted
 from sim_adapters.embedded.world_start import (
     check_route,
     clear_world,
@@ -122,20 +123,16 @@ class EmbeddedSimulator:
         random_light_start: bool = True,
         num_threads: int = 1,
     ) -> None:
-        traffic = traffic or TrafficSettings()
-        if traffic.num_vehicles > max_vehicles:
-            raise ValueError(
-                f"traffic wants {traffic.num_vehicles} vehicles, a world has "
-                f"{max_vehicles} vehicle slots: raise simulator.max_vehicles"
-            )
+        traffic, pedestrians = traffic or TrafficSettings(), pedestrians or PedestrianSettings()
         self.maps = maps
         self.num_threads = num_threads
         self.layout = make_slot_layout(
             num_vehicles=max_vehicles, num_pedestrians=max_pedestrians, num_statics=max_statics
         )
+        check_background(self.layout, traffic, pedestrians)
         self._settings = WorldSettings(
             traffic,
-            pedestrians or PedestrianSettings(),
+            pedestrians,
             statics or StaticSettings(),
             self.layout,
             step_s,
@@ -165,11 +162,13 @@ class EmbeddedSimulator:
         """Start `scenarios[i]` in `worlds[i]`; other worlds are not touched.
 
         Raises:
-            ValueError: a scenario's town is not loaded, or its route does not fit.
+            ValueError: a scenario's town is not loaded, its route does not fit, or background
+                traffic leaves its scripted actors no slots.
         """
         for scenario in scenarios:  # all of them before anything is changed
             self.maps.map_index(scenario.town)
             check_route(scenario, self.scene.routes.x.shape[1])
+            check_scripted(scenario, self.layout, self._settings.traffic)
         for world, scenario in zip(worlds, scenarios, strict=True):
             self._place(int(world), scenario)
         for first, last in contiguous_runs(worlds):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.map_bank import SignalGroups, Signals
 from sim_adapters.scene.state import Contacts, EgoState
 from sim_adapters.world.contacts import ContactState, remove_fallen_range, touch_actors_range
@@ -23,7 +23,11 @@ from sim_adapters.world.scenarios.state import ScriptBook
 from sim_adapters.world.scenarios.step import step_scenarios_range
 from sim_adapters.world.sidewalks import Crossings, Sidewalks
 from sim_adapters.world.signals import SignalPlan, reset_signals_range, update_lights_range
-from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.slots import (
+    SlotLayout,
+    first_scripted_pedestrian,
+    first_scripted_static,
+)
 from sim_adapters.world.statics import (
     StandingPlaces,
     StandingThings,
@@ -39,8 +43,6 @@ from sim_adapters.world.traffic.step import (
     reset_traffic_range,
     step_traffic_range,
 )
-
-SCENARIO_PEDESTRIANS, SCENARIO_STATICS = 3, 6  # last slots of their ranges, kept for scenarios
 
 
 class Town(NamedTuple):
@@ -81,18 +83,6 @@ class WorldSettings(NamedTuple):
     random_light_start: bool
 
 
-@device_function
-def last_walker_slot(layout: SlotLayout) -> int:
-    """End of the pedestrian slots that are not kept for scenarios."""
-    return max(layout.first_static - SCENARIO_PEDESTRIANS, layout.first_pedestrian)
-
-
-@device_function
-def last_standing_slot(layout: SlotLayout) -> int:
-    """End of the static slots that are not kept for scenarios."""
-    return max(layout.num_slots - SCENARIO_STATICS, layout.first_static)
-
-
 @range_kernel
 def start_worlds_range(
     first: int, last: int, town: Town, worlds: Worlds, settings: WorldSettings
@@ -115,7 +105,7 @@ def start_worlds_range(
     )  # fmt: skip
     reset_statics_range(
         first, last, scene.motion, scene.traits, scene.clocks, worlds.standing_things,
-        town.standing_places, settings.statics, layout.first_static, last_standing_slot(layout),
+        town.standing_places, settings.statics, layout.first_static, first_scripted_static(layout),
     )  # fmt: skip
     reset_traffic_range(
         first, last, roads, scene, worlds.traffic, settings.traffic, layout, settings.step_s
@@ -123,7 +113,7 @@ def start_worlds_range(
     reset_pedestrians_range(
         first, last, roads.points, roads.lanes, roads.ranges, scene.motion, scene.traits,
         scene.clocks, worlds.walkers, town.sidewalks, settings.pedestrians,
-        layout.first_pedestrian, last_walker_slot(layout),
+        layout.first_pedestrian, first_scripted_pedestrian(layout),
     )  # fmt: skip
     for _ in range(settings.warm_up_steps):
         move_others_range(first, last, town, worlds, settings)
@@ -147,7 +137,7 @@ def step_worlds_range(
     locate_ego_range(first, last, motion, worlds.ego, clocks, roads.grid, roads.points, roads.lanes)
     step_statics_range(
         first, last, motion, traits, clocks, worlds.standing_things, town.standing_places,
-        settings.statics, layout.first_static, last_standing_slot(layout), dt,
+        settings.statics, layout.first_static, first_scripted_static(layout), dt,
     )  # fmt: skip
     scripts = worlds.scripts
     step_scenarios_range(
@@ -174,7 +164,8 @@ def move_others_range(
     step_pedestrians_range(
         first, last, roads.points, roads.lanes, roads.ranges, scene.motion, scene.traits,
         scene.clocks, worlds.walkers, town.sidewalks, settings.pedestrians,
-        layout.first_pedestrian, last_walker_slot(layout), scene.lights, town.crossings, dt,
+        layout.first_pedestrian, first_scripted_pedestrian(layout), scene.lights, town.crossings,
+        dt,
     )  # fmt: skip
     for world in range(first, last):
         scene.clocks.elapsed_s[world] += dt

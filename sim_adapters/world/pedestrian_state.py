@@ -18,7 +18,7 @@ from sim_adapters.world.vehicle_catalogue import (
     WALKER_HALF_WIDTH_M,
 )
 
-WALK, WAIT, GO_STRAIGHT, SCRIPTED = 0, 1, 2, 3  # values of `Walkers.mode`
+WALK, WAIT, GO_STRAIGHT = 0, 1, 2  # values of `Walkers.mode`
 _PEDESTRIAN = int(ActorKind.PEDESTRIAN)
 
 

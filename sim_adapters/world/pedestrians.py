@@ -12,7 +12,6 @@ from sim_adapters.scene.map_bank import LanePoints, Lanes, MapRanges
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights
 from sim_adapters.world.pedestrian_state import (
     GO_STRAIGHT,
-    SCRIPTED,
     WAIT,
     WALK,
     PedestrianSettings,
@@ -78,7 +77,6 @@ def _spawn_at(
 def _keep_up(
     points: LanePoints,
     lanes: Lanes,
-    ranges: MapRanges,
     motion: ActorMotion,
     traits: ActorTraits,
     clocks: Clocks,
@@ -96,7 +94,7 @@ def _keep_up(
     ego_x, ego_y, ego_z = motion.x[world, 0], motion.y[world, 0], motion.z[world, 0]
     count, free = 0, -1
     for slot in range(first_slot, last_slot):
-        if traits.valid[world, slot] and walkers.mode[world, slot] != SCRIPTED:
+        if traits.valid[world, slot]:
             away = math.hypot(motion.x[world, slot] - ego_x, motion.y[world, slot] - ego_y)
             if away > settings.despawn_m:
                 clear_slot(motion, traits, world, slot)
@@ -146,7 +144,7 @@ def reset_pedestrians_range(
             walkers.generation[world, slot] = 0
             walkers.mode[world, slot] = WALK
         _keep_up(
-            points, lanes, ranges, motion, traits, clocks, walkers, sidewalks, settings, world,
+            points, lanes, motion, traits, clocks, walkers, sidewalks, settings, world,
             first_slot, last_slot, 0, _RESET_DRAWS * settings.num_pedestrians, 5.0,
         )  # fmt: skip
 
@@ -188,7 +186,7 @@ def step_pedestrians_range(
             elif mode == GO_STRAIGHT:
                 go_straight(points, lanes, motion, traits, walkers, world, slot, dt)
         _keep_up(
-            points, lanes, ranges, motion, traits, clocks, walkers, sidewalks, settings, world,
+            points, lanes, motion, traits, clocks, walkers, sidewalks, settings, world,
             first_slot, last_slot, _FIRST_STEP_DRAW + tick * _STEP_DRAWS, _STEP_DRAWS,
             settings.out_of_view_m,
         )  # fmt: skip

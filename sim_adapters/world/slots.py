@@ -11,6 +11,9 @@ from typing import NamedTuple
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.state import ActorMotion, ActorTraits
 
+# The last slots of their ranges, kept for scripted scenarios
+SCRIPTED_PEDESTRIANS, SCRIPTED_STATICS = 3, 6
+
 
 class SlotLayout(NamedTuple):
     """Half-open slot ranges: ego [0, 1), vehicles, pedestrians, statics, in this order."""
@@ -26,6 +29,18 @@ def make_slot_layout(*, num_vehicles: int, num_pedestrians: int, num_statics: in
     first_pedestrian = 1 + num_vehicles
     first_static = first_pedestrian + num_pedestrians
     return SlotLayout(1, first_pedestrian, first_static, first_static + num_statics)
+
+
+@device_function
+def first_scripted_pedestrian(layout: SlotLayout) -> int:
+    """End of the pedestrian slots for passers-by, begin of those kept for scenarios."""
+    return max(layout.first_static - SCRIPTED_PEDESTRIANS, layout.first_pedestrian)
+
+
+@device_function
+def first_scripted_static(layout: SlotLayout) -> int:
+    """End of the slots for what stands beside the road, begin of those kept for scenarios."""
+    return max(layout.num_slots - SCRIPTED_STATICS, layout.first_static)
 
 
 @device_function

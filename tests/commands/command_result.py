@@ -10,8 +10,9 @@ TINY_WORLD = (
     f"simulator.towns=[{CROSSING}]",
     "simulator.traffic.num_vehicles=2",
     "simulator.max_vehicles=4",
-    "simulator.max_pedestrians=0",
-    "simulator.max_statics=0",
+    "simulator.pedestrians.num_pedestrians=0",
+    "simulator.max_pedestrians=3",
+    "simulator.max_statics=6",
     "simulator.warm_up_s=0.1",
 )
 TINY_RUN = (

@@ -9,6 +9,7 @@ from sim_adapters.embedded.simulator import EmbeddedSimulator, contiguous_runs
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
+from sim_adapters.world.pedestrian_state import PedestrianSettings
 from sim_adapters.world.traffic.settings import TrafficSettings
 from tests.embedded.lane_routes import scenario_along_lanes
 
@@ -21,7 +22,7 @@ def _simulator(maps: MapBank, num_worlds: int) -> EmbeddedSimulator:
         num_worlds,
         traffic=TrafficSettings(num_vehicles=12, radius_m=80.0),
         max_vehicles=14,
-        max_pedestrians=6,
+        max_pedestrians=9,
         max_statics=8,
         max_route_points=512,
         warm_up_s=0.5,
@@ -211,6 +212,38 @@ def test_unknown_town_is_refused(town_maps: MapBank) -> None:
 def test_more_traffic_than_slots_is_refused(town_maps: MapBank) -> None:
     with pytest.raises(ValueError, match="max_vehicles"):
         EmbeddedSimulator(town_maps, 1, traffic=TrafficSettings(num_vehicles=50), max_vehicles=40)
+    people = PedestrianSettings(num_pedestrians=50)
+    with pytest.raises(ValueError, match="max_pedestrians"):
+        EmbeddedSimulator(town_maps, 1, pedestrians=people, max_pedestrians=4)
+
+
+@pytest.mark.parametrize(
+    ("slots", "message"),
+    [
+        ((13, 9, 6), "max_vehicles=14"),
+        ((14, 2, 6), "max_pedestrians=3"),
+        ((14, 9, 5), "max_statics=6"),
+    ],
+)
+def test_scripted_actors_without_a_slot_are_refused(
+    town_maps: MapBank, slots: tuple[int, int, int], message: str
+) -> None:
+    """Traffic may take 12 vehicle slots; a stream needs 2 more, a crosser and its prop theirs."""
+    simulator = EmbeddedSimulator(
+        town_maps,
+        1,
+        traffic=TrafficSettings(num_vehicles=12),
+        pedestrians=PedestrianSettings(num_pedestrians=0),
+        max_vehicles=slots[0],
+        max_pedestrians=slots[1],
+        max_statics=slots[2],
+    )
+    plain = scenario_along_lanes(town_maps)
+    simulator.reset(np.array([0]), [plain])
+    trigger = ScenarioTrigger("HardBreakRoute_1", "HardBreakRoute", 0.0, 0.0, 0.0, 0.0)
+    scripted = dataclasses.replace(plain, triggers=(trigger,))
+    with pytest.raises(ValueError, match=f"set simulator.{message} or more, or"):
+        simulator.reset(np.array([0]), [scripted])
 
 
 def test_runs_cover_exactly_the_named_worlds() -> None:

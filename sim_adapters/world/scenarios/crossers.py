@@ -12,7 +12,13 @@ from sim_adapters.kernels import device_function
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
 from sim_adapters.world.pedestrian_state import set_pedestrian_body
 from sim_adapters.world.scenarios.state import Blockers, Crossers, Phase, Triggers
-from sim_adapters.world.slots import SlotLayout, clear_slot, new_actor_id
+from sim_adapters.world.slots import (
+    SlotLayout,
+    clear_slot,
+    first_scripted_pedestrian,
+    first_scripted_static,
+    new_actor_id,
+)
 from sim_adapters.world.vehicle_catalogue import (
     EGO_HALF_LENGTH_M,
     PROP_HALF_HEIGHT_M,
@@ -27,6 +33,7 @@ SHORT_NOTICE_M = 6.0  # a moving ego this near starts the crosser whatever its s
 LEFT_BEHIND_M = 25.0  # actors this far from an ego that has passed are taken away
 PATIENCE_S = 60.0  # then the script ends in any case
 MOVING_MPS = 0.1
+FIRST_SCRIPTED_GENERATION = 1_000_000  # that of the first trigger; no other actor gets there
 _READY, _ACTING, _MEETING, _OVER = (
     int(Phase.READY),
     int(Phase.ACTING),
@@ -42,11 +49,17 @@ _PEDESTRIAN, _STATIC, _DEBRIS = (
 
 @device_function
 def last_free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
-    """The last empty slot of a range, -1 if all are taken; ambient actors fill from the front."""
+    """The last empty slot of a range, -1 if all are taken."""
     for slot in range(last - 1, first - 1, -1):
         if not traits.valid[world, slot]:
             return slot
     return -1
+
+
+@device_function
+def scripted_id(traits: ActorTraits, slot: int, row: int) -> int:
+    """Identity of what trigger `row` puts into a slot."""
+    return new_actor_id(FIRST_SCRIPTED_GENERATION + row, slot, traits.valid.shape[1])
 
 
 @device_function
@@ -75,11 +88,11 @@ def place_blocker(
     row: int,
     kind: int,
 ) -> None:
-    """Stand the prop in a static slot; without a free one the scenario goes without it."""
+    """Stand the prop in a scripted slot; without a free one the scenario goes without it."""
     prop = blockers.prop[world, row]
     if prop < 0:
         return
-    slot = last_free_slot(traits, world, layout.first_static, layout.num_slots)
+    slot = last_free_slot(traits, world, first_scripted_static(layout), layout.num_slots)
     blockers.slot[world, row] = slot
     if slot < 0:
         return
@@ -88,7 +101,7 @@ def place_blocker(
     traits.half_length_m[world, slot] = PROP_HALF_LENGTH_M[prop]
     traits.half_width_m[world, slot] = PROP_HALF_WIDTH_M[prop]
     traits.half_height_m[world, slot] = PROP_HALF_HEIGHT_M[prop]
-    traits.actor_id[world, slot] = new_actor_id(1_000_000 + row, slot, traits.valid.shape[1])
+    traits.actor_id[world, slot] = scripted_id(traits, slot, row)
     motion.x[world, slot], motion.y[world, slot] = blockers.x[world, row], blockers.y[world, row]
     motion.z[world, slot] = triggers.z[world, row]
     motion.yaw_rad[world, slot] = blockers.yaw_rad[world, row]
@@ -105,19 +118,19 @@ def place_crosser(
     row: int,
 ) -> bool:
     """Stand the crosser at the road's edge; False if no slot is free."""
-    slot = last_free_slot(traits, world, layout.first_pedestrian, layout.first_static)
+    slot = last_free_slot(traits, world, first_scripted_pedestrian(layout), layout.first_static)
     if slot < 0:
         return False
     body = crossers.body[world, row]
     if crossers.kind[world, row] == _PEDESTRIAN:
-        set_pedestrian_body(traits, world, slot, body, 1_000_000 + row)
+        set_pedestrian_body(traits, world, slot, body, FIRST_SCRIPTED_GENERATION + row)
     else:
         traits.valid[world, slot] = True
         traits.kind[world, slot] = crossers.kind[world, row]
         traits.half_length_m[world, slot] = VEHICLE_HALF_LENGTH_M[body]
         traits.half_width_m[world, slot] = VEHICLE_HALF_WIDTH_M[body]
         traits.half_height_m[world, slot] = VEHICLE_HALF_HEIGHT_M[body]
-        traits.actor_id[world, slot] = new_actor_id(1_000_000 + row, slot, traits.valid.shape[1])
+        traits.actor_id[world, slot] = scripted_id(traits, slot, row)
     x, y = crossers.start_x[world, row], crossers.start_y[world, row]
     motion.x[world, slot], motion.y[world, slot] = x, y
     motion.z[world, slot] = crossers.z[world, row]
@@ -181,8 +194,8 @@ def step_crosser(
 def clear_blocker(
     motion: ActorMotion, traits: ActorTraits, blockers: Blockers, world: int, row: int
 ) -> None:
-    """Take the prop away, if there is one."""
+    """Take the prop away if it is there; its slot may be somebody else's by now."""
     slot = blockers.slot[world, row]
-    if slot >= 0:
+    if slot >= 0 and traits.actor_id[world, slot] == scripted_id(traits, slot, row):
         clear_slot(motion, traits, world, slot)
-        blockers.slot[world, row] = -1
+    blockers.slot[world, row] = -1

@@ -132,7 +132,6 @@ def exit_has_room(
 
 @inlined_function
 def way_is_clear(
-    lanes: Lanes,
     map_table: TrafficMap,
     traits: ActorTraits,
     places: Places,
@@ -186,8 +185,8 @@ def way_is_clear(
 
 
 @inlined_function
-def may_follow(places: Places, progress: Progress, sight: Sight, world: int, slot: int,
-               first_vehicle: int, first_other: int) -> bool:  # fmt: skip
+def may_follow(progress: Progress, sight: Sight, world: int, slot: int, first_vehicle: int,
+               first_other: int) -> bool:  # fmt: skip
     """Whether nobody without a grant stands between a driver and its junction."""
     leader = int(sight.leader[world, slot])
     if leader < 0 or sight.leader_index[world, slot] >= sight.entry_index[world, slot]:
@@ -221,7 +220,7 @@ def grant_way(
     Who is refused for a moving vehicle after a long wait claims the next gap: each of a stream asks
     while the one before it is still inside, and a waiting driver would never find the way clear.
     """
-    if not may_follow(places, progress, sight, world, slot, first_vehicle, first_other):
+    if not may_follow(progress, sight, world, slot, first_vehicle, first_other):
         return
     entry, entry_m = sight.entry_index[world, slot], sight.entry_m[world, slot]
     half = traits.half_length_m[world, slot]
@@ -231,8 +230,8 @@ def grant_way(
     ):
         return
     way = way_is_clear(
-        lanes, map_table, traits, places, occupancy, table, world, slot, entry, last,
-        first_lane, first_vehicle, first_other,
+        map_table, traits, places, occupancy, table, world, slot, entry, last, first_lane,
+        first_vehicle, first_other,
     )  # fmt: skip
     if way != WAY_CLEAR:
         if way == WAY_PASSED and progress.standing_s[world, slot] > PATIENCE_S:

@@ -117,7 +117,6 @@ def find_follower(
 
 @inlined_function
 def follower_loss_mps2(
-    drivers: Drivers,
     occupancy: Occupancy,
     sight: Sight,
     world: int,
@@ -174,9 +173,7 @@ def change_gain_mps2(
         ):
             return -np.inf
     behind, front = find_follower(lanes, links, occupancy, world, slot, first_lane, target, s_m)
-    loss = follower_loss_mps2(
-        drivers, occupancy, sight, world, behind, front - half_length_m, speed, dt
-    )
+    loss = follower_loss_mps2(occupancy, sight, world, behind, front - half_length_m, speed, dt)
     desired = sight.desired_mps[world, slot]
     limit, brake = (
         drivers.max_acceleration_mps2[world, slot],

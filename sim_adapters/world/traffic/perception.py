@@ -219,6 +219,6 @@ def see_traffic_range(
                 slot, first_lane, progress.reserved_to[world, slot],
             )  # fmt: skip
             sight.wish[world, slot] = wish_of(
-                lanes, rules, lights, places, progress, overrides, sight, settings, world, slot,
+                rules, lights, places, progress, overrides, sight, settings, world, slot,
                 half, first_signal, now_s,
             )  # fmt: skip

@@ -78,7 +78,6 @@ def light_permits(
 
 @inlined_function
 def wish_of(
-    lanes: Lanes,
     rules: LaneRules,
     lights: Lights,
     places: Places,

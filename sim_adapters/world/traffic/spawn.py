@@ -12,6 +12,7 @@ from sim_adapters.scene.geometry import left_offset_m
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LaneLinks, LanePoints, Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
+from sim_adapters.world.slots import new_actor_id
 from sim_adapters.world.traffic.body import write_motion
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.path import start_path
@@ -123,8 +124,7 @@ def spawn_vehicle(
     traits.half_width_m[world, slot] = VEHICLE_HALF_WIDTH_M[model]
     traits.half_height_m[world, slot] = VEHICLE_HALF_HEIGHT_M[model]
     traits.lights[world, slot] = 0
-    # Unique among the vehicles of a world without a shared counter
-    traits.actor_id[world, slot] = generation * traits.valid.shape[1] + slot
+    traits.actor_id[world, slot] = new_actor_id(generation, slot, traits.valid.shape[1])
     places.s_m[world, slot], places.speed_mps[world, slot] = s_m, speed_mps
     places.acceleration_mps2[world, slot] = 0.0
     places.half_wheelbase_m[world, slot] = WHEELBASE_SHARE * VEHICLE_HALF_LENGTH_M[model]

@@ -121,7 +121,7 @@ class Sight(NamedTuple):
     entry_index: IntArray  # path index of the next junction lane it may not enter yet, 0 none
     entry_m: FloatArray  # from the centre to the start of that lane
     desired_mps: FloatArray  # limit, curves and what comes, times the driver's factor
-    wish: NDArray[np.uint8]  # WISH_* of traffic_junctions
+    wish: NDArray[np.uint8]  # WISH_* of right_of_way
 
 
 class TrafficState(NamedTuple):

@@ -1,0 +1,67 @@
+"""Refuses worlds whose slots cannot hold the actors that are asked for."""
+
+from __future__ import annotations
+
+from sim_adapters.scene.scenario import Scenario
+from sim_adapters.world.pedestrian_state import PedestrianSettings
+from sim_adapters.world.slots import (
+    SCRIPTED_PEDESTRIANS,
+    SCRIPTED_STATICS,
+    SlotLayout,
+    first_scripted_pedestrian,
+)
+from sim_adapters.world.traffic.settings import TrafficSettings
+
+SPARE_VEHICLES = 2  # of a scripted stream, the one that passes and the one behind it
+
+
+def check_background(
+    layout: SlotLayout, traffic: TrafficSettings, pedestrians: PedestrianSettings
+) -> None:
+    """Background traffic must fit.
+
+    Raises:
+        ValueError: more vehicles or pedestrians than slots.
+    """
+    vehicle_slots = layout.first_pedestrian - layout.first_vehicle
+    if traffic.num_vehicles > vehicle_slots:
+        raise ValueError(
+            f"traffic wants {traffic.num_vehicles} vehicles, a world has "
+            f"{vehicle_slots} vehicle slots: raise simulator.max_vehicles"
+        )
+    walker_slots = first_scripted_pedestrian(layout) - layout.first_pedestrian
+    if pedestrians.num_pedestrians > walker_slots:
+        raise ValueError(
+            f"{pedestrians.num_pedestrians} pedestrians are wanted, a world has {walker_slots} "
+            f"slots for them beside {SCRIPTED_PEDESTRIANS} kept for scenarios: set "
+            f"simulator.max_pedestrians={pedestrians.num_pedestrians + SCRIPTED_PEDESTRIANS}, "
+            f"or simulator.pedestrians.num_pedestrians={walker_slots}"
+        )
+
+
+def check_scripted(scenario: Scenario, layout: SlotLayout, traffic: TrafficSettings) -> None:
+    """Scripted actors must find slots that nobody else takes.
+
+    Raises:
+        ValueError: the scenario has triggers, and too few slots are left for their actors.
+    """
+    if not scenario.triggers:
+        return
+    needed = {
+        "max_vehicles": traffic.num_vehicles + SPARE_VEHICLES,
+        "max_pedestrians": SCRIPTED_PEDESTRIANS,
+        "max_statics": SCRIPTED_STATICS,
+    }
+    found = {
+        "max_vehicles": layout.first_pedestrian - layout.first_vehicle,
+        "max_pedestrians": layout.first_static - layout.first_pedestrian,
+        "max_statics": layout.num_slots - layout.first_static,
+    }
+    short = [name for name in needed if found[name] < needed[name]]
+    if short:
+        raise ValueError(
+            f"route {scenario.scenario_id} in {scenario.town} has {len(scenario.triggers)} "
+            f"scripted scenarios, and too few slots are left for their actors: set "
+            + ", ".join(f"simulator.{name}={needed[name]} or more" for name in short)
+            + ", or scenarios.scenario_triggers=false"
+        )
