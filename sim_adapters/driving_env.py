@@ -30,6 +30,7 @@ from sim_adapters.scene.events.detection import (
 )
 from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
+from sim_adapters.scene.saved_memory import restore_memory, save_memory
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.simulator import Simulator
 
@@ -192,7 +193,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     def state_dict(self) -> dict[str, np.ndarray]:
         """The whole state of simulator, memory and episode accounts."""
         state = {f"simulator.{k}": v for k, v in self.simulator.state_dict().items()}
-        return state | copy_arrays(self.memory, "memory") | copy_arrays(self.episodes, "episodes")
+        return state | save_memory(self.memory) | copy_arrays(self.episodes, "episodes")
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on where `state_dict` was taken; draw with `observe` afterwards."""
@@ -200,7 +201,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.simulator.load_state_dict(
             {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         )
-        restore_arrays(self.memory, state, "memory")
+        restore_memory(self.memory, state)
         restore_arrays(self.episodes, state, "episodes")
 
     # Episodes --------------------------------------------------------------------------------
