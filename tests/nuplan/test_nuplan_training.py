@@ -34,7 +34,7 @@ SMALL = (
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Folder of the maps, a log of two scenarios and their cache, as the docs' commands leave it."""
+    """Folder of maps, a log of two scenarios and their cache, as the docs' commands leave it."""
     tags = {210: ("changing_lane",), 250: ("changing_lane",)}
     write_map(tmp_path / "maps", locations=VERSIONS)
     write_log(tmp_path / "logs" / "tiny.db", TinyLog(tags=tags, jitter_us=2_000))
