@@ -27,8 +27,6 @@ from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_log import TinyLog, write_log
 from tests.nuplan.tiny_road import Road, make_road
 
-pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
-
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 
 ROOT = Path(__file__).parents[2]
