@@ -56,7 +56,11 @@ def run_episodes(
     """
     queue = RouteQueue(tasks, env.num_envs)
     referee = LeaderboardReferee(
-        inner_reward(env), env.scene, recorder, started_triggers=trigger_counter(env)
+        inner_reward(env),
+        env.scene,
+        recorder,
+        tracker=env.memory.route,
+        started_triggers=trigger_counter(env),
     )
     env.scenarios, env.driving_reward = queue, referee
     observation, _ = env.reset(seed=0)

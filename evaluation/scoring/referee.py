@@ -21,6 +21,7 @@ from evaluation.scoring.infractions import Infraction, InfractionKind
 from evaluation.scoring.minimum_speed import LAST_CHECKPOINT_PERCENT, MinimumSpeedTest
 from rewards.driving_events import CollisionKind, DrivingEvents
 from rewards.reward_breakdown import Reward, RewardBreakdown
+from sim_adapters.scene.memory import RouteTracker
 from sim_adapters.scene.state import LAST_VEHICLE_KIND, ActorKind, SceneBatch
 
 FIRST_BUDGET_S = 300.0  # leaderboard RouteTimeoutBehavior
@@ -58,6 +59,9 @@ class LeaderboardReferee:
         watcher: Sees every step while the scene still shows its end, e.g. a recorder.
         traffic_speed: Mean speed [m/s] of the background traffic in each driver's world, (E,); the
             scene's own vehicles by default.
+        tracker: Place along each driver's route in the detector's memory. The minimum-speed test
+            is cut where the leaderboard cuts it, at unrounded metres; without, at the hundredths
+            of a percent that the events tell.
         started_triggers: How many scenarios have begun on each driver's route, (E,); none by
             default.
     """
@@ -68,6 +72,7 @@ class LeaderboardReferee:
         scene: SceneBatch,
         watcher: StepWatcher | None = None,
         traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None,
+        tracker: RouteTracker | None = None,
         started_triggers: Callable[[], NDArray[np.int64]] | None = None,
     ) -> None:
         self.driving_reward = driving_reward
@@ -76,6 +81,7 @@ class LeaderboardReferee:
         self.records = EpisodeRecords(scene.num_agents)
         self._speed_test = MinimumSpeedTest(scene.num_agents)
         self._traffic_speed = traffic_speed or traffic_speed_mps
+        self._tracker = tracker
         self._started_triggers = started_triggers
         self._place = (scene.ego.world, scene.ego.slot)
 
@@ -89,7 +95,7 @@ class LeaderboardReferee:
         outcome = self.driving_reward(events)
         self._add_step(events, outcome)
         self._record_infractions(events)
-        for agent in self._speed_test.agents_at_checkpoint(self.records.route_percent):
+        for agent in self._speed_test.agents_at_checkpoint(self._exact_percent()):
             self._close_speed_checkpoint(int(agent))
         # The step that reaches a checkpoint belongs to the stretch after it
         self._speed_test.add_step(events.speed_mps.numpy(), self._traffic_speed(self.scene))
@@ -130,7 +136,7 @@ class LeaderboardReferee:
             self._note(agent, InfractionKind.STOP_SIGN)
 
     def _close_speed_checkpoint(self, agent: int) -> None:
-        route_percent = float(self.records.route_percent[agent])
+        route_percent = float(self._exact_percent()[agent])
         speed_percent = self._speed_test.close_checkpoint(agent, route_percent)
         if speed_percent < 100.0:
             self._note(agent, InfractionKind.MINIMUM_SPEED, percent=speed_percent)
@@ -170,7 +176,7 @@ class LeaderboardReferee:
             records.route_percent[agent] = 100.0
         if end in END_INFRACTIONS:
             self._note(agent, END_INFRACTIONS[end])
-        if records.route_percent[agent] > LAST_CHECKPOINT_PERCENT:
+        if self._exact_percent()[agent] > LAST_CHECKPOINT_PERCENT:
             self._close_speed_checkpoint(agent)
         if records.outside_m[agent] > 0.0:
             share = float(records.outside_m[agent] / records.gained_m[agent])
@@ -186,6 +192,12 @@ class LeaderboardReferee:
         return (self.records.route_percent > ARRIVAL_PERCENT) & near
 
     # Small things ---------------------------------------------------------------------------
+
+    def _exact_percent(self) -> NDArray[np.float64]:
+        """Percent of the route passed, (E,), unrounded if there is a tracker."""
+        if self._tracker is None:
+            return self.records.route_percent
+        return self.scene.routes.percent[np.arange(self.scene.num_agents), self._tracker.index]
 
     def _elapsed_s(self) -> NDArray[np.float64]:
         return self.records.num_steps.astype(np.float64) * self.scene.step_s

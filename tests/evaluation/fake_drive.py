@@ -10,6 +10,7 @@ import torch
 
 from rewards.driving_events import DrivingEvents, uneventful
 from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.scene.memory import EpisodeMemory, empty_memory
 from sim_adapters.scene.scenario import Route, Scenario
 from sim_adapters.scene.state import ActorKind, SceneBatch, empty_scene
 
@@ -50,6 +51,7 @@ def write_route(scene: SceneBatch, agent: int, route: Route) -> None:
     scene.routes.num_points[agent] = n
     scene.routes.x[agent, :n], scene.routes.y[agent, :n] = route.x, route.y
     scene.routes.yaw_rad[agent, :n] = route.yaw_rad
+    scene.routes.percent[agent, :n] = np.linspace(0.0, 100.0, n)
 
 
 def events_with(num_agents: int, **fields: Any) -> DrivingEvents:
@@ -78,10 +80,12 @@ class FakeEnv:
     driving_reward: Any = no_reward
     simulator: Any = None
     scene: SceneBatch = field(init=False)
+    memory: EpisodeMemory = field(init=False)
     passed: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self.scene = make_scene(self.num_envs)
+        self.memory = empty_memory(self.scene)
         self.passed = np.zeros(self.num_envs)
         self.length = np.ones(self.num_envs)
 
@@ -94,6 +98,7 @@ class FakeEnv:
         before = 100.0 * self.passed / self.length
         self.passed = np.minimum(self.passed + actions[:, 1], self.length)
         self.scene.motion.x[:, 0] = self.passed
+        self.memory.route.index[:] = self.passed
         percent = 100.0 * self.passed / self.length
         events = events_with(
             self.num_envs,

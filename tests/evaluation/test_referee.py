@@ -5,6 +5,7 @@ from evaluation.scoring.episode_result import EpisodeEnd
 from evaluation.scoring.infractions import InfractionKind
 from evaluation.scoring.referee import LeaderboardReferee
 from rewards.driving_events import CollisionKind
+from sim_adapters.scene.memory import empty_memory
 from sim_adapters.scene.state import ActorKind
 from tests.evaluation.fake_drive import events_with, make_scene, no_reward
 
@@ -143,6 +144,22 @@ def test_half_the_speed_of_traffic_fails_all_four_checkpoints():
 
 def test_keeping_pace_with_traffic_fails_no_checkpoint():
     assert kinds(drive_with_traffic(10.0, 10.0)) == []
+
+
+@pytest.mark.parametrize(("percent", "is_past"), [(25.004, True), (25.0, False)])
+def test_a_quarter_ends_at_unrounded_metres(percent, is_past):
+    # 25.004 % are past a quarter, though the leaderboard calls them 25.00 %
+    scene = make_scene(1)
+    tracker = empty_memory(scene).route
+    referee = LeaderboardReferee(
+        no_reward, scene, traffic_speed=lambda _: np.full(1, 10.0), tracker=tracker
+    )
+    referee.begin(0, LENGTH_M)
+    referee(events_with(1, route_percent=24.0, speed_mps=5.0))
+    scene.routes.percent[0, 75] = percent
+    tracker.index[0] = 75
+    referee(events_with(1, route_percent=25.0, speed_mps=5.0))
+    assert kinds(referee) == [InfractionKind.MINIMUM_SPEED] * is_past
 
 
 def test_an_empty_road_has_no_speed_to_keep():

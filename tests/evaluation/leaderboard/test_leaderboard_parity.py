@@ -48,6 +48,7 @@ def record_drive(
     seconds: float,
     hit_at_s: float = np.inf,
     lights=LightState.OFF,
+    stops_at_s: float = np.inf,
 ) -> TickRecording:
     """10 m/s along the plan beside a parked car in slot 1; traffic drives at 20 m/s."""
     plan = plan_east(maps, 60.0)
@@ -61,8 +62,9 @@ def record_drive(
     recorder = TickRecorder("crossing", plan)
     for tick in range(int(seconds / TICK_S)):
         time_s = tick * TICK_S
-        motion.x[0, 0], motion.y[0, 0] = plan[0, 0] + SPEED_MPS * time_s, plan[0, 1]
-        motion.vx_mps[0, 0] = SPEED_MPS
+        driven_m = SPEED_MPS * min(time_s, stops_at_s)
+        motion.x[0, 0], motion.y[0, 0] = plan[0, 0] + driven_m, plan[0, 1]
+        motion.vx_mps[0, 0] = SPEED_MPS if time_s < stops_at_s else 0.0
         motion.x[0, 1], motion.y[0, 1] = 40.0, 30.0
         scene.contacts.other_slot[0] = -1
         if abs(time_s - hit_at_s) < 0.5 * TICK_S:
@@ -106,6 +108,14 @@ def test_a_drive_that_stops_early_is_not_over(crossing, tmp_path):
     record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
     assert record.end is None
     assert 25.0 < record.route_percent < 40.0  # 20 m of 60 m
+
+
+def test_an_ego_is_blocked_at_its_3600th_standing_tick(crossing, tmp_path):
+    # CARLA's tick is a float of four bytes: 3,600 of them are 180.000003 s
+    recording = record_drive(crossing, tmp_path, seconds=2.0 + 180.0, stops_at_s=2.0)
+    assert recording.num_ticks == 40 + 3600
+    record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
+    assert (record.end, record.num_steps) == (EpisodeEnd.BLOCKED, 40 + 3600)
 
 
 def infraction(kind: InfractionKind, percent: float = 0.0) -> Infraction:
