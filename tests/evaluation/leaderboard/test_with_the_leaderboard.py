@@ -8,16 +8,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
+from evaluation.leaderboard_agent.tick_recording import TickRecording, read_recording
 from evaluation.leaderboard_jobs.evaluator_process import PACKAGE_ROOT
 from evaluation.leaderboard_jobs.job import make_jobs
+from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import merged_document, official_results
 from evaluation.leaderboard_jobs.upstream import MissingUpstreamError, Upstream, find_upstream
 from evaluation.longest6_official import run_official
 from evaluation.scoring.infractions import InfractionKind
+from tests.evaluation.leaderboard.constant_checkpoints import save_constant_policy
 from tests.evaluation.leaderboard.official_records import (
     COLLISION,
     OUTSIDE,
@@ -25,6 +30,7 @@ from tests.evaluation.leaderboard.official_records import (
     write_record,
 )
 
+FIRST_PORT = 24_000  # of these tests
 PYTHON = os.environ.get("LEADERBOARD_PYTHON", sys.executable)
 pytestmark = [pytest.mark.slow]
 ROUTE = """<routes><route id="0" town="Town01"><weathers><weather route_percentage="0"/></weathers>
@@ -86,23 +92,53 @@ def test_the_merged_file_is_that_of_the_leaderboards_own_script(upstream, tmp_pa
     ]
 
 
-@pytest.mark.carla
-def test_a_short_route_is_driven_on_the_headless_server_and_scored(upstream, tmp_path):
-    routes = tmp_path / "routes.xml"
+def run_short_route(folder: Path, *overrides: str) -> tuple[dict[str, Any], TickRecording]:
+    """Drive 60 m of Town01 on the headless server; the official record and the ticks."""
+    routes = folder / "routes.xml"
     routes.write_text(ROUTE)
-    overrides = [
-        "planner=idm",
+    run_folder = folder / "run"
+    common = [
         "server.kind=headless",
+        f"server.first_port={FIRST_PORT}",
         f"routes={routes}",
         f"python={PYTHON}",
-        f"output={tmp_path / 'run'}",
+        f"output={run_folder}",
         "attempts=2",
+        "record=true",
     ]
     with initialize_config_module("configs", version_base="1.3"):
-        config = compose("longest6_official", overrides)
+        config = compose("longest6_official", [*common, *overrides])
     report = run_official(config)
     assert "headless DS" in report.read_text()
-    results = json.loads((tmp_path / "run" / "results.json").read_text())
-    (record,) = results["_checkpoint"]["records"]
+    assert (run_folder / "server.json").is_file()
+    (record,) = json.loads((run_folder / "results.json").read_text())["_checkpoint"]["records"]
+    return record, read_recording(run_folder / "routes" / "route_00_seed_0" / RECORDING_FILE)
+
+
+@pytest.mark.carla
+def test_the_rule_based_driver_completes_a_short_route_and_is_scored(upstream, tmp_path):
+    record, _ = run_short_route(tmp_path, "planner=idm")
     assert record["scores"]["score_route"] == 100
-    assert Path(tmp_path / "run" / "server.json").is_file()
+
+
+@pytest.mark.carla
+@pytest.mark.parametrize(
+    "actions",
+    [
+        pytest.param([(0.0, 0.4)], id="checkpoint"),
+        pytest.param([(0.3, 0.7), (-0.3, 0.1)], id="ensemble"),  # each alone leaves the lane
+    ],
+)
+def test_checkpoints_complete_a_short_route_with_their_mean_action(upstream, tmp_path, actions):
+    files = [
+        save_constant_policy(tmp_path / f"model_{number}.pt", steer_right, acceleration)
+        for number, (steer_right, acceleration) in enumerate(actions)
+    ]
+    record, ticks = run_short_route(tmp_path, f"checkpoint=[{','.join(map(str, files))}]")
+    assert record["scores"]["score_route"] == 100
+    assert record["status"] in ("Completed", "Perfect")
+    # What the server applied, after two ticks of full brake and one more until it is read back
+    throttle, steer = (ticks.arrays[f"ego.{name}"][4:] for name in ("throttle", "steer"))
+    assert len(throttle) > 100
+    np.testing.assert_allclose(throttle, 0.4, atol=1e-6)
+    np.testing.assert_allclose(steer, 0.0, atol=1e-6)

@@ -1,0 +1,133 @@
+"""evaluation/carla_agent.py with its checkpoints on the headless server, without the leaderboard.
+
+The leaderboard's classes that the agent builds on are stood in for; the server, the world that is
+read from it, the observation and the networks are real. The leaderboard itself drives it in
+tests/evaluation/leaderboard/test_with_the_leaderboard.py.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import carla
+import pytest
+from omegaconf import OmegaConf
+
+from evaluation.leaderboard_jobs.evaluator_process import AGENT
+from tests.carla.conftest import STEP_S
+from tests.evaluation.leaderboard.constant_checkpoints import save_constant_policy
+
+START = carla.Location(x=200.0, y=2.0)
+ROUTE_M = 60
+Drive = Callable[[dict[str, Any], int], list[carla.VehicleControl]]
+
+
+class AutonomousAgent:
+    """What the leaderboard's base class does for ours: nothing but take the thinned plan."""
+
+    def set_global_plan(self, gps_plan: list, world_plan: list) -> None:
+        """The base class thins it out for agents that are not privileged."""
+
+
+@pytest.fixture
+def hero(world: carla.World) -> Iterator[carla.Vehicle]:
+    place = world.get_map().get_waypoint(START).transform
+    place.location.z += 0.5
+    blueprint = world.get_blueprint_library().find("vehicle.lincoln.mkz_2020")
+    blueprint.set_attribute("role_name", "hero")
+    vehicle = world.spawn_actor(blueprint, place)
+    assert isinstance(vehicle, carla.Vehicle)
+    world.tick()
+    yield vehicle
+    vehicle.destroy()
+
+
+@pytest.fixture
+def agent_class(
+    world: carla.World, hero: carla.Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> type[Any]:
+    """The agent's class, loaded from its file as the evaluator does it."""
+    provider = types.SimpleNamespace(
+        get_world=lambda: world, get_hero_actor=lambda: hero, get_map=world.get_map
+    )
+    offered = {
+        "leaderboard.autoagents.autonomous_agent": {
+            "AutonomousAgent": AutonomousAgent,
+            "Track": types.SimpleNamespace(MAP="MAP"),
+        },
+        "srunner.scenariomanager.carla_data_provider": {"CarlaDataProvider": provider},
+        "srunner.scenarios.background_activity": {"BackgroundBehavior": object},
+        "osc2_scenario": {},
+    }
+    for name, content in offered.items():
+        parts = name.split(".")
+        for depth in range(1, len(parts)):
+            parent = ".".join(parts[:depth])
+            monkeypatch.setitem(sys.modules, parent, types.ModuleType(parent))
+        module = types.ModuleType(name)
+        module.__dict__.update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    spec = importlib.util.spec_from_file_location("carla_agent", AGENT)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return getattr(loaded, loaded.get_entry_point())
+
+
+@pytest.fixture
+def drive(world: carla.World, hero: carla.Vehicle, agent_class: type[Any], tmp_path: Path) -> Drive:
+    """Drives so many ticks as the evaluator does; the controls of all of them."""
+
+    def run(config: dict[str, Any], num_ticks: int) -> list[carla.VehicleControl]:
+        path = tmp_path / "agent.yaml"
+        path.write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+        start = world.get_map().get_waypoint(START)
+        points = [start, *(start.next(float(metres))[0] for metres in range(1, ROUTE_M + 1))]
+        agent = agent_class()
+        agent.set_global_plan([], [(point.transform, None) for point in points])
+        agent.setup(str(path))
+        controls = []
+        for tick in range(num_ticks):
+            controls.append(agent.run_step({}, tick * STEP_S))
+            hero.apply_control(controls[-1])
+            world.tick()
+        agent.destroy()
+        return controls
+
+    return run
+
+
+def test_a_checkpoint_drives_after_two_ticks_of_full_brake(drive: Drive, tmp_path: Path) -> None:
+    checkpoint = save_constant_policy(tmp_path / "model_final.pt", 0.3, 0.7)
+    controls = drive({"checkpoint": str(checkpoint)}, 6)
+    assert [(control.throttle, control.brake) for control in controls[:2]] == [(0.0, 1.0)] * 2
+    for control in controls[2:]:
+        assert control.steer == pytest.approx(0.3, abs=1e-6)  # CARLA's right, as in the network
+        assert (control.throttle, control.brake) == (pytest.approx(0.7, abs=1e-6), 0.0)
+
+
+def test_an_ensemble_drives_with_the_mean_of_both(
+    drive: Drive, hero: carla.Vehicle, tmp_path: Path
+) -> None:
+    pair = [
+        save_constant_policy(tmp_path / "model_final_0.pt", 0.3, 0.7),
+        save_constant_policy(tmp_path / "model_final_1.pt", -0.3, 0.1),
+    ]
+    controls = drive({"checkpoint": [str(path) for path in pair]}, 30)
+    for control in controls[2:]:
+        assert control.steer == pytest.approx(0.0, abs=1e-6)
+        assert (control.throttle, control.brake) == (pytest.approx(0.4, abs=1e-6), 0.0)
+    assert hero.get_location().x > START.x + 0.5  # it has set off along the lane
+    assert hero.get_location().y == pytest.approx(START.y, abs=0.2)
+
+
+def test_a_negative_acceleration_is_brake_alone(drive: Drive, tmp_path: Path) -> None:
+    checkpoint = save_constant_policy(tmp_path / "model_final.pt", 0.0, -0.6)
+    control = drive({"checkpoint": str(checkpoint)}, 4)[-1]
+    assert (control.throttle, control.brake) == (0.0, pytest.approx(0.6, abs=1e-6))
