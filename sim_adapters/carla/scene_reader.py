@@ -25,7 +25,7 @@ from sim_adapters.carla.frames import (
 )
 from sim_adapters.carla.live_lights import LiveLights
 from sim_adapters.scene.geometry import wrap_angle
-from sim_adapters.scene.state import ActorKind, LightBit, SceneBatch
+from sim_adapters.scene.state import LAST_VEHICLE_KIND, ActorKind, LightBit, SceneBatch
 
 UNKNOWN_LIMIT_MPS = 6.0  # CaRL's, until the server knows a limit
 KMH_PER_MPS = 3.6
@@ -46,6 +46,10 @@ class SceneReader:
         scene: One world; everything but routes, contacts and the episode's clocks is written here.
         lights: The town's lights.
         read_lamps: Ask for brake lights, blinkers and emergency lights in every step.
+
+    Attributes:
+        vehicle_ids: (N,) all vehicles of the last snapshot, those too far for a slot included.
+        vehicle_places: (N, 2) their positions [m].
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class SceneReader:
         self._world = world
         self._read_lamps = read_lamps
         self._limit_is_missing = False
+        self.vehicle_ids = np.zeros(0, np.int64)
+        self.vehicle_places = np.zeros((0, 2))
 
     def restart(self) -> None:
         """Forget the actors of the last episode."""
@@ -80,10 +86,18 @@ class SceneReader:
         rows, ids = rows[shown], ids[shown]
         traits = np.array([body for body, is_shown in zip(bodies, shown, strict=True) if is_shown])
         centres = box_centres(rows, traits)
+        self._note_vehicles(ids, traits, centres)
         self._write_actors(rows, ids, traits, centres, self._slots_of(ids, centres, ego.id))
         self._write_ego(ego)
         self.lights.read(self.scene.lights)
         return True
+
+    def _note_vehicles(
+        self, ids: NDArray[np.int64], bodies: FloatArray, centres: FloatArray
+    ) -> None:
+        kind = bodies[:, Body._fields.index("kind")]
+        is_vehicle = (kind > 0) & (kind <= LAST_VEHICLE_KIND)
+        self.vehicle_ids, self.vehicle_places = ids[is_vehicle], centres[is_vehicle, :2]
 
     def _slots_of(self, ids: NDArray[np.int64], centres: FloatArray, ego_id: int) -> NDArray:
         is_ego = ids == ego_id

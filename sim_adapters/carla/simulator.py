@@ -29,7 +29,7 @@ from sim_adapters.pool_worker import WorldLostError
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.scenario import Scenario
-from sim_adapters.scene.state import LAST_VEHICLE_KIND, empty_scene
+from sim_adapters.scene.state import empty_scene
 
 EGO_BLUEPRINTS = ("vehicle.lincoln.mkz_2020", "vehicle.lincoln.mkz_2017")  # the leaderboard's first
 SPAWN_HEIGHTS_M = (0.5, 1.0, 2.0)  # above the route: CaRL's, then higher where a road bulges
@@ -68,6 +68,7 @@ class CarlaSimulator:
         step_s: Length of a step.
         warm_up_s: The ego brakes this long before a reset returns (CaRL: 2 s).
         read_lamps: Ask for the lamps of vehicles in every step.
+        town_files: Files of towns by name; a town that the server lacks is generated from its file.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class CarlaSimulator:
         step_s: float = 0.1,
         warm_up_s: float = 2.0,
         read_lamps: bool = True,
+        town_files: Mapping[str, str] | None = None,
     ) -> None:
         self.maps = maps
         self.scene = empty_scene(
@@ -98,6 +100,7 @@ class CarlaSimulator:
         self._server = server
         self._traffic_settings = traffic
         self._read_lamps = read_lamps
+        self._town_files = town_files or {}
         self.scripts: RouteScripts | None = None
         self._contacts: ContactLog | None = None
         self._own: list[int] = []  # the ego and what hangs on it
@@ -206,7 +209,7 @@ class CarlaSimulator:
             session = self.session = self._server.connect()
         if self.ego is not None:
             self._clear_episode(session)
-        if session.load(town):
+        if session.load(self._town_files.get(town, town)):
             self._survey(session, self.maps.map_index(town))
         return session
 
@@ -296,19 +299,14 @@ class CarlaSimulator:
             clocks.failed[0] = True
             return
         contacts.write(snapshot.frame, self.scene, reader.slots)
-        self._keep_traffic()
+        self._keep_traffic(reader)
 
-    def _keep_traffic(self) -> None:
+    def _keep_traffic(self, reader: SceneReader) -> None:
         if self.traffic is None:
             return
-        motion, traits = self.scene.motion, self.scene.traits
-        vehicles = np.flatnonzero((traits.kind[0] > 0) & (traits.kind[0] <= LAST_VEHICLE_KIND))
+        motion = self.scene.motion
         x, y, z = (float(part[0, EGO_SLOT]) for part in (motion.x, motion.y, motion.z))
-        self.traffic.step(
-            (x, y, z),
-            traits.actor_id[0, vehicles],
-            np.column_stack([motion.x[0, vehicles], motion.y[0, vehicles]]),
-        )
+        self.traffic.step((x, y, z), reader.vehicle_ids, reader.vehicle_places)
 
 
 def first_found(library: carla.BlueprintLibrary, names: Sequence[str]) -> carla.ActorBlueprint:

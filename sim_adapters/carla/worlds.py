@@ -108,7 +108,7 @@ def make_live_world(
         WorldLostError: the server does not come up.
     """
     maps = load_map_bank(towns, pixels_per_meter=pixels_per_meter)
-    town = town_name(towns[(first_world + number) % len(towns)])
+    town = towns[(first_world + number) % len(towns)]
     live = LiveServer(
         server, first_number + number, num_processes, town=town, step_s=step_s, end_with_server=True
     )
@@ -122,9 +122,10 @@ def make_live_world(
         step_s=step_s,
         warm_up_s=warm_up_s,
         read_lamps=read_lamps,
+        town_files={town_name(file): file for file in towns},
     )
     try:
-        world.prepare(town)
+        world.prepare(town_name(town))
     except WorldLostError:
         world.close()
         raise

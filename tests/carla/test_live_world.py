@@ -21,6 +21,7 @@ from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
 from sim_adapters.scene.state import ActorKind, LightState
+from tests.commands.command_result import CROSSING
 from tests.embedded.lane_routes import scenario_along_lanes
 
 TRIGGER_ROW = 14
@@ -295,3 +296,34 @@ def test_another_town_is_loaded_when_a_scenario_asks_for_it(simulator: CarlaSimu
     assert (scene.lights.state[0, : simulator.reader.lights.num_lights] <= LightState.GREEN).all()
     simulator.step(np.zeros(1), np.ones(1))
     assert not scene.clocks.failed[0]
+
+
+def test_cars_without_a_slot_stay_cars_of_the_traffic(
+    maps: MapBank, server: HeadlessServer
+) -> None:
+    """With a scene of the ego and two more, the other four must not be replaced by new ones."""
+    settings = ServerSettings(kind="running", first_port=server.port, call_timeout_s=30.0)
+    live = LiveServer(settings, 0, 1, town="Town01", step_s=0.1)
+    traffic = LiveTrafficSettings(num_vehicles=6, radius_m=300.0, despawn_m=500.0)
+    simulator = CarlaSimulator(maps, live, traffic=traffic, max_actors=3, warm_up_s=0.2)
+    scenario = _scenario(maps, 0)
+    simulator.reset(WORLD, [scenario])
+    for _ in _drive(simulator, scenario, 3.0, cruise_mps=0.0):
+        pass
+    assert simulator.session is not None
+    assert len(simulator.session.world.get_actors().filter("vehicle.*")) == 1 + 6
+    simulator.close()
+
+
+def test_a_town_that_the_server_lacks_is_generated_from_its_file(server: HeadlessServer) -> None:
+    settings = ServerSettings(kind="running", first_port=server.port, call_timeout_s=30.0)
+    live = LiveServer(settings, 0, 1, town=str(CROSSING), step_s=0.1)
+    simulator = CarlaSimulator(
+        load_map_bank([str(CROSSING)]), live, town_files={CROSSING.stem: str(CROSSING)}
+    )
+    simulator.prepare(CROSSING.stem)
+    session = simulator.session
+    assert session is not None
+    assert session.world.get_map().to_opendrive() == CROSSING.read_text()
+    simulator.close()
+    session.client.load_world("Town01")

@@ -96,8 +96,8 @@ class VehicleCalls:
     def physics_control(self, actor_id: Any) -> list[Any]:
         """What a client applied last, else a description of the fitted car."""
         actor = self._vehicle(actor_id)
-        if actor.physics is None:
-            actor.physics = describe_physics(self._world.episode.registry.arrays, actor.row)
+        if actor.physics is None:  # of where it stands now: wheels have world positions
+            return describe_physics(self._world.episode.registry.arrays, actor.row)
         return actor.physics
 
     @call("apply_physics_control", Answer.VOID)
