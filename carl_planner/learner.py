@@ -66,15 +66,8 @@ class Learner:
         )
 
     def start(self) -> None:
-        """Begin the first episodes with the same weights on all ranks.
-
-        Kernels are compiled here, before a run's time limit counts. One process of a machine goes
-        first and the others load what it has compiled.
-        """
-        for first in (True, False):
-            if (self.group.local_rank == 0) == first:
-                prepare(self.env)
-            self.group.wait()
+        """Begin the first episodes with the same weights on all ranks."""
+        self._prepare_env()
         self.collector.reset(self.config.seed + self.group.rank * self.num_envs)
         self.ppo.synchronize()
 
@@ -102,6 +95,7 @@ class Learner:
         checkpoints.check_observation(resumed, self.observation_space)
         state = resumed.ranks[self.group.rank]
         self._check_rows(state["rows"])
+        self._prepare_env()
         self.policy.load_state_dict(resumed.policy)
         self.ppo.optimizer.load_state_dict(resumed.optimizer)
         if "env" in state:
@@ -146,6 +140,16 @@ class Learner:
                 f"the checkpoint holds {num_envs} environments a process, this run has "
                 f"{self.num_envs}: leave ppo.num_envs as it was"
             )
+
+    def _prepare_env(self) -> None:
+        """Compile kernels before a run's time limit counts; leaves the environment to be set anew.
+
+        One process of a machine goes first and the others load what it has compiled.
+        """
+        for first in (True, False):
+            if (self.group.local_rank == 0) == first:
+                prepare(self.env)
+            self.group.wait()
 
     def _prepare_torch(self) -> None:
         if self.device.type == "cpu":

@@ -56,7 +56,7 @@ def resumed_config(
     config = OmegaConf.create(resumed.config)
     assert isinstance(config, DictConfig)
     for override in overrides:
-        key = override.split("=", 1)[0].lstrip("+~")
+        key = _key(override)
         if key in COMMAND_KEYS:
             continue
         if key == "experiment":
@@ -75,6 +75,24 @@ def resumed_config(
                 chosen = OmegaConf.select(composed, node_key)
                 OmegaConf.update(config, node_key, chosen, merge=False)
     return config
+
+
+def resumed_choices(
+    resumed: Checkpoint, choices: dict[str, str], overrides: list[str]
+) -> dict[str, str]:
+    """Chosen option of each group: the checkpoint's but where the command chooses anew.
+
+    Args:
+        resumed: Holds the choices of the run so far.
+        choices: Of the command, defaults and all.
+        overrides: As given on the command line.
+    """
+    chosen = {key: choices[key] for key in map(_key, overrides) if key in choices}
+    return resumed.choices | chosen
+
+
+def _key(override: str) -> str:
+    return override.split("=", 1)[0].lstrip("+~")
 
 
 def _run_folder(root: str, name: str | None, stamp: str, resume: str | None) -> str:

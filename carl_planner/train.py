@@ -17,7 +17,7 @@ from carl_planner.checkpoint import CheckpointError, load_checkpoint
 from carl_planner.command_errors import input_errors_reported
 from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
 from carl_planner.learner import Learner
-from carl_planner.run_folder import checkpoint_path, resumed_config
+from carl_planner.run_folder import checkpoint_path, resumed_choices, resumed_config
 from carl_planner.training_run import LATEST, Progress, TrainingRun
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,9 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
         resumed = load_checkpoint(path)
         if not resumed.is_resumable:
             raise CheckpointError(f"{path} holds a policy only: resume from {LATEST}")
-        config = resumed_config(config, resumed, choices, list(hydra_config.overrides.task))
-        choices = resumed.choices
+        overrides = list(hydra_config.overrides.task)
+        config = resumed_config(config, resumed, choices, overrides)
+        choices = resumed_choices(resumed, choices, overrides)
         log.info("resuming from %s at %s samples", path, f"{resumed.progress['samples']:,}")
     learner = Learner(config, choices, group)
     progress = Progress()
