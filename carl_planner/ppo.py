@@ -148,9 +148,7 @@ class Ppo:
         for param_group in self.optimizer.param_groups:
             param_group["lr"] = lr
 
-    def update(
-        self, rollout: RolloutBuffer, on_minibatch: Callable[[int], None] = lambda samples: None
-    ) -> dict[str, float]:
+    def update(self, rollout: RolloutBuffer) -> dict[str, float]:
         """Several epochs of minibatch steps over the rollout.
 
         Returns:
@@ -170,7 +168,6 @@ class Ppo:
                 totals += sums
                 grad_norm += norm
                 num_steps += 1
-                on_minibatch(local_size)
             if self.settings.target_kl is not None:
                 epoch = LossSums(*self.group.sum_(totals - before_epoch))
                 epoch_size = len(minibatches) * self.settings.minibatch_size
