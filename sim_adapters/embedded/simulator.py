@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.embedded.setting_types import with_declared_floats
 from sim_adapters.embedded.slot_demand import check_background, check_scripted
 from sim_adapters.embedded.world_start import (
     check_route,
@@ -131,9 +132,9 @@ class EmbeddedSimulator:
         )
         check_background(self.layout, traffic, pedestrians)
         self._settings = WorldSettings(
-            traffic,
-            pedestrians,
-            statics or StaticSettings(),
+            with_declared_floats(traffic),
+            with_declared_floats(pedestrians),
+            with_declared_floats(statics or StaticSettings()),
             self.layout,
             step_s,
             round(warm_up_s / step_s),

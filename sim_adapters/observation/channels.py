@@ -7,6 +7,7 @@ say what they want: the observer reads the map once for all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
@@ -40,6 +41,19 @@ class Painter(Protocol):
         ...
 
 
+def _member(kinds: type[IntEnum], name: str, option: str) -> IntEnum:
+    """The member that a configuration names.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in kinds.__members__:
+        raise ValueError(
+            f"a channel has {option}=[{name}], expected one of {', '.join(kinds.__members__)}"
+        )
+    return kinds[name]
+
+
 class MapLayer:
     """Pixels of a map layer as the warp gives them, 0 to 255.
 
@@ -50,7 +64,7 @@ class MapLayer:
     def __init__(self, *, layers: Sequence[str]) -> None:
         mask = 0
         for name in layers:
-            mask |= int(LayerBit[name])
+            mask |= int(_member(LayerBit, name, "layers"))
         self.warped: tuple[tuple[int, int], ...] = ((mask, 0),)
 
 
@@ -90,7 +104,7 @@ class Actors:
     ) -> None:
         mask = 0
         for kind in kinds:
-            mask |= 1 << int(ActorKind[kind])
+            mask |= 1 << int(_member(ActorKind, kind, "kinds"))
         self.snapshot = snapshot
         self._style = painting.ActorStyle(
             mask,

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from sim_adapters.embedded.setting_types import with_declared_floats
 from sim_adapters.embedded.simulator import EmbeddedSimulator, contiguous_runs
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays
@@ -244,6 +245,14 @@ def test_scripted_actors_without_a_slot_are_refused(
     scripted = dataclasses.replace(plain, triggers=(trigger,))
     with pytest.raises(ValueError, match=f"set simulator.{message} or more, or"):
         simulator.reset(np.array([0]), [scripted])
+
+
+def test_integers_in_settings_mean_floats_where_floats_are_declared() -> None:
+    """Kernels would be compiled anew for them."""
+    settings = with_declared_floats(TrafficSettings(num_vehicles=36, radius_m=110, truck_share=0))
+    assert settings == TrafficSettings(num_vehicles=36, radius_m=110.0, truck_share=0.0)
+    types = [type(value) for value in settings]
+    assert types == [type(value) for value in TrafficSettings()]
 
 
 def test_runs_cover_exactly_the_named_worlds() -> None:
