@@ -6,6 +6,7 @@ written atomically, so that a crash or a full disk leaves the previous one intac
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -53,9 +55,13 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
-    """Write `data` to a temporary neighbour, flush it to disk and rename it to `path`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write `data` to a temporary neighbour, flush it to disk and rename it to `path`.
+
+    A folder that is missing is made: it may be a running training's, lost by accident.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
@@ -63,14 +69,17 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         temporary.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        free_mb = shutil.disk_usage(path.parent).free / 1e6
+        disk = next(folder for folder in path.absolute().parents if folder.is_dir())
+        free_mb = shutil.disk_usage(disk).free / 1e6
         kept = "the previous one is intact" if path.exists() else "there is no previous one"
         raise CheckpointError(
             f"cannot write {path} ({len(data) / 1e6:.1f} MB, {free_mb:.1f} MB free): "
             f"{error.strerror or error}; {kept}. Free some space and start again with "
             "resume=PATH, or choose another folder with hydra.run.dir=DIR"
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

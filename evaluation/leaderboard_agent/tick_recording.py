@@ -5,6 +5,7 @@ One .npz file: arrays named `group.field` with a row a tick, the official route,
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.atomic_file import write_atomically
 from sim_adapters.scene.scenario import Route, RouteCommand
 from sim_adapters.scene.state import SceneBatch, empty_scene
 
@@ -55,12 +57,11 @@ class TickRecorder:
         for name, array in arrays.items():
             if name.startswith(("motion.", "traits.")):
                 arrays[name] = array[:, :num_slots]
-        partial = path.with_name(path.name + ".part")
-        with partial.open("wb") as file:
-            np.savez_compressed(
-                file, allow_pickle=False, town=np.array(self._town), plan=self._plan, **arrays
-            )
-        partial.replace(path)
+        memory = io.BytesIO()
+        np.savez_compressed(
+            memory, allow_pickle=False, town=np.array(self._town), plan=self._plan, **arrays
+        )
+        write_atomically(path, memory.getbuffer())
 
 
 @dataclass(frozen=True)

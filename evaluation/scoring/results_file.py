@@ -7,7 +7,6 @@ Our comparison and report read the second, which loses nothing.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, result_from_row
 from evaluation.scoring.infractions import Infraction, InfractionKind
 from evaluation.scoring.scores import as_grid
+from sim_adapters.atomic_file import write_atomically
 
 RESULTS_FILE = "results.json"
 EPISODES_FILE = "episodes.json"
@@ -80,10 +80,9 @@ def read_results(folder: Path) -> tuple[list[EpisodeResult], dict[str, Any]]:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write by rename, so that a full disk leaves the old file whole."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
-    os.replace(partial, path)
+    """Write atomically, so that a full disk leaves the old file whole."""
+    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    write_atomically(path, text.encode())
 
 
 def leaderboard_form(results: Sequence[EpisodeResult], about: dict[str, Any]) -> dict[str, Any]:

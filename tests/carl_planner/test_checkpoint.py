@@ -92,6 +92,15 @@ def test_full_disk_leaves_the_old_checkpoint_and_says_so(
     assert [p.name for p in tmp_path.iterdir()] == ["latest.pt"]
 
 
+def test_a_missing_folder_is_made_and_one_that_cannot_be_is_named(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "new" / "run" / "latest.pt", make_checkpoint())
+    assert load_checkpoint(tmp_path / "new" / "run" / "latest.pt").is_resumable
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "run" / "latest.pt"
+    with pytest.raises(CheckpointError, match=r"cannot write .*file/run/latest.pt.*MB free"):
+        save_checkpoint(path, make_checkpoint())
+
+
 def test_checkpoint_for_another_observation_is_refused_with_the_remedy() -> None:
     expected = (
         "observation has 9 channels, the checkpoint was trained with 10: use observation=carl_bev"

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from sim_adapters.atomic_file import write_atomically
 from sim_adapters.carla.headless.frame import PoseTuple
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.lane_graph import pose_on_lane
@@ -109,10 +110,8 @@ def spawn_points(bank: MapBank) -> list[PoseTuple]:
 def _read_landmarks(document: bytes) -> list[Landmark]:
     """Landmarks of the document, from the cache or from a child process."""
     digest = hashlib.sha256(document).hexdigest()[:20]
-    folder = cache_root() / "landmarks"
-    cached = folder / f"{digest}.json"
+    cached = cache_root() / "landmarks" / f"{digest}.json"
     if not cached.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         search_path = [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
         try:
             child = subprocess.run(
@@ -128,7 +127,5 @@ def _read_landmarks(document: bytes) -> list[Landmark]:
         if child.returncode != 0:
             reason = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
             raise ValueError(f"CARLA's parser could not list the landmarks: {reason}")
-        with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as scratch:
-            scratch.write(child.stdout)
-        Path(scratch.name).replace(cached)
+        write_atomically(cached, child.stdout)
     return [Landmark(**entry) for entry in json.loads(cached.read_text())]

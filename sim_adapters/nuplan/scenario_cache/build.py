@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sim_adapters.atomic_file import write_atomically
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, find_map_file, load_nuplan_maps
 from sim_adapters.nuplan.log_candidates import Candidate, LogCandidates, find_candidates
 from sim_adapters.nuplan.log_database import LogDatabase, LogError, ScenarioError
@@ -30,7 +31,6 @@ from sim_adapters.nuplan.scenario_cache.shard import (
     ShardEntry,
     ShardHeader,
     read_header,
-    write_atomically,
     write_shard,
 )
 from sim_adapters.nuplan.scenario_cache.workers import Workers

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sim_adapters.atomic_file import write_atomically
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION
 from sim_adapters.nuplan.scenario_cache.record import RECORD_VERSION, ScenarioName, unpack_scenario
 from sim_adapters.nuplan.scenario_cache.shard import (
     SHARD_SUFFIX,
     ShardEntry,
     ShardHeader,
-    write_atomically,
 )
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sim_adapters.atomic_file import write_atomically
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.scenario_cache.record import pack_scenario
 from sim_adapters.nuplan.scenario_log import EgoLog, ScenarioLog
@@ -89,20 +89,6 @@ def write_shard(
     length = len(text).to_bytes(_LENGTH_BYTES, "little")
     write_atomically(path, b"".join([_MAGIC, length, text, *records]))
     return header
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that readers see all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def read_header(path: Path) -> tuple[ShardHeader, int]:
