@@ -40,7 +40,7 @@ from evaluation.leaderboard_jobs.official_report import (
 from evaluation.leaderboard_jobs.official_results import official_results
 from evaluation.leaderboard_jobs.official_servers import OfficialServers
 from evaluation.leaderboard_jobs.official_worlds import headless_world, unreal_world
-from evaluation.leaderboard_jobs.upstream import find_upstream
+from evaluation.leaderboard_jobs.upstream import Upstream, find_upstream
 from sim_adapters.carla.servers import ServerSettings, describe
 
 log = logging.getLogger(__name__)
@@ -55,24 +55,25 @@ def run_official(config: DictConfig) -> Path:
         ValueError: options that cannot be meant, or another run drives into the folder.
     """
     check_options(config)
-    evaluators = evaluator_settings(config)
+    upstream = find_upstream(config.leaderboard_root, config.scenario_runner_root)
     folder = Path(config.output).resolve()
     routes = chosen_routes(config)
     seeds = range(config.seed, config.seed + config.seeds)
     jobs = make_jobs([(spec.route_id, spec.town) for spec in routes], seeds, folder / "routes")
+    beside = dict(read_beside(Path(path), jobs) for path in config.beside)
     settings = server_settings(config)
     servers = OfficialServers(settings, config.servers, folder)
-    queue = JobQueue(
-        jobs,
-        servers.make,
-        partial(run_evaluator, evaluators),
-        num_servers=config.servers,
-        max_attempts=config.attempts,
-        on_attempt=log_attempt,
-    )
-    log.info("%s", describe(settings, config.servers))
-    log.info("%d drives, %d of them done already", len(jobs), queue.num_resumed)
     with locked_folder(folder):
+        queue = JobQueue(
+            jobs,
+            servers.make,
+            partial(run_evaluator, evaluator_settings(config, upstream)),
+            num_servers=config.servers,
+            max_attempts=config.attempts,
+            on_attempt=log_attempt,
+        )
+        log.info("%s", describe(settings, config.servers))
+        log.info("%d drives, %d of them done already", len(jobs), queue.num_resumed)
         outcome = queue.run()
     results = official_results(jobs, outcome.missing)
     version = servers.version() or "of unknown version"
@@ -89,18 +90,16 @@ def run_official(config: DictConfig) -> Path:
             "scenario_runner": "repaired" if config.repair_scenario_runner else "as it is",
             "attempts that failed": str(sum(a.end is not JobEnd.DONE for a in outcome.attempts)),
         },
-        beside=dict(read_beside(Path(path), jobs) for path in config.beside),
+        beside=beside,
     )
     report = write_official_report(folder, run, jobs)
     log.info("report: %s", report)
     return report
 
 
-def evaluator_settings(config: DictConfig) -> EvaluatorSettings:
-    """How evaluators run; makes the run's folder with what its agents read."""
-    upstream = find_upstream(config.leaderboard_root, config.scenario_runner_root)
+def evaluator_settings(config: DictConfig, upstream: Upstream) -> EvaluatorSettings:
+    """How evaluators run; writes what their agents read into the run's folder."""
     folder = Path(config.output).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     keep_choices(folder, config)
     return EvaluatorSettings(
         upstream=upstream,

@@ -43,7 +43,7 @@ class EvaluatorSettings:
     agent: Path = AGENT
     python: str = sys.executable
     timeout_s: float = 120.0
-    hang_s: float = 240.0
+    hang_s: float = 300.0
     error_s: float = 60.0
 
     def command(self, job: RouteJob, port: int, tm_port: int) -> list[str]:

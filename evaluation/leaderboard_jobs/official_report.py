@@ -110,10 +110,16 @@ def read_beside(path: Path, jobs: Sequence[RouteJob]) -> tuple[str, list[Officia
         jobs: The routes and seeds that it must have.
 
     Raises:
+        FileNotFoundError: there is none.
         ValueError: it is no such file or lacks one of the routes.
     """
-    document: dict[str, Any] = json.loads(path.read_text())
-    records = {record["route_id"]: record for record in document["_checkpoint"]["records"]}
+    try:
+        document: dict[str, Any] = json.loads(path.read_text())
+        records = {record["route_id"]: record for record in document["_checkpoint"]["records"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"beside={path} is no results.json of evaluation.longest6_official"
+        ) from error
     seeds = sorted({job.seed for job in jobs})
     results = []
     for job in jobs:

@@ -214,6 +214,13 @@ def test_a_merged_file_can_stand_beside_another_run(jobs, tmp_path):
     assert [result.route_id for result in results] == ["2", "10"]
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"_checkpoint": {}}'])
+def test_a_file_of_something_else_cannot_stand_beside_a_run(jobs, tmp_path, text):
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(ValueError, match=r"is no results.json of evaluation\.longest6_official"):
+        read_beside(tmp_path / "results.json", jobs)
+
+
 def test_a_merged_file_without_one_of_the_routes_is_refused(jobs, tmp_path):
     write_report_of(jobs[:1], tmp_path, headless_world("0.9.16"))
     with pytest.raises(ValueError, match="no record of route 10"):
