@@ -9,7 +9,7 @@ from evaluation.nuplan_metrics import ScenarioScores, score_scenarios
 from sim_adapters.nuplan.closed_loop import Driver, simulate
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
-from sim_adapters.nuplan.simulator import Traffic
+from sim_adapters.nuplan.slot_demand import Traffic
 from sim_adapters.scene.map_bank import MapBank
 
 log = logging.getLogger(__name__)

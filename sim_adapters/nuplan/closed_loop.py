@@ -11,10 +11,10 @@ from typing import Protocol
 
 import numpy as np
 
-from sim_adapters.nuplan.replay_log import max_boxes_per_frame
 from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_log import ScenarioLog, TrackType
-from sim_adapters.nuplan.simulator import NuplanSimulator, Traffic
+from sim_adapters.nuplan.simulator import NuplanSimulator
+from sim_adapters.nuplan.slot_demand import Traffic, slots_needed
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace, empty_traces
 from sim_adapters.scene.map_bank import MapBank
 
@@ -52,19 +52,19 @@ def simulate(
         num_threads: Threads for the kernels.
     """
     num_samples = max(log.num_frames for log in logs) - 1
-    num_boxes = max(1, *(max_boxes_per_frame(log) for log in logs))
+    num_actors = max(1, *(slots_needed(log, traffic) for log in logs))
     simulator = NuplanSimulator(
         maps,
         len(logs),
         traffic=traffic,
-        max_actors=num_boxes,
+        max_actors=num_actors,
         max_route_points=num_samples + 1,
         max_route_areas=max(1, *(len(log.corrected_route_fids) for log in logs)),
         num_threads=num_threads,
     )
     simulator.reset(np.arange(len(logs)), [logged_scenario(log) for log in logs])
     driver.start(simulator, logs)
-    ego, tracks = empty_traces(len(logs), num_samples, num_boxes)
+    ego, tracks = empty_traces(len(logs), num_samples, num_actors)
     ego.num_samples[:] = [log.num_frames - 1 for log in logs]
     types = _types_of_tracks(logs)
     for sample in range(num_samples):

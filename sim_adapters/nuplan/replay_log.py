@@ -134,11 +134,6 @@ def write_log(book: LogBook, world: int, log: ScenarioLog, maps: MapBank, map_in
     _write_lights(lights, world, log, maps, map_index)
 
 
-def max_boxes_per_frame(log: ScenarioLog) -> int:
-    """Most boxes of any frame."""
-    return int(np.diff(log.boxes.first).max(initial=0))
-
-
 def _order_by_type(log: ScenarioLog) -> NDArray[np.int64]:
     """The devkit sorts the objects of a frame by type and keeps the database's order within it."""
     frame = np.repeat(np.arange(log.num_frames), np.diff(log.boxes.first))

@@ -7,7 +7,7 @@ planned trajectory. Everybody else is replayed, or driven by the devkit's IDM ag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from sim_adapters.nuplan.replay_log import (
 from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
+from sim_adapters.nuplan.slot_demand import Traffic
 from sim_adapters.nuplan.trajectory import Trajectories, check_trajectories
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_bank import MapBank
@@ -36,7 +37,6 @@ from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorMotion, EgoBody, EgoState, empty_scene
 
-Traffic = Literal["log", "idm"]
 LOG_ARRAYS = ("timeline.time_us", "boxes.x", "lights.edge")  # their rows say how long a book is
 
 
@@ -47,7 +47,7 @@ class NuplanSimulator:
         maps: Maps that scenarios may name, with `maps.vector`.
         num_worlds: B.
         traffic: "log" replays all tracks, "idm" drives the vehicles as the devkit's IDM agents do.
-        max_actors: Slots for tracks in a world: most boxes of any frame.
+        max_actors: Slots for tracks in a world, see `slots_needed`.
         max_route_points: Most frames of a log.
         max_route_areas: Most roadblocks and connectors of a route.
         num_threads: Threads for the kernels; a batch of few worlds is faster on one.
@@ -68,7 +68,8 @@ class NuplanSimulator:
             raise ValueError("these maps have no polygons: load them with load_nuplan_maps")
         if traffic not in ("log", "idm"):
             raise ValueError(f"traffic is {traffic!r}, expected 'log' or 'idm'")
-        self.maps, self.traffic, self.num_threads = maps, traffic, num_threads
+        self.maps, self.num_threads = maps, num_threads
+        self.traffic: Traffic = traffic
         self.scene = empty_scene(
             num_worlds,
             max_actors + 1,
@@ -91,7 +92,7 @@ class NuplanSimulator:
         Raises:
             ValueError: a scenario without a log, on an unknown map, or too large for the scene.
         """
-        logs = [checked_log(scenario, self.scene) for scenario in scenarios]
+        logs = [checked_log(scenario, self.scene, self.traffic) for scenario in scenarios]
         map_indices = [self.maps.map_index(scenario.town) for scenario in scenarios]
         starts = zip(worlds, scenarios, logs, map_indices, strict=True)
         for world, scenario, log, map_index in starts:

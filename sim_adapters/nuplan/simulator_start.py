@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim_adapters.nuplan.bicycle import HEIGHT_M, LENGTH_M, WIDTH_M, write_centre
-from sim_adapters.nuplan.replay_log import max_boxes_per_frame
 from sim_adapters.nuplan.scenario_log import LoggedScenario, ScenarioLog
+from sim_adapters.nuplan.slot_demand import Traffic, slots_needed
 from sim_adapters.scene.scenario import Route, Scenario
 from sim_adapters.scene.state import ActorKind, SceneBatch
 
@@ -14,11 +14,11 @@ EGO_ACTOR_ID = 1 << 40  # above all tracks' ids, which are track row + 1
 MIN_FRAMES = 3
 
 
-def checked_log(scenario: Scenario, scene: SceneBatch) -> ScenarioLog:
+def checked_log(scenario: Scenario, scene: SceneBatch, traffic: Traffic) -> ScenarioLog:
     """The scenario's log, if the scene can hold it.
 
     Raises:
-        ValueError: no log, too few frames, too many boxes or route points, or not finite.
+        ValueError: no log, too few frames, too much traffic or route points, or not finite.
     """
     name = scenario.scenario_id
     log = scenario.log if isinstance(scenario, LoggedScenario) else None
@@ -26,11 +26,11 @@ def checked_log(scenario: Scenario, scene: SceneBatch) -> ScenarioLog:
         raise ValueError(f"scenario {name!r} has no log: nuPlan worlds need LoggedScenario")
     if log.num_frames < MIN_FRAMES:
         raise ValueError(f"scenario {name!r} has {log.num_frames} frames, expected {MIN_FRAMES}")
-    num_boxes = max_boxes_per_frame(log)
-    if num_boxes >= scene.num_slots:
+    num_actors = slots_needed(log, traffic)
+    if num_actors >= scene.num_slots:
         raise ValueError(
-            f"scenario {name!r} has {num_boxes} boxes in one frame, this simulator holds "
-            f"{scene.num_slots - 1}: set simulator.max_actors={num_boxes} or more"
+            f"scenario {name!r} shows {num_actors} road users at once in traffic {traffic!r}, this "
+            f"simulator holds {scene.num_slots - 1}: set simulator.max_actors={num_actors} or more"
         )
     num_points = scenario.route.x.size
     if num_points > scene.routes.x.shape[1]:

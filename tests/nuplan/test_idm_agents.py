@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
+from sim_adapters.nuplan.closed_loop import simulate
+from sim_adapters.nuplan.idm.traffic import IdmTraffic
+from sim_adapters.nuplan.replay_log import book_with_room, empty_log_book, write_log
 from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_log import LoggedLight, TrackType
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.state import ActorKind
+from sim_adapters.scene.state import ActorKind, empty_scene
 from tests.nuplan.hand_made_logs import Box, make_log, make_nuplan_maps
 
 EAST = -1.75
@@ -173,3 +177,41 @@ def test_more_vehicles_than_room_enlarge_it(maps: MapBank) -> None:
     assert simulator.agents is not None
     assert simulator.agents.room[0] >= 40
     _drive(simulator, 3)
+
+
+def _cars_then_walkers() -> list[list[Box]]:
+    """Ten cars in the first frame, eight walkers in all others: never more than ten boxes."""
+    cars = [_car(f"car {i}", 5.0 + 8.0 * i, 3.0) for i in range(10)]
+    walkers: list[Box] = [
+        (f"walker {i}", TrackType.PEDESTRIAN, 3.0 * i, 8.0, 0.0, 1.0) for i in range(8)
+    ]
+    return [cars, walkers]
+
+
+def test_agents_that_outlive_their_boxes_have_slots_beside_the_replayed(maps: MapBank) -> None:
+    log = make_log(num_frames=8, start_x=40.0, y=10.0, speed_mps=0.0, frames=_cars_then_walkers())
+    _, tracks = simulate([log, log], maps, ConstantSpeed(), traffic="idm")
+    assert tracks.num_boxes.tolist() == [[10] + [18] * 6] * 2
+    assert (tracks.type[:, 1:] == TrackType.PEDESTRIAN).sum(axis=2).tolist() == [[8] * 6] * 2
+
+
+def test_logs_whose_agents_and_objects_lack_slots_are_refused(maps: MapBank) -> None:
+    scenario = logged_scenario(make_log(frames=_cars_then_walkers()))
+    NuplanSimulator(maps, 1, max_actors=10).reset(np.arange(1), [scenario])
+    reactive = NuplanSimulator(maps, 1, traffic="idm", max_actors=17)
+    with pytest.raises(ValueError, match=r"18 road users at once.*holds 17: set.*max_actors=18"):
+        reactive.reset(np.arange(1), [scenario])
+
+
+def test_traffic_beyond_the_slots_is_an_error_and_stays_out_of_the_next_world(
+    maps: MapBank,
+) -> None:
+    scene = empty_scene(2, 4, num_lights=maps.max_lights, num_route_points=2)
+    log = make_log(frames=[[_car(f"car {i}", 5.0 + 8.0 * i, 3.0) for i in range(5)]])
+    book = book_with_room(empty_log_book(2), log)
+    write_log(book, 0, log, maps, 0)
+    scene.motion.x[0, 0] = -50.0  # the ego, out of their way
+    traffic = IdmTraffic(maps, scene)
+    with pytest.raises(RuntimeError, match=r"TOO_MANY_ACTORS.*raise simulator\.max_actors"):
+        traffic.start(0, 1, book)
+    assert scene.traits.valid.tolist() == [[False, True, True, True], [False] * 4]

@@ -170,7 +170,7 @@ def test_scene_keeps_its_arrays_and_rows_grow_for_long_logs(maps: MapBank) -> No
 
 def test_what_does_not_fit_is_refused_by_name(maps: MapBank) -> None:
     simulator = NuplanSimulator(maps, 1, max_actors=3)
-    with pytest.raises(ValueError, match=r"5 boxes in one frame.*max_actors=5"):
+    with pytest.raises(ValueError, match=r"5 road users at once.*max_actors=5"):
         simulator.reset(np.arange(1), [_scenario(0)])
     scenario = logged_scenario(make_log(num_frames=400))
     with pytest.raises(ValueError, match="max_route_points=400"):

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from hydra.utils import instantiate
@@ -38,13 +37,13 @@ from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator_factory import scenario_maps
 from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
+from sim_adapters.nuplan.slot_demand import Traffic
 from sim_adapters.process_pool import PoolSettings, ProcessPool
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.nuplan_events.area_index import vector_map
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import SceneBatch, empty_scene
 
-Traffic = Literal["log", "idm"]
 _MODES = {"log": "nonreactive", "idm": "reactive"}
 _MICROSECOND_S = 1e-6
 
@@ -64,6 +63,7 @@ class DevkitWorld:
         self, maps: MapBank, data_root: Path, map_root: Path, traffic: Traffic, scene: SceneBatch
     ) -> None:
         self.maps, self.scene = maps, scene
+        self.traffic: Traffic = traffic
         self._config = devkit_config(data_root, map_root, "simple", _MODES[traffic])
         self._builder = instantiate(self._config.scenario_builder)
         self._builder_worker = Sequential()  # announces itself in the log: once is enough
@@ -83,7 +83,7 @@ class DevkitWorld:
         """
         del worlds
         (scenario,) = scenarios
-        log = checked_log(scenario, self.scene)
+        log = checked_log(scenario, self.scene, self.traffic)
         map_index = self.maps.map_index(scenario.town)
         place_ego(self.scene, 0, log)
         write_route(self.scene, 0, scenario.route)

@@ -32,6 +32,7 @@ class Trouble(IntEnum):
     TOO_MANY_STOPS = 3
     SINGLE_POINT_PATH = 4  # the devkit raises an AssertionError here
     OFF_ITS_PATH = 5  # and here
+    TOO_MANY_ACTORS = 6  # to be shown in the scene's slots
 
 
 class AgentTraits(NamedTuple):

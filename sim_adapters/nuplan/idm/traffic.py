@@ -26,7 +26,8 @@ from sim_adapters.nuplan.idm.state import (
 )
 from sim_adapters.nuplan.replay import HALF_HEIGHT_M, KIND_OF_TYPE, clear_slots, place_box
 from sim_adapters.nuplan.replay_log import BoxBook, LogBook, Timeline
-from sim_adapters.nuplan.scenario_log import ScenarioLog, TrackType
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.slot_demand import REPLAYED_TYPES, reactive_demand
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import restore_arrays
@@ -34,18 +35,8 @@ from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, SceneB
 
 _CAR = int(ActorKind.CAR)
 _logger = logging.getLogger(__name__)
-# The order in which the devkit lists what it replays in reactive traffic
-REPLAYED_TYPES = np.array(
-    [
-        TrackType.PEDESTRIAN,
-        TrackType.BARRIER,
-        TrackType.CZONE_SIGN,
-        TrackType.TRAFFIC_CONE,
-        TrackType.GENERIC_OBJECT,
-    ],
-    np.uint8,
-)
 DEVKIT_FAILS = (Trouble.SINGLE_POINT_PATH, Trouble.OFF_ITS_PATH)
+_TOO_MANY_ACTORS = int(Trouble.TOO_MANY_ACTORS)
 
 
 class IdmTraffic:
@@ -67,13 +58,8 @@ class IdmTraffic:
 
     def make_room(self, log: ScenarioLog) -> None:
         """Enlarge the arrays if the log has more vehicles, or more replayed objects, than fit."""
-        first = log.boxes.first
-        vehicles = int((log.boxes.type[: first[1]] == TrackType.VEHICLE).sum())
-        replayed = np.isin(log.boxes.type, REPLAYED_TYPES)
-        per_frame = np.diff(np.concatenate([[0], np.cumsum(replayed)])[first]).max(initial=0)
-        agents, others = self.room
-        if vehicles > agents or per_frame > others:
-            self.resize(max(vehicles, agents), max(int(per_frame), others))
+        demand, room = reactive_demand(log), self.room
+        self.resize(max(demand.num_agents, room[0]), max(demand.num_replayed, room[1]))
 
     @property
     def room(self) -> tuple[int, int]:
@@ -110,7 +96,6 @@ class IdmTraffic:
             self.state.shapes,
             self._scratch,
         )
-        self._check(first, last)
         self.show(first, last, book)
 
     def step(self, book: LogBook) -> None:
@@ -152,6 +137,7 @@ class IdmTraffic:
             self.scene.motion,
             self.scene.traits,
         )
+        self._check(first, last)
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from arrays named `agents.` and so on."""
@@ -168,9 +154,12 @@ class IdmTraffic:
         for world in first + np.flatnonzero(trouble):
             kind = Trouble(int(self.state.motion.trouble[world]))
             if kind not in DEVKIT_FAILS:
+                room = "simulator.max_actors"
+                if kind is not Trouble.TOO_MANY_ACTORS:
+                    room = "the constants in nuplan/idm/state.py"
                 raise RuntimeError(
                     f"reactive traffic of world {world} outgrew its arrays ({kind.name}): "
-                    "raise the constants in nuplan/idm/state.py"
+                    f"raise {room}"
                 )
             if not self.scene.clocks.failed[world]:
                 _logger.warning(
@@ -218,19 +207,26 @@ def show_traffic_range(
     motion: ActorMotion,
     traits: ActorTraits,
 ) -> None:
-    """Fill the slots of worlds [first, last): agents in their order, then replayed types."""
+    """Fill the slots of worlds [first, last): agents in their order, then replayed types.
+
+    A world with more than its slots hold shows the first of them and is in trouble.
+    """
     for world in range(first, last):
-        slot = 1
+        slot, num_slots = 1, traits.valid.shape[1]
         for agent in range(agents.count[world]):
             if agents.alive[world, agent]:
-                _show_agent(world, slot, agent, agents, agent_motion, motion, traits)
+                if slot < num_slots:
+                    _show_agent(world, slot, agent, agents, agent_motion, motion, traits)
                 slot += 1
         frame = timeline.frame[world]
         for kind in replayed_types:
             for row in range(boxes.first[world, frame], boxes.first[world, frame + 1]):
                 if boxes.type[world, row] == kind:
-                    place_box(world, slot, row, boxes, kinds, motion, traits)
+                    if slot < num_slots:
+                        place_box(world, slot, row, boxes, kinds, motion, traits)
                     slot += 1
+        if slot > num_slots:
+            agent_motion.trouble[world] = _TOO_MANY_ACTORS
         clear_slots(world, slot, motion, traits)
 
 
