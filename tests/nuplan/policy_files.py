@@ -18,10 +18,10 @@ def policy_config() -> DictConfig:
     return compose_training_config(["experiment=carl_nuplan"])
 
 
-def released_checkpoint(path: Path) -> Path:
+def released_checkpoint(path: Path, seed: int = 0) -> Path:
     """A state dict in the layout of CaRL's released nuPlan checkpoints, with random weights."""
     config = policy_config()
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     policy = instantiate(
         config.policy,
         observation_space=instantiate(config.observation).space,

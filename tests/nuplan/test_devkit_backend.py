@@ -17,6 +17,7 @@ from evaluation.drivers.checkpoint_planner import load_ensemble
 from evaluation.val14.policy_driver import PolicyDriver
 from evaluation.val14.rollout import TRAFFIC
 from sim_adapters.nuplan.closed_loop import simulate
+from sim_adapters.nuplan.traces import EgoTrace
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_log import TinyLog
 from tests.nuplan.tiny_road import (
@@ -26,8 +27,6 @@ from tests.nuplan.tiny_road import (
     make_env,
     make_road,
 )
-
-pytest.importorskip("nuplan", reason="nuplan-devkit is missing: make test-nuplan runs these")
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 
@@ -91,18 +90,20 @@ def _forward_mps(state: Any) -> float:
 
 
 @pytest.mark.parametrize("mode", ["nonreactive", "reactive"])
-def test_a_released_checkpoint_drives_the_same_in_the_devkit_and_in_val14(
-    mode: str, tmp_path: Path
-):
+def test_released_checkpoints_drive_the_same_in_the_devkit_and_in_val14(mode: str, tmp_path: Path):
     from evaluation.nuplan_planner import CarlPlanner
 
     road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}, jitter_us=2_000))
-    checkpoint = str(released_checkpoint(tmp_path / "model_best.pth"))
+    pair = [str(released_checkpoint(tmp_path / f"model_{seed}.pth", seed)) for seed in range(2)]
     log = road.scenario.log
     assert log is not None
-    driver = PolicyDriver(load_ensemble(checkpoint), policy_config())
-    ours, _ = simulate([log], road.maps, driver, traffic=TRAFFIC[mode])
-    theirs = CarlPlanner([checkpoint, checkpoint], str(tmp_path / "maps"), horizon_s=0.1)
+
+    def val14(checkpoints: list[str]) -> EgoTrace:
+        driver = PolicyDriver(load_ensemble(checkpoints), policy_config())
+        return simulate([log], road.maps, driver, traffic=TRAFFIC[mode])[0]
+
+    ours = val14(pair)
+    theirs = CarlPlanner(pair, str(tmp_path / "maps"), horizon_s=0.1)
     simulation = start_devkit(road, theirs, mode)
     for k in range(int(ours.num_samples[0])):
         expected = [
@@ -112,7 +113,9 @@ def test_a_released_checkpoint_drives_the_same_in_the_devkit_and_in_val14(
         np.testing.assert_allclose(present_pose(simulation), expected, atol=1e-6)
         simulation.propagate(theirs.compute_trajectory(simulation.get_planner_input()))
     assert not simulation.is_simulation_running()
-    assert np.ptp(ours.yaw_rad[0]) > 0.01  # it did more than roll on
+    assert np.ptp(ours.yaw_rad[0]) > 0.01  # they did more than roll on
+    for one in pair:  # and drove as neither of them does alone
+        assert np.abs(val14([one]).x - ours.x).max() > 0.1
 
 
 def test_the_planned_trajectory_is_what_the_policy_then_drives_when_it_is_alone(tmp_path: Path):
