@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -126,19 +127,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("runs", "cache", "maps"):
         parser.add_argument(name, type=Path)
     options = parser.parse_args(arguments)
-    cache = open_cache(options.cache)
-    maps = load_nuplan_maps(options.maps, cache.map_names)
-    groups: dict[tuple[str, str], list[DevkitRun]] = {}
-    for path in sorted(options.runs.glob("*.npz")):
-        match = _RUN.fullmatch(path.stem)
-        if match and match["token"] in cache.entries:
-            groups.setdefault((match["planner"], match["mode"]), []).append(read_run(path))
-    found: list[Comparison] = []
-    for key, runs in groups.items():
-        compared = _compare(key, runs, cache.read, maps)
-        _say_worst(compared)
-        found += compared
+    found = compare_runs(options.runs, options.cache, options.maps)
+    for _, group in groupby(found, key=lambda one: (one.planner, one.mode)):
+        _say_worst(list(group))
     return _say_summary(found)
+
+
+def compare_runs(runs: Path, cache: Path, maps: Path) -> list[Comparison]:
+    """All runs of a folder whose scenario is in the cache, by planner and mode."""
+    scenarios = open_cache(cache)
+    bank = load_nuplan_maps(maps, scenarios.map_names)
+    groups: dict[tuple[str, str], list[DevkitRun]] = {}
+    for path in sorted(runs.glob("*.npz")):
+        match = _RUN.fullmatch(path.stem)
+        if match and match["token"] in scenarios.entries:
+            groups.setdefault((match["planner"], match["mode"]), []).append(read_run(path))
+    return [
+        one for key, group in groups.items() for one in _compare(key, group, scenarios.read, bank)
+    ]
 
 
 def _compare(
