@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from carl_planner.checkpoint import CheckpointError
 from carl_planner.policy_files import LoadedPolicy
 from evaluation.drivers.checkpoint_planner import policy_planner
 from sim_adapters.action_layout import ActionLayout
@@ -20,6 +22,10 @@ from sim_adapters.observation.observer import Observer
 from sim_adapters.scene.events.detection import EventArrays, EventDetector
 from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.state import SceneBatch
+
+
+class UnfitPolicyError(RuntimeError):
+    """Policy, observation and detector do not fit one another, whatever the scenario."""
 
 
 class PictureRoom(NamedTuple):
@@ -61,15 +67,18 @@ class PolicyDriver:
         self.action_layout: ActionLayout = instantiate(layout) if layout else ActionLayout()
 
     def start(self, simulator: NuplanSimulator, logs: Sequence[ScenarioLog]) -> None:
-        """Prepare memory and observations for the batch."""
+        """Prepare memory and observations for the batch.
+
+        Raises:
+            UnfitPolicyError: no scenario can be driven as this driver is configured.
+        """
         del logs
         self.scene, self.maps = simulator.scene, simulator.maps
         self.num_envs = self.scene.num_agents
-        self._observer = roomy_observer(self._observation, self.scene)
-        self.single_observation_space = self._observer.space
-        self._history = make_history(self.scene, self._observer.history_steps)
-        memory = self._detector.make_memory(self.scene)
-        self.memory = replace(memory, history=self._history)
+        try:
+            self._fit_parts()
+        except (CheckpointError, InstantiationException, ValueError) as error:
+            raise UnfitPolicyError(f"no scenario can be driven: {error}") from error
         worlds = np.arange(self.num_envs)
         self._detector.reset_memory(worlds, self.scene, self.memory, self.maps)
         restart_history(worlds, self.scene, self.memory.signs.shown_stop, self._history)
@@ -79,6 +88,14 @@ class PolicyDriver:
             for name, space in self._observer.space.spaces.items()
             if isinstance(space, Box)
         }
+
+    def _fit_parts(self) -> None:
+        """Build observer, memory and planner for the scene: what the configuration decides."""
+        self._observer = roomy_observer(self._observation, self.scene)
+        self.single_observation_space = self._observer.space
+        self._history = make_history(self.scene, self._observer.history_steps)
+        memory = self._detector.make_memory(self.scene)
+        self.memory = replace(memory, history=self._history)
         self._planner = policy_planner(self._policies, self)
 
     def drive(self, simulator: NuplanSimulator) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from evaluation.nuplan_metrics import ScenarioScores, score_scenarios
+from evaluation.val14.policy_driver import UnfitPolicyError
 from sim_adapters.nuplan.closed_loop import Driver, simulate
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
@@ -36,15 +37,19 @@ def drive_scenarios(
         mode: "nonreactive" or "reactive".
         num_worlds: Scenarios driven at once.
         num_threads: Threads of the simulation's kernels.
+
+    Raises:
+        UnfitPolicyError: the driver can drive none of them; so do errors of `make_driver` travel.
     """
     for first in range(0, len(names), num_worlds):
         portion = names[first : first + num_worlds]
+        driver = make_driver()
         try:
             logs = [cache.read(name.token) for name in portion]
-            traces = simulate(
-                logs, maps, make_driver(), traffic=TRAFFIC[mode], num_threads=num_threads
-            )
+            traces = simulate(logs, maps, driver, traffic=TRAFFIC[mode], num_threads=num_threads)
             yield score_scenarios(*traces, logs, maps)
+        except UnfitPolicyError:
+            raise
         except Exception as error:  # one scenario must not cost the others their result
             if len(portion) == 1:
                 log.exception("scenario %s failed", portion[0].token)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from evaluation import compare
@@ -19,6 +20,7 @@ from evaluation.nuplan_metrics.scenario_scores import METRICS
 from evaluation.val14 import rollout as val14_rollout
 from evaluation.val14.benchmark import Val14
 from evaluation.val14.files import Drive, Results, ScenarioBook, read_scenarios
+from evaluation.val14.policy_driver import UnfitPolicyError
 from evaluation.val14.provenance import NUPLAN, SYNTHETIC, provenance
 from evaluation.val14.scores import val14_scores
 from evaluation.val14.selection import select
@@ -26,6 +28,7 @@ from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import MapFolder, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
+from tests.nuplan.policy_files import released_checkpoint
 from tests.nuplan.tiny_log import TinyLog, write_log
 
 pytestmark = pytest.mark.usefixtures("own_map_cache")
@@ -249,6 +252,17 @@ def test_a_scenario_that_fails_costs_the_others_nothing(
     (scenarios,) = results.values()
     failures = {one.token: one.failure for one in scenarios}
     assert failures == {FIRST: "", SECOND: "RuntimeError: the engine stalled", THIRD: ""}
+
+
+def test_what_no_scenario_can_be_driven_with_ends_the_run(
+    cache_folder: Path, tmp_path: Path
+) -> None:
+    checkpoint = released_checkpoint(tmp_path / "model_best.pth")
+    options = (f"checkpoint={checkpoint}", "mode=nonreactive", "yardsticks=[]")
+    with pytest.raises(UnfitPolicyError, match=r"no scenario .* use observation="):
+        run(cache_folder, None, tmp_path, *options, "observation.size_px=128")
+    with pytest.raises(InstantiationException, match="no_such_key"):
+        run(cache_folder, None, tmp_path, *options, "+detector.no_such_key=1")
 
 
 def test_the_maps_of_the_cache_are_found_without_map_root(
