@@ -1,8 +1,9 @@
 """Files of a Val14 run: scenarios.jsonl while it runs, results.json and scenarios.csv at its end.
 
 The .jsonl opens with a line that says what is evaluated and holds one line a scenario, planner and
-mode. A run that was stopped goes on where it was, if its first line is the same: a last line that
-was cut short is dropped, and so, with a warning, is any other that cannot be read.
+mode. A run that was stopped goes on where it was, if its first line is the same; scenarios below
+another first line are kept, and the run is refused. A last line that was cut short is dropped, and
+so, with a warning, is any other that cannot be read.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ class ScenarioBook:
 
     Args:
         folder: Of the run, made if missing.
-        about: What is evaluated; a file about something else is replaced.
+        about: What is evaluated; the folder may hold scenarios of nothing else.
 
     Raises:
-        ValueError: nobody can say what the folder's file is about.
+        ValueError: the folder holds scenarios of something else, or nobody can say of what.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
@@ -57,6 +58,11 @@ class ScenarioBook:
                 self.results = results
                 os.truncate(self._path, num_whole)
                 return
+            if content.count(b"\n") > 1:
+                raise ValueError(
+                    f"{folder} holds results of {_differences(found, about)}: choose another "
+                    f"output=DIR, or delete it"
+                )
         self._path.write_text(json.dumps(about) + "\n")
 
     def scored(self, drive: Drive) -> dict[str, ScenarioScores]:
@@ -70,6 +76,12 @@ class ScenarioBook:
         with self._path.open("a") as file:
             for scenario in scenarios:
                 file.write(json.dumps(_row(drive, scenario), allow_nan=False) + "\n")
+
+
+def _differences(found: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """What a file is about, as far as that is not `about`."""
+    keys = [key for key in {**about, **found} if found.get(key) != about.get(key)]
+    return ", ".join(f"{key}={found.get(key)} (not {about.get(key)})" for key in keys)
 
 
 def read_scenarios(folder: Path) -> tuple[dict[str, Any], Results]:

@@ -148,7 +148,7 @@ def test_failed_scenarios_are_counted_and_don_t_score_zero() -> None:
 # Files ---------------------------------------------------------------------------------------
 
 
-def test_a_stopped_run_goes_on_and_another_one_starts_anew(tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     drive, about = Drive("idm", "reactive"), {"planner": "idm"}
     book = ScenarioBook(tmp_path, about)
     unbounded = ScenarioScores("a", "t", "l", PERFECT, {"min_time_to_collision_s": np.inf})
@@ -157,7 +157,17 @@ def test_a_stopped_run_goes_on_and_another_one_starts_anew(tmp_path: Path) -> No
     assert again.scored(drive) == {"a": unbounded}  # the failed one is tried again
     again.add(drive, [scored("b", PERFECT)])
     assert {one.token for one in read_scenarios(tmp_path)[1][drive]} == {"a", "b"}
-    assert ScenarioBook(tmp_path, {"planner": "policy"}).scored(drive) == {}
+
+
+def test_scenarios_of_another_checkpoint_are_kept_and_named(tmp_path: Path) -> None:
+    first, other = ({"planner": "policy", "checkpoint": name} for name in ("a.pt", "b.pt"))
+    ScenarioBook(tmp_path, first)
+    book = ScenarioBook(tmp_path, other)  # nothing was driven yet
+    book.add(Drive("policy", "reactive"), [scored("a", PERFECT)])
+    before = (tmp_path / "scenarios.jsonl").read_bytes()
+    with pytest.raises(ValueError, match=r"checkpoint=b\.pt \(not a\.pt\): choose .* output="):
+        ScenarioBook(tmp_path, first)
+    assert (tmp_path / "scenarios.jsonl").read_bytes() == before
 
 
 def damage(path: Path, line: int) -> None:
