@@ -8,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 
+from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.nuplan.log_reader import read_scenarios
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
+from sim_adapters.nuplan.scenario_cache.file import MapFolder
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.nuplan.scenario_source import CachedScenarios
+from sim_adapters.nuplan.simulator import NuplanSimulator
+from sim_adapters.nuplan.simulator_factory import scenario_map_folder
 from sim_adapters.nuplan.track_limits import TrackLimits, nearest_tracks
 from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.tiny_log import TinyLog, TinyTrack, edit_log, write_log
@@ -111,3 +116,27 @@ def test_the_nearest_tracks_of_each_kind_stay_in_order(tmp_path: Path) -> None:
     assert (np.diff(kept.boxes.first) == 3).all()
     assert kept.boxes.type[:3].tolist() == [TrackType.VEHICLE] * 2 + [TrackType.TRAFFIC_CONE]
     assert nearest_tracks(log, TrackLimits()) is log
+
+
+def test_training_takes_the_maps_that_the_cache_was_made_with(
+    cache: Path, tiny_maps: MapBank
+) -> None:
+    config = compose_training_config(["experiment=carl_nuplan", f"scenarios.cache={cache}"])
+    simulator: NuplanSimulator = instantiate(config.simulator)(num_worlds=1)
+    assert simulator.maps.towns == tiny_maps.towns
+
+
+def test_a_folder_of_maps_that_is_named_goes_before_the_cache_s(
+    cache: Path, tiny_map_root: Path, tmp_path: Path
+) -> None:
+    version = "nuplan-maps-v1.0"
+    assert scenario_map_folder(None, cache, None) == MapFolder(tiny_map_root, version)
+    assert scenario_map_folder(tmp_path, cache, None) == MapFolder(tmp_path, version)
+    assert scenario_map_folder(tmp_path, None, "v2") == MapFolder(tmp_path, "v2")
+    (tmp_path / "index.json").write_text(
+        (cache / "index.json").read_text().replace(str(tiny_map_root), "/moved")
+    )
+    with pytest.raises(FileNotFoundError, match=r"/moved, .* simulator\.map_root=FOLDER"):
+        scenario_map_folder(None, tmp_path, None)
+    with pytest.raises(ValueError, match=r"scenarios\.cache is not set"):
+        scenario_map_folder(None, None, None)

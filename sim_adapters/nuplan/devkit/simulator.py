@@ -23,7 +23,7 @@ from nuplan.planning.simulation.simulation import Simulation
 from nuplan.planning.simulation.simulation_setup import SimulationSetup
 from nuplan.planning.utils.multithreading.worker_sequential import Sequential
 
-from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, load_nuplan_maps
+from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.devkit.challenge import devkit_config
 from sim_adapters.nuplan.devkit.controller import ActionTrajectory, OneStageController
 from sim_adapters.nuplan.devkit.scene import (
@@ -35,7 +35,7 @@ from sim_adapters.nuplan.devkit.scene import (
 from sim_adapters.nuplan.one_stage import command_actions_range, empty_commands
 from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.scenario_log import ScenarioLog
-from sim_adapters.nuplan.simulator_factory import scenario_maps
+from sim_adapters.nuplan.simulator_factory import scenario_map_folder, scenario_maps
 from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
 from sim_adapters.nuplan.slot_demand import Traffic
 from sim_adapters.process_pool import PoolSettings, ProcessPool
@@ -207,7 +207,7 @@ def make_devkit_simulator(
     map_root: str | Path | None,
     cache: str | Path | None,
     locations: Sequence[str] | None = None,
-    map_version: str = MAP_VERSION,
+    map_version: str | None = None,
     pixels_per_meter: float = 2.0,
     traffic: Traffic = "log",
     max_actors: int = 320,
@@ -220,10 +220,10 @@ def make_devkit_simulator(
     Args:
         num_worlds: B.
         data_root: Folder of the .db logs that the cache was made from.
-        map_root: Folder of the maps.
+        map_root: Folder of the maps; None takes the one that the cache was made with.
         cache: Scenario cache; it says which locations are loaded.
         locations: Locations to load instead.
-        map_version: Name of the maps' version file.
+        map_version: Name of the maps' version file; None takes the cache's.
         pixels_per_meter: Of the (empty) picture layers.
         traffic: "log" or "idm".
         max_actors: Slots for tracks in a world.
@@ -238,7 +238,8 @@ def make_devkit_simulator(
         raise ValueError("simulator.data_root is not set: name the folder of nuPlan's .db logs")
     if traffic not in _MODES:
         raise ValueError(f"simulator.traffic is {traffic!r}, expected 'log' or 'idm'")
-    maps = scenario_maps(map_root, cache, locations, map_version, pixels_per_meter)
+    folder = scenario_map_folder(map_root, cache, map_version)
+    maps = scenario_maps(folder, cache, locations, pixels_per_meter)
     sizes = {
         "num_slots": max_actors + 1,
         "num_route_points": max_route_points,
@@ -247,9 +248,9 @@ def make_devkit_simulator(
     make = partial(
         make_world,
         data_root=str(data_root),
-        map_root=str(map_root),
+        map_root=str(folder.root),
         locations=maps.towns,
-        map_version=map_version,
+        map_version=folder.version,
         traffic=traffic,
         sizes=sizes,
     )

@@ -70,8 +70,12 @@ class ScenarioCache:
         """Locations of the scenarios, sorted."""
         return tuple(sorted({entry.name.map_name for entry in self.entries.values()}))
 
-    def find_maps(self, root: str | Path | None = None) -> MapFolder:
+    def find_maps(self, root: str | Path | None = None, *, key: str = "map_root") -> MapFolder:
         """The maps in a folder of the caller's, or else those that the cache was made with.
+
+        Args:
+            root: The caller's folder.
+            key: The option that sets it, for the errors.
 
         Raises:
             ValueError: no folder is given, and the cache does not know one.
@@ -81,13 +85,13 @@ class ScenarioCache:
             return MapFolder(Path(root), self.maps.version if self.maps else MAP_VERSION)
         if self.maps is None:
             raise ValueError(
-                f"cache {self.folder} does not say where its maps lie: give map_root=FOLDER, or "
+                f"cache {self.folder} does not say where its maps lie: give {key}=FOLDER, or "
                 f"run its cache command again, which notes it and keeps what is there"
             )
         if not self.maps.root.is_dir():
             raise FileNotFoundError(
                 f"cache {self.folder} was made with the maps in {self.maps.root}, which is no "
-                f"folder now: give map_root=FOLDER"
+                f"folder now: give {key}=FOLDER"
             )
         return self.maps
 
