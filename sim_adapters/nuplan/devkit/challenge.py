@@ -8,9 +8,10 @@ our numbers and our speed with. Needs nuplan-devkit.
 
 from __future__ import annotations
 
-import os
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,7 +43,7 @@ class DevkitRun(NamedTuple):
 
 
 class DevkitChallenge:
-    """One planner in one mode.
+    """One planner in one mode; what the devkit writes meanwhile goes when this object does.
 
     Args:
         data_root: Folder of .db logs.
@@ -55,7 +56,10 @@ class DevkitChallenge:
     def __init__(
         self, data_root: Path, map_root: Path, planner: str, mode: str, scenarios: Sequence[Any]
     ) -> None:
-        self._config = devkit_config(data_root, map_root, planner, mode)
+        scratch = tempfile.mkdtemp(prefix="devkit_challenge_")
+        weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+        output = Path(scratch) / f"closed_loop_{mode}_agents"  # by its name the aggregator goes
+        self._config = devkit_config(data_root, map_root, planner, mode, output)
         self._engines = build_metrics_engines(self._config, list(scenarios))
 
     def run(self, scenario: Any) -> DevkitRun:
@@ -111,13 +115,22 @@ def devkit_scenarios(
     return sorted(scenarios, key=lambda one: one.token)
 
 
-def devkit_config(data_root: Path, map_root: Path, planner: str, mode: str) -> Any:
-    """The devkit's own configuration of a challenge, as run_simulation.py composes it."""
+def devkit_config(
+    data_root: Path, map_root: Path, planner: str, mode: str, output: Path | None = None
+) -> Any:
+    """The devkit's own configuration of a challenge, as run_simulation.py composes it.
+
+    All that it would look up in the environment is set here.
+
+    Args:
+        data_root: Folder of .db logs.
+        map_root: Folder of the maps.
+        planner: One of PLANNERS.
+        mode: One of MODES.
+        output: Folder for what the devkit writes; None if only parts that write nothing are built.
+    """
     folder = Path(script.__path__[0]) / "config" / "simulation"
-    scratch = Path(tempfile.gettempdir()) / "devkit_challenge" / f"closed_loop_{mode}_agents"
-    os.environ.setdefault("NUPLAN_EXP_ROOT", str(scratch))
-    os.environ.setdefault("NUPLAN_DATA_ROOT", str(data_root))
-    os.environ.setdefault("NUPLAN_MAPS_ROOT", str(map_root))
+    places = [f"group={output.parent}", f"output_dir={output}"] if output else []
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(folder), version_base="1.1"):
         return compose(
@@ -126,10 +139,11 @@ def devkit_config(data_root: Path, map_root: Path, planner: str, mode: str) -> A
                 f"+simulation=closed_loop_{mode}_agents",
                 f"planner={planner}_planner",
                 f"scenario_builder.data_root={data_root}",
+                f"scenario_builder.sensor_root={data_root}",
                 f"scenario_builder.map_root={map_root}",
                 "scenario_filter=all_scenarios",
                 "worker=sequential",
-                f"output_dir={scratch}",
                 "main_callback=[]",
+                *places,
             ],
         )
