@@ -62,7 +62,10 @@ def write_devkit_tracks(
     """
     motion, traits = scene.motion, scene.traits
     if len(tracks) >= scene.num_slots:
-        raise ValueError(f"{len(tracks)} tracks, the scene holds {scene.num_slots - 1}")
+        raise ValueError(
+            f"{len(tracks)} tracks, the scene holds {scene.num_slots - 1}: set "
+            f"simulator.max_actors={len(tracks)} or more"
+        )
     for array in (*motion, *traits):
         array[world, 1:] = 0
     for slot, track in enumerate(tracks, 1):
