@@ -32,8 +32,8 @@ _DRIVABLE_KINDS = np.array(
 
 def stays_on_drivable_area(
     ego: EgoPath, is_on_lane: NDArray[np.bool_], route: DrivenRoute, road: RoadMap
-) -> tuple[bool, NDArray[np.bool_]]:
-    """Whether the ego complies, and at which samples all corners are inside, (T,).
+) -> bool:
+    """Whether the ego complies.
 
     Args:
         ego: The path.
@@ -41,17 +41,16 @@ def stays_on_drivable_area(
         route: Of the ego's centre.
         road: The map below it.
     """
-    is_outside = np.logical_not(is_on_lane)
+    is_off_lane = np.logical_not(is_on_lane)
     place = (road.map_index, road.areas, road.grid, road.graph)
-    complies = _complies(ego.corner_x, ego.corner_y, is_outside, route.lane, route.count, *place)
-    return complies, np.logical_not(is_outside.any(axis=1))
+    return _complies(ego.corner_x, ego.corner_y, is_off_lane, route.lane, route.count, *place)
 
 
 @range_kernel
 def _complies(
     corner_x: FloatArray,
     corner_y: FloatArray,
-    is_outside: NDArray[np.bool_],
+    is_off_lane: NDArray[np.bool_],
     lane: IntArray,
     count: IntArray,
     map_index: int,
@@ -59,15 +58,14 @@ def _complies(
     grid: AreaGrid,
     graph: LaneGraph,
 ) -> bool:
-    """Narrows `is_outside` from "in no lane" to "outside" and tests how far outside."""
+    """Whether corners in no lane (`is_off_lane`) are on or near the drivable area, all of them."""
     complies = True
     for k in range(len(count)):
         for c in range(4):
             x, y = corner_x[k, c], corner_y[k, c]
-            if not is_outside[k, c]:
+            if not is_off_lane[k, c]:
                 continue
             if _is_drivable(x, y, map_index, areas, grid):
-                is_outside[k, c] = False
                 continue
             near = False
             for i in range(count[k]):

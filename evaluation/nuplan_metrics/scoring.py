@@ -101,7 +101,7 @@ def measure(
     corners = corner_lanes(path.corner_x, path.corner_y, road)
     blocks = expert_route(driven_route(expert.x, expert.y, road), road)
     collisions = find_collisions(path, seen, corners.is_in_common, len(log.track_tokens))
-    complies, _ = stays_on_drivable_area(path, corners.is_on_lane, route, road)
+    complies = stays_on_drivable_area(path, corners.is_on_lane, route, road)
     return Measurements(
         collisions.num_at_fault,
         complies,
