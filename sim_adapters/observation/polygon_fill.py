@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.observation.raster import clip_line, draw_line
+from sim_adapters.observation.raster import clip_line, divide, draw_line
 
 _SHIFT = 16
 _HALF = 1 << (_SHIFT - 1)
@@ -39,13 +39,6 @@ def make_fill_bits(size_px: int) -> FillBits:
     """Scratch for planes of `size_px` rows and columns, a multiple of 64."""
     shape = (size_px, size_px // WORD_BITS)
     return FillBits(*(np.zeros(shape, np.int64) for _ in FillBits._fields))
-
-
-@inlined_function
-def _divide(numerator: int, denominator: int) -> int:
-    """Integer division towards zero, as in C."""
-    quotient = abs(numerator) // abs(denominator)
-    return quotient if (numerator >= 0) == (denominator > 0) else -quotient
 
 
 @device_function
@@ -107,7 +100,7 @@ def _cross_rows(bits: FillBits, width: int, x0: int, y0: int, x1: int, y1: int) 
             bits.toggles[first, after >> 6] ^= 1 << (after & 63)
         return
     line_x0, line_y0, line_x1, line_y1 = _edge_line(x0, y0, x1, y1, width, height)
-    slope = _divide(line_x1 - line_x0, line_y1 - line_y0)
+    slope = divide(line_x1 - line_x0, line_y1 - line_y0)
     anchor_x, anchor_y = (line_x0, line_y0) if y0 < y1 else (line_x1, line_y1)
     first = max(first, 0)
     x = anchor_x + (first - anchor_y) * slope
@@ -223,7 +216,7 @@ def _next_side(
         rows = corner_y[to] - row
         if rows > 0:
             start, end = corner_x[at] << _SHIFT, corner_x[to] << _SHIFT
-            slope = _divide((end - start) * 2 + rows, 2 * rows)
+            slope = divide((end - start) * 2 + rows, 2 * rows)
             return to, corner_y[to], start, slope, sides_left
         at = to
     return at, row, 0, 0, -1

@@ -138,7 +138,7 @@ def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: i
     if abs(dx) > abs(dy):
         if dx < 0:
             x0, y0, x1, dy = x1, y1, x0, -dy
-        slope = _divide((dy << _SHIFT), (abs(dx) | 1))
+        slope = divide((dy << _SHIFT), (abs(dx) | 1))
         x, y = (x0 + _HALF) >> _SHIFT, y0 + _HALF
         for _ in range(((x1 - x0) >> _SHIFT) + 1):
             _widen(brush, y >> _SHIFT, x)
@@ -147,7 +147,7 @@ def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: i
     else:
         if dy < 0:
             x0, y0, y1, dx = x1, y1, y0, -dx
-        slope = _divide((dx << _SHIFT), (abs(dy) | 1))
+        slope = divide((dx << _SHIFT), (abs(dy) | 1))
         x, y = x0 + _HALF, (y0 + _HALF) >> _SHIFT
         for _ in range(((y1 - y0) >> _SHIFT) + 1):
             _widen(brush, y, x >> _SHIFT)
@@ -156,9 +156,10 @@ def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: i
 
 
 @inlined_function
-def _divide(numerator: int, denominator: int) -> int:
-    """Integer division towards zero, as in C; the denominator is positive."""
-    return numerator // denominator if numerator >= 0 else -(-numerator // denominator)
+def divide(numerator: int, denominator: int) -> int:
+    """Integer division towards zero, as in C."""
+    quotient = abs(numerator) // abs(denominator)
+    return quotient if (numerator >= 0) == (denominator > 0) else -quotient
 
 
 @device_function
@@ -177,7 +178,7 @@ def _widen_edges(brush: Brush, direction: int) -> None:
             break
         if end > y:
             x, rows = brush.corner_x[at], end - y
-            slope = _divide((brush.corner_x[to] - x) * 2 + rows, 2 * rows)
+            slope = divide((brush.corner_x[to] - x) * 2 + rows, 2 * rows)
             for _ in range(rows):
                 _widen(brush, y, (x + _HALF) >> _SHIFT)
                 x += slope
