@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+NUM_COMFORT_METRICS = 6  # nuPlan's, which CaRL's penalties on CARLA take over
+
 
 class DrivingEvents(NamedTuple):
     """What happened to each learning driver in this step.

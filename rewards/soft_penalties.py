@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rewards.driving_events import DrivingEvents
-
-NUM_COMFORT_METRICS = 6
+from rewards.driving_events import NUM_COMFORT_METRICS, DrivingEvents
 
 
 def outside_route_lanes(events: DrivingEvents) -> Tensor:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 
 from sim_adapters.kernels import device_function, inlined_function
+from sim_adapters.scene.nuplan_events.ego import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.scene.state import ActorMotion, EgoBody
 
 WHEEL_BASE_M = 3.089
 LENGTH_M, WIDTH_M, HEIGHT_M = 5.176, 2.297, 1.777
-REAR_AXLE_TO_CENTRE_M = 1.461
 MAX_TYRE_ANGLE_RAD = math.pi / 3.0
 ACCELERATION_LAG_S = 0.2
 TYRE_ANGLE_LAG_S = 0.05

@@ -10,8 +10,9 @@ import math
 
 from numpy.typing import NDArray
 
+from rewards.driving_events import NUM_COMFORT_METRICS
 from sim_adapters.kernels import device_function, range_kernel
-from sim_adapters.scene.memory import NUM_COMFORT_METRICS, HoldCounters, RouteTracker
+from sim_adapters.scene.memory import HoldCounters, RouteTracker
 from sim_adapters.scene.state import ActorMotion, Clocks, EgoState, Routes
 
 NUM_MEASUREMENTS = 8

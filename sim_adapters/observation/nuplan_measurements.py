@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from numpy.typing import NDArray
 
+from rewards.driving_events import NUM_COMFORT_METRICS
 from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.nuplan_events.ego import centre_ax_mps2, centre_vy_mps
-from sim_adapters.scene.nuplan_events.memory import NUM_COMFORT_CHECKS, NuplanTracker
+from sim_adapters.scene.nuplan_events.memory import NuplanTracker
 from sim_adapters.scene.state import EgoBody, EgoState
 
 TTC_FAILED_VALUE = 0.5  # what the critic sees of a failed time-to-collision test
@@ -52,5 +53,5 @@ def write_nuplan_value_measurements_range(
         out = value_measurements[driver]
         out[0] = 1.0 - tracker.frame[driver] / tracker.num_frames[driver]
         out[1] = 1.0 - tracker.completion[driver]
-        out[2] = 1.0 - tracker.num_uncomfortable[driver] / NUM_COMFORT_CHECKS
+        out[2] = 1.0 - tracker.num_uncomfortable[driver] / NUM_COMFORT_METRICS
         out[3] = TTC_FAILED_VALUE if tracker.ttc_failed[driver] else 1.0

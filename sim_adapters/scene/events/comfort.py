@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+from rewards.driving_events import NUM_COMFORT_METRICS
 from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.events.arrays import MotionFacts
 from sim_adapters.scene.events.comfort_filters import ComfortWeights, last_filtered
 from sim_adapters.scene.events.settings import ComfortSettings
 from sim_adapters.scene.geometry import forward_offset_m, left_offset_m, wrap_angle
-from sim_adapters.scene.memory import NUM_COMFORT_METRICS, RING_SAMPLES, HoldCounters, MotionRings
+from sim_adapters.scene.memory import RING_SAMPLES, HoldCounters, MotionRings
 from sim_adapters.scene.state import ActorMotion, EgoState
 
 

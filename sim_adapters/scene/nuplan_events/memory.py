@@ -13,7 +13,6 @@ from sim_adapters.scene.state import SceneBatch
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
-NUM_COMFORT_CHECKS = 6
 MAX_REMEMBERED_TRACKS = 32
 MAX_REMEMBERED_CONNECTORS = 8
 
