@@ -22,7 +22,7 @@ from sim_adapters.kernel_cache import kernel_folder
 from sim_adapters.kernel_cache_file import use_locked_cache_files
 from sim_adapters.kernel_interrupts import hold_signals_while_compiling
 
-KERNEL_PACKAGES = ("sim_adapters", "evaluation")
+KERNEL_PACKAGES = ("sim_adapters", "evaluation", "rewards")
 # Numba imports this file once, before the first kernel
 hold_signals_while_compiling()
 use_locked_cache_files()

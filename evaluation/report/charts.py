@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from evaluation.scoring.scores import BenchmarkScores
 
-INK, GRID, ACCENT, SECOND = "#1d2733", "#e3e8ee", "#ff7a3d", "#2dd4bf"
+INK, GRID, ACCENT = "#1d2733", "#e3e8ee", "#ff7a3d"
 SMOOTHING = 0.85  # of the exponential mean drawn over the raw points
 CURVES = (
     ("episode/route_completion", "route completion [%]"),
@@ -20,7 +20,6 @@ CURVES = (
     ("reward/time_to_collision", "time-to-collision factor"),
     ("losses/explained_variance", "explained variance"),
 )
-TERM_PREFIX = "reward/"
 
 
 def learning_curves(metrics: Sequence[Mapping[str, float]], path: Path) -> None:

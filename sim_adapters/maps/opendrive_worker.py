@@ -27,7 +27,7 @@ from sim_adapters.maps.lane_grid import build_lane_grid
 from sim_adapters.maps.lane_places import TownGraph
 from sim_adapters.maps.lane_samples import SampledLane, sample_lanes
 from sim_adapters.maps.layers import bake_layers
-from sim_adapters.maps.opendrive_document import OpenDriveDocument, parse_document
+from sim_adapters.maps.opendrive_document import parse_document
 from sim_adapters.maps.roundabouts import leave_ring, ring_lanes
 from sim_adapters.maps.speed_limits import speed_limit_of_points
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
@@ -54,7 +54,7 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
     samples = sample_lanes(carla_map, document)
     if not any(lane.kind == LaneKind.DRIVING for lane in samples):
         raise ValueError("the map has no driving lane")
-    graph, junction_ids = _build_graph(samples, document)
+    graph, junction_ids = _build_graph(samples)
     lights = build_traffic_lights(graph, document)
     signs = build_traffic_signs(graph, document)
     graph.points.speed_limit_mps[:] = speed_limit_of_points(graph, signs.limits)
@@ -85,9 +85,7 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
     )
 
 
-def _build_graph(
-    samples: list[SampledLane], document: OpenDriveDocument
-) -> tuple[TownGraph, list[int]]:
+def _build_graph(samples: list[SampledLane]) -> tuple[TownGraph, list[int]]:
     """The lane graph and the OpenDRIVE ids of its junctions."""
     junction_ids = sorted({lane.junction_id for lane in samples} - {-1})
     points = build_points(samples)

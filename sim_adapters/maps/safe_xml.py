@@ -31,13 +31,25 @@ def read_xml(path: Path) -> Element:
             f"{path} unpacks to more than {MAX_DOCUMENT_BYTES // 2**20} MB: split the file"
         )
     try:
+        return parse_xml(document)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def parse_xml(document: bytes) -> Element:
+    """Root element of a document in any encoding that XML knows.
+
+    Raises:
+        ValueError: not XML, or declares a document type.
+    """
+    try:
         return _parse(document)
     except expat.ExpatError as error:
-        raise ValueError(f"{path} is not well-formed XML ({error}): repair the file") from error
+        raise ValueError(f"the file is not well-formed XML ({error}): repair it") from error
     except _DeclarationError:
         raise ValueError(
-            f"{path} has a document type declaration, which is refused because entities can "
-            f"unfold without limit: delete the <!DOCTYPE ...> part"
+            "the file has a document type declaration, which is refused because entities can "
+            "unfold without limit: delete the <!DOCTYPE ...> part"
         ) from None
 
 

@@ -7,7 +7,6 @@ millisecond are faster on one thread, hence the `min_items_per_thread`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,12 +17,6 @@ from typing import Any
 @cache
 def _pool(num_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(num_threads, thread_name_prefix="kernel")
-
-
-def default_num_threads() -> int:
-    """Cores this process may use, shared with the other processes that torchrun started here."""
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, len(os.sched_getaffinity(0)) // local_processes)
 
 
 def launch_range(

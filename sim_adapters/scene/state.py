@@ -21,7 +21,7 @@ ByteArray = NDArray[np.uint8]
 
 
 class ActorKind(IntEnum):
-    """What fills an actor slot. Everything from VEHICLE up to BICYCLE counts as a vehicle."""
+    """What fills an actor slot. Everything from CAR up to BICYCLE counts as a vehicle."""
 
     NONE = 0
     CAR = 1

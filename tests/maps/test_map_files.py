@@ -167,7 +167,9 @@ def test_joined_banks_hold_each_map_with_global_indices(towns: MapBank) -> None:
             b'<lane id="x"/></left></laneSection></lanes></road></OpenDRIVE>',
             "<lane> has id='x', expected an integer",
         ),
-        (b'<!DOCTYPE x [<!ENTITY a "b">]><OpenDRIVE/>', "XML entities"),
+        (b'<!DOCTYPE x [<!ENTITY a "b">]><OpenDRIVE/>', "document type declaration"),
+        (b"<!--" + 5000 * b" " + b"--><!DOCTYPE x><OpenDRIVE/>", "document type declaration"),
+        ("\ufeff<!DOCTYPE x><OpenDRIVE/>".encode("utf-16-le"), "document type declaration"),
     ],
 )
 def test_text_that_is_no_map_is_refused(content: bytes, reason: str) -> None:

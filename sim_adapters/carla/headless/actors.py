@@ -13,7 +13,6 @@ from sim_adapters.carla.headless.blueprints.form import Blueprint
 from sim_adapters.carla.headless.frame import PoseTuple
 from sim_adapters.carla.headless.world_records import ACTOR_ACTIVE
 
-_SOLID_KINDS = (Kind.VEHICLE, Kind.WALKER, Kind.PROP)
 INITIAL_LIMIT_KMH = 30.0  # CARLA's, until a vehicle enters the box of a limit sign
 GREEN = 2
 
