@@ -73,7 +73,7 @@ class Drive:
             instantiate(config.detector),
             ActionLayout(),
         )
-        self.env._finish_episodes = lambda finished, info: None  # keep the last step's scene
+        self.env._finish_episodes = lambda *_: None  # keep the last step's scene
         observation, _ = self.env.reset(seed=0)
         self.moments = [self._moment(observation, {})]
 
