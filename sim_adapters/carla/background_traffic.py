@@ -79,6 +79,7 @@ class BackgroundTraffic:
         self._steps = 0
         self.manager = session.client.get_trafficmanager(tm_port)
         self.manager.set_synchronous_mode(True)
+        session.watch(self.manager)
         self.manager.set_hybrid_physics_mode(True)
         self.manager.set_hybrid_physics_radius(settings.hybrid_radius_m)
         self.manager.set_respawn_dormant_vehicles(False)
@@ -169,6 +170,7 @@ class BackgroundTraffic:
 
     def shut_down(self) -> None:
         """Stop the TrafficManager."""
+        self._session.watch(None)
         self.manager.shut_down()
 
     def _spawn(

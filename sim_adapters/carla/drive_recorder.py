@@ -61,6 +61,7 @@ def record_drive(options: DriveOptions) -> int:
     try:
         vehicle = _spawn(session, options.seed)
         manager.set_synchronous_mode(True)
+        session.watch(manager)
         manager.set_random_device_seed(options.seed)
         manager.ignore_lights_percentage(vehicle, 100.0)  # standing at a light teaches nothing
         manager.vehicle_percentage_speed_difference(vehicle, -options.faster_percent)
@@ -70,6 +71,7 @@ def record_drive(options: DriveOptions) -> int:
         rows = _drive(session, vehicle, round(options.seconds / SUBSTEP_S), options.is_carla)
         session.destroy([vehicle.id])
     finally:
+        session.watch(None)
         manager.shut_down()
         session.release()
     with options.path.open("w", newline="") as file:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 
 import carla
 
+from sim_adapters.carla.tick_watch import TickWatch
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
 
 LOAD_TIMEOUT_S = 120.0  # the first load of a town takes a real server longest
@@ -34,6 +36,7 @@ class LiveSession:
         self.step_s, self.timeout_s = step_s, timeout_s
         self.town = ""
         self.frame = 0
+        self._watch: TickWatch | None = None
         server, client = self.client.get_server_version(), self.client.get_client_version()
         if server != client:
             _logger.warning(
@@ -75,7 +78,8 @@ class LiveSession:
 
     def tick(self) -> carla.WorldSnapshot:
         """One step of the simulation; what the world is after it."""
-        self.frame = self.world.tick(self.timeout_s)
+        with self._watch.ticking() if self._watch else nullcontext():
+            self.frame = self.world.tick(self.timeout_s)
         snapshot = self.world.get_snapshot()
         if snapshot.frame < self.frame:
             raise RuntimeError(
@@ -83,6 +87,12 @@ class LiveSession:
                 f"{snapshot.frame}"
             )
         return snapshot
+
+    def watch(self, manager: carla.TrafficManager | None) -> None:
+        """Wake this TrafficManager from now on if a tick stands still; None: there is none."""
+        if self._watch is not None:
+            self._watch.end()
+        self._watch = TickWatch(manager) if manager is not None else None
 
     def spawn(self, commands: list[carla.command.SpawnActor]) -> list[int]:
         """Ids of the spawned actors, 0 where something stood in the way."""
