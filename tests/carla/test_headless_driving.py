@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sim_adapters.carla.servers import free_port
+from sim_adapters.carla.tick_watch import TickWatch
 from sim_adapters.world.dynamics import ego_step
 
 STEP_S = 0.05
@@ -133,6 +134,15 @@ def test_batch_spawns_drives_and_reports_each_command(
     assert first.id not in {actor.id for actor in world.get_actors()}
 
 
+def tick_with(manager: carla.TrafficManager, world: carla.World, count: int) -> None:
+    """Tick beside a TrafficManager, which may sleep through one."""
+    watch = TickWatch(manager)
+    for _ in range(count):
+        with watch.ticking():
+            world.tick()
+    watch.end()
+
+
 def test_traffic_manager_drives_ten_cars_in_their_lanes(
     client: carla.Client, world: carla.World
 ) -> None:
@@ -144,10 +154,9 @@ def test_traffic_manager_drives_ten_cars_in_their_lanes(
     cars = [world.spawn_actor(blueprint, place) for place in places]
     for car in cars:
         car.set_autopilot(True, manager.get_port())
-    world.tick()
+    tick_with(manager, world, 1)
     before = {car.id: car.get_location() for car in cars}
-    for _ in range(300):
-        world.tick()
+    tick_with(manager, world, 300)
     moved = [before[car.id].distance(car.get_location()) for car in cars]
     town = world.get_map()
     offsets = []
@@ -158,7 +167,7 @@ def test_traffic_manager_drives_ten_cars_in_their_lanes(
     assert max(offsets) < 1.0
     for car in cars:
         car.set_autopilot(False, manager.get_port())
-    world.tick()
+    tick_with(manager, world, 1)
     manager.shut_down()  # its thread would end this process when the server has gone
 
 
@@ -180,10 +189,9 @@ def test_hybrid_traffic_manager_moves_cars_far_from_the_hero_without_physics(
         cars.append(world.spawn_actor(blueprint, place))
         cars[-1].set_autopilot(True, manager.get_port())
         manager.ignore_lights_percentage(cars[-1], 100.0)
-    world.tick()
+    tick_with(manager, world, 1)
     starts = [car.get_location() for car in cars]
-    for _ in range(60):
-        world.tick()
+    tick_with(manager, world, 60)
     moved = [start.distance(car.get_location()) for start, car in zip(starts, cars, strict=True)]
     assert min(moved) > 3.0
     # Pedals are for cars with physics; the others are put where they would be
@@ -193,7 +201,7 @@ def test_hybrid_traffic_manager_moves_cars_far_from_the_hero_without_physics(
     assert offset.distance(cars[1].get_location()) < 1.0
     for car in cars:
         car.set_autopilot(False, manager.get_port())
-    world.tick()
+    tick_with(manager, world, 1)
     manager.shut_down()
 
 
