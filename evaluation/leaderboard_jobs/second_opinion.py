@@ -105,7 +105,7 @@ def judge_recording(
     arrays = EventArrays.allocate(1)
     traffic_mps = np.full(1, np.nan)
     referee = EvaluatorsReferee(
-        NoReward(), scene, traffic_speed=lambda _: traffic_mps, tracker=memory.route
+        NoReward(), scene, memory.route, traffic_speed=lambda _: traffic_mps
     )
     referee.begin(0, route.length_m)
     for tick in range(recording.num_ticks):

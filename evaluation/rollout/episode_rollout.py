@@ -58,8 +58,8 @@ def run_episodes(
     referee = LeaderboardReferee(
         inner_reward(env),
         env.scene,
+        env.memory.route,
         recorder,
-        tracker=env.memory.route,
         started_triggers=trigger_counter(env),
     )
     env.scenarios, env.driving_reward = queue, referee

@@ -56,12 +56,11 @@ class LeaderboardReferee:
     Args:
         driving_reward: The reward the planner was trained with; its values and terms pass through.
         scene: The scene that `events` were found in.
+        tracker: Place along each driver's route in the detector's memory: the leaderboard cuts the
+            minimum-speed test at unrounded metres, which events do not tell.
         watcher: Sees every step while the scene still shows its end, e.g. a recorder.
         traffic_speed: Mean speed [m/s] of the background traffic in each driver's world, (E,); the
             scene's own vehicles by default.
-        tracker: Place along each driver's route in the detector's memory. The minimum-speed test
-            is cut where the leaderboard cuts it, at unrounded metres; without, at the hundredths
-            of a percent that the events tell.
         started_triggers: How many scenarios have begun on each driver's route, (E,); none by
             default.
     """
@@ -70,9 +69,9 @@ class LeaderboardReferee:
         self,
         driving_reward: Reward,
         scene: SceneBatch,
+        tracker: RouteTracker,
         watcher: StepWatcher | None = None,
         traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None,
-        tracker: RouteTracker | None = None,
         started_triggers: Callable[[], NDArray[np.int64]] | None = None,
     ) -> None:
         self.driving_reward = driving_reward
@@ -81,7 +80,7 @@ class LeaderboardReferee:
         self.records = EpisodeRecords(scene.num_agents)
         self._speed_test = MinimumSpeedTest(scene.num_agents)
         self._traffic_speed = traffic_speed or traffic_speed_mps
-        self._tracker = tracker
+        self.tracker = tracker
         self._started_triggers = started_triggers
         self._place = (scene.ego.world, scene.ego.slot)
 
@@ -194,10 +193,8 @@ class LeaderboardReferee:
     # Small things ---------------------------------------------------------------------------
 
     def _exact_percent(self) -> NDArray[np.float64]:
-        """Percent of the route passed, (E,), unrounded if there is a tracker."""
-        if self._tracker is None:
-            return self.records.route_percent
-        return self.scene.routes.percent[np.arange(self.scene.num_agents), self._tracker.index]
+        """Percent of the route passed, (E,), not rounded as that of the events is."""
+        return self.scene.routes.percent[np.arange(self.scene.num_agents), self.tracker.index]
 
     def _elapsed_s(self) -> NDArray[np.float64]:
         return self.records.num_steps.astype(np.float64) * self.scene.step_s

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from gymnasium.spaces import Box
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -19,6 +18,7 @@ from sim_adapters.action_layout import ActionLayout
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.observation.observer import Observer
+from sim_adapters.observation_rows import allocate
 from sim_adapters.scene.events.detection import EventArrays, EventDetector
 from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.state import SceneBatch
@@ -83,11 +83,7 @@ class PolicyDriver:
         self._detector.reset_memory(worlds, self.scene, self.memory, self.maps)
         restart_history(worlds, self.scene, self.memory.signs.shown_stop, self._history)
         self._events = EventArrays.allocate(self.num_envs)
-        self._seen = {
-            name: np.zeros((self.num_envs, *space.shape), space.dtype)
-            for name, space in self._observer.space.spaces.items()
-            if isinstance(space, Box)
-        }
+        self._seen = allocate(self._observer.space, self.num_envs)
 
     def _fit_parts(self) -> None:
         """Build observer, memory and planner for the scene: what the configuration decides."""
