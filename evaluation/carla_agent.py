@@ -18,6 +18,7 @@ from typing import Any
 
 import carla
 import numpy as np
+import py_trees  # pyright: ignore[reportMissingImports]
 
 # The leaderboard imports every file of scenario_runner's `scenarios` folder. That of OpenSCENARIO
 # 2.0 needs antlr 4.10, hydra needs 4.9, and no route uses it: an empty module takes its place.
@@ -30,6 +31,9 @@ from leaderboard.autoagents.autonomous_agent import (  # noqa: E402 # pyright: i
 from srunner.scenariomanager.carla_data_provider import (  # noqa: E402 # pyright: ignore[reportMissingImports]
     CarlaDataProvider,
 )
+from srunner.scenariomanager.scenarioatomics.atomic_criteria import (  # noqa: E402 # pyright: ignore[reportMissingImports]
+    CollisionTest,
+)
 from srunner.scenarios.background_activity import (  # noqa: E402 # pyright: ignore[reportMissingImports]
     BackgroundBehavior,
 )
@@ -37,10 +41,12 @@ from srunner.scenarios.background_activity import (  # noqa: E402 # pyright: ign
 from evaluation.drivers.planners import Planner  # noqa: E402
 from evaluation.leaderboard_agent.agent_config import read_agent_config  # noqa: E402
 from evaluation.leaderboard_agent.agent_planner import AgentParts, build_agent_parts  # noqa: E402
+from evaluation.leaderboard_agent.criteria_log import CriteriaLog  # noqa: E402
 from evaluation.leaderboard_agent.live_drive import LiveDrive  # noqa: E402
 from evaluation.leaderboard_agent.scenario_runner_repair import (  # noqa: E402
     repair_scenario_runner,
 )
+from evaluation.leaderboard_agent.stop_lines import official_stop_lines  # noqa: E402
 from evaluation.leaderboard_agent.tick_recording import TickRecorder  # noqa: E402
 from sim_adapters.carla.contact_log import ContactLog  # noqa: E402
 from sim_adapters.carla.frames import from_carla_transform, to_carla_control  # noqa: E402
@@ -147,24 +153,34 @@ class Recording:
     def __init__(self, world: LiveWorld) -> None:
         self._world = world
         self._recorder = TickRecorder(world.town, world.plan)
+        self._stop_lines = official_stop_lines(world.reader.lights, CarlaDataProvider.get_map())
+        self._criteria = CriteriaLog(py_trees.blackboard.Blackboard, CollisionTest)
         blueprint = world.carla_world.get_blueprint_library().find("sensor.other.collision")
         sensor = world.carla_world.spawn_actor(blueprint, carla.Transform(), attach_to=world.hero)
         assert isinstance(sensor, carla.Sensor)
         self._sensor = sensor
         self._contacts = ContactLog(self._sensor)
+        self._num_ticks = 0
 
     def add_tick(self) -> None:
         """Keep the scene as it was just read."""
         world, scene = self._world, self._world.drive.scene
-        frame = world.carla_world.get_snapshot().frame
-        self._contacts.write(frame, scene, world.reader.slots)
-        self._recorder.add(scene, background_speed_mps())
+        snapshot = world.carla_world.get_snapshot()
+        self._contacts.write(snapshot.frame, scene, world.reader.slots)
+        hero = snapshot.find(world.hero.id)
+        place = from_carla_transform(hero.get_transform()) if hero is not None else None
+        self._recorder.add(scene, background_speed_mps(), place)
+        self._criteria.tick = self._num_ticks
+        self._num_ticks += 1
 
     def save(self, path: Path) -> None:
         """Write the file and take the sensor out of the world."""
         self._contacts.stop()
         self._sensor.destroy()
-        self._recorder.save(path)
+        self._criteria.stop()
+        self._recorder.save(
+            path, stop_lines=self._stop_lines, criteria_events=self._criteria.rows()
+        )
 
 
 def background_speed_mps() -> float:

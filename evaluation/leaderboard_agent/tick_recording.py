@@ -1,12 +1,13 @@
 """TickRecording: every tick of a drive as the agent saw it, for judging it once more offline.
 
-One .npz file: arrays named `group.field` with a row a tick, the official route, and the town.
+One .npz file: arrays named `group.field` with a row a tick, the official route, the town, and what
+the official criteria have besides: the lights' stop lines, and what scenarios said to them.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,21 +36,40 @@ class TickRecorder:
         self._town, self._plan = town, plan
         self._columns: dict[str, list[np.ndarray]] = {}
 
-    def add(self, scene: SceneBatch, background_mps: float) -> None:
+    def add(
+        self, scene: SceneBatch, background_mps: float, ego_place: Sequence[float] | None = None
+    ) -> None:
         """Keep the present.
 
         Args:
             scene: Read from the world; `clocks.elapsed_s` is that of this tick.
             background_mps: Mean speed of the background vehicles, NaN without any.
+            ego_place: x, y, z [m] and yaw [rad] of the ego's origin, by which criteria judge; its
+                box's centre if left out.
         """
         row = {f"{group}.{name}": array for group, name, array in _arrays(scene)}
         row["elapsed_s"] = scene.clocks.elapsed_s
         row["background_mps"] = np.array([background_mps])
+        motion = scene.motion
+        centre = motion.x[0, 0], motion.y[0, 0], motion.z[0, 0], motion.yaw_rad[0, 0]
+        row["ego_place"] = np.array([ego_place or centre])
         for name, array in row.items():
             self._columns.setdefault(name, []).append(array[0].copy())
 
-    def save(self, path: Path) -> None:
-        """Write the file, without the slots that nobody ever used."""
+    def save(
+        self,
+        path: Path,
+        *,
+        stop_lines: FloatArray | None = None,
+        criteria_events: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Write the file, without the slots that nobody ever used.
+
+        Args:
+            path: Where.
+            stop_lines: Rows of `stop_lines.StopLineRow`, (K, 11); none if left out.
+            criteria_events: Rows of `criteria_log.CriteriaLog`, (N, 3); none if left out.
+        """
         arrays = {name: np.stack(rows) for name, rows in self._columns.items()}
         if not arrays:
             return
@@ -59,7 +79,15 @@ class TickRecorder:
                 arrays[name] = array[:, :num_slots]
         memory = io.BytesIO()
         np.savez_compressed(
-            memory, allow_pickle=False, town=np.array(self._town), plan=self._plan, **arrays
+            memory,
+            allow_pickle=False,
+            town=np.array(self._town),
+            plan=self._plan,
+            stop_lines=np.zeros((0, 11)) if stop_lines is None else stop_lines,
+            criteria_events=(
+                np.zeros((0, 3), np.int64) if criteria_events is None else criteria_events
+            ),
+            **arrays,
         )
         write_atomically(path, memory.getbuffer())
 
@@ -70,12 +98,19 @@ class TickRecording:
 
     town: str
     plan: FloatArray  # (P, 4)
+    stop_lines: FloatArray  # (K, 11), rows of StopLineRow
+    criteria_events: NDArray[np.int64]  # (N, 3), rows of CriteriaLog
     arrays: dict[str, np.ndarray]  # (T, ...)
 
     @property
     def num_ticks(self) -> int:
         """T."""
         return len(self.arrays["elapsed_s"])
+
+    @property
+    def ego_place(self) -> FloatArray:
+        """x, y, z [m] and yaw [rad] of the ego's origin, (T, 4)."""
+        return self.arrays["ego_place"]
 
     @property
     def route(self) -> Route:
@@ -104,6 +139,8 @@ class TickRecording:
         for group, name, array in _arrays(scene):
             array[0] = self.arrays[f"{group}.{name}"][tick]
         scene.clocks.elapsed_s[0] = self.arrays["elapsed_s"][tick]
+        # Criteria judge the ego's origin, which need not be the centre of its box
+        scene.motion.x[0, 0], scene.motion.y[0, 0] = self.ego_place[tick, :2]
 
 
 def read_recording(path: Path) -> TickRecording:
@@ -115,8 +152,15 @@ def read_recording(path: Path) -> TickRecording:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays: dict[str, Any] = dict(file)
-        return TickRecording(str(arrays.pop("town")), arrays.pop("plan"), arrays)
-    except (KeyError, ValueError) as error:
+        own = [arrays.pop(name) for name in ("plan", "stop_lines", "criteria_events")]
+        town = str(arrays.pop("town"))
+        return TickRecording(town, *own, arrays=arrays)
+    except KeyError as error:
+        raise ValueError(
+            f"{path} is no recording of this version of the leaderboard agent: it lacks {error}; "
+            "drive the route again with record=true"
+        ) from error
+    except ValueError as error:
         raise ValueError(f"{path} is no recording of the leaderboard agent: {error}") from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,13 +11,22 @@ import torch
 from numpy.typing import NDArray
 
 from evaluation.leaderboard_agent.tick_recording import TickRecording
+from evaluation.leaderboard_jobs.official_tests import (
+    OutsideLanesTest,
+    RedLightTest,
+    ScenarioSwitches,
+    tail_places,
+)
 from evaluation.scoring.episode_record import EpisodeRecord
 from evaluation.scoring.episode_result import EpisodeEnd
 from evaluation.scoring.infractions import InfractionKind
-from evaluation.scoring.referee import LeaderboardReferee
+from evaluation.scoring.referee import COLLISION_INFRACTIONS, LeaderboardReferee
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
 from sim_adapters.embedded.world_start import start_clocks, write_route
+from sim_adapters.maps.opendrive import nearest_lanes
+from sim_adapters.maps.town_files import town_name
+from sim_adapters.scene.events.collisions import detect_collisions_range
 from sim_adapters.scene.events.detection import (
     DetectorSettings,
     EventArrays,
@@ -26,6 +35,7 @@ from sim_adapters.scene.events.detection import (
     reset_memory,
 )
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.memory import ContactTracker, HoldCounters, empty_memory
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import SceneBatch
 
@@ -36,18 +46,34 @@ _WORLD = np.zeros(1, np.int64)
 
 
 class EvaluatorsReferee(LeaderboardReferee):
-    """Our referee with two habits of the official evaluator that no rule of it mentions.
+    """Our referee with the habits of the official evaluator that no rule of it mentions.
 
     A route ends one tick after arrival, and its criteria are terminated twice, so that a last
     quarter that was too slow costs its points twice. For one driver.
+
+    Attributes:
+        more: Infractions of this step beside those of the events, each noted once.
+        outside_percent: Of the driven route, as the official criterion has it.
     """
 
     _arrived_before = False
+    more: Sequence[InfractionKind] = ()
+    outside_percent = 0.0
 
-    def _has_arrived(self) -> NDArray[np.bool_]:
-        arrived = super()._has_arrived()
+    def _has_arrived(self, events: DrivingEvents) -> NDArray[np.bool_]:
+        del events  # `route_finished` is one way to arrive: the last point of the route is passed
+        arrived = self._is_at_destination()
         before, self._arrived_before = self._arrived_before, bool(arrived[0])
         return arrived & before
+
+    def _record_infractions(self, events: DrivingEvents) -> None:
+        super()._record_infractions(events)
+        for kind in self.more:
+            self._note(0, kind)
+
+    def _outside_percent(self, agent: int) -> float:
+        del agent
+        return self.outside_percent
 
     def _close(self, agent: int, end: EpisodeEnd) -> None:
         infractions = self.records.infractions[agent]
@@ -84,6 +110,60 @@ def date_contacts_back(
         contacts.other_slot[0] = -1
 
 
+class OfficialTests:
+    """Brings the facts of a tick in line with CARLA's lanes and with what scenarios switch.
+
+    Args:
+        recording: The drive.
+        scene: Its present.
+        detector: Thresholds of the leaderboard.
+    """
+
+    def __init__(
+        self, recording: TickRecording, scene: SceneBatch, detector: DetectorSettings
+    ) -> None:
+        places = np.concatenate([recording.ego_place[:, :3], tail_places(recording)])
+        here, tails = nearest_lanes(recording.town, places).split(recording.num_ticks)
+        self.lanes = OutsideLanesTest(recording, here)
+        self.lights = RedLightTest(recording, tails)
+        self.switches = ScenarioSwitches(recording.criteria_events)
+        self._scene, self._settings = scene, detector.collision
+        self._contacts: dict[int, ContactTracker] = {}  # of the scenarios' own collision tests
+        self._arrays = EventArrays.allocate(1)
+
+    def apply(self, tick: int, facts: EventArrays, counters: HoldCounters) -> list[InfractionKind]:
+        """Correct the facts of a tick in place.
+
+        Returns:
+            Infractions that the facts of one step have no room for.
+        """
+        more = self._scenario_collisions(tick)
+        self.switches.step(tick)
+        if self.switches.restarts_clock or not self.switches.judges_blocking:
+            counters.standing_s[0], facts.infractions.blocked[0] = 0.0, False
+        facts.lanes.outside_route_lanes[0] = self.lanes.step(
+            tick, judges_direction=self.switches.judges_direction
+        )
+        num_red = self.lights.step(tick)
+        facts.infractions.ran_red_light[0] = num_red > 0
+        return more + [InfractionKind.RED_LIGHT] * (num_red - 1)
+
+    def _scenario_collisions(self, tick: int) -> list[InfractionKind]:
+        """What the collision tests of running scenarios find; each has a memory of its own."""
+        self.switches.before_contacts(tick)
+        scene, found = self._scene, self._arrays.infractions
+        kinds = []
+        for number in self.switches.running_tests:
+            tracker = self._contacts.setdefault(number, empty_memory(scene).contacts)
+            detect_collisions_range(
+                *(0, 1, scene.motion, scene.traits, scene.ego, scene.contacts, scene.clocks),
+                *(tracker, self._settings, found),
+            )
+            if found.collision[0]:
+                kinds.append(COLLISION_INFRACTIONS[int(found.collision_kind[0])])
+        return kinds
+
+
 def judge_recording(
     recording: TickRecording, maps: MapBank, detector: DetectorSettings
 ) -> EpisodeRecord:
@@ -94,11 +174,11 @@ def judge_recording(
         maps: Holds its town.
         detector: Thresholds of the leaderboard.
     """
-    route = recording.route
-    scenario = Scenario(recording.town, recording.town, route, 0, time_limit_s=np.inf)
+    route, name = recording.route, town_name(recording.town)
+    scenario = Scenario(name, name, route, 0, time_limit_s=np.inf)
     scene = recording.empty_scene(TICK_S)
     write_route(scene, 0, scenario)
-    start_clocks(scene, 0, scenario, maps.map_index(recording.town))
+    start_clocks(scene, 0, scenario, maps.map_index(name))
     standing_mps = detector.collision.min_speed_mps
     detector = replace(detector, collision=detector.collision._replace(min_speed_mps=0.0))
     memory = make_memory(scene, detector)
@@ -108,12 +188,16 @@ def judge_recording(
         NoReward(), scene, memory.route, traffic_speed=lambda _: traffic_mps
     )
     referee.begin(0, route.length_m)
+    tests = OfficialTests(recording, scene, detector)
     for tick in range(recording.num_ticks):
         traffic_mps[0] = recording.arrays["background_mps"][tick]
         date_contacts_back(scene, standing_mps, partial(recording.write, tick, scene))
         if tick == 0:
             reset_memory(_WORLD, scene, memory, maps)
-        outcome = referee(detect_driving_events(scene, memory, maps, detector, arrays))
+        events = detect_driving_events(scene, memory, maps, detector, arrays)
+        referee.more = tests.apply(tick, arrays, memory.counters)
+        referee.outside_percent = tests.lanes.percent
+        outcome = referee(events)
         if bool(outcome.terminated[0]) or bool(outcome.truncated[0]):
             break
     return referee.records.read(0)

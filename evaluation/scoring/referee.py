@@ -145,7 +145,7 @@ class LeaderboardReferee:
     def _end_episodes(self, events: DrivingEvents) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Close the records of all episodes that end here; terminated and truncated, (E,)."""
         failed = events.simulator_failed.numpy()
-        arrived = (events.route_finished.numpy() | self._has_arrived()) & ~failed
+        arrived = self._has_arrived(events) & ~failed
         out_of_time = events.timed_out.numpy() | (self._elapsed_s() > self.records.budget_s)
         lost = events.off_route.numpy() | events.blocked.numpy()
         terminated = arrived | (lost & ~failed)
@@ -177,12 +177,21 @@ class LeaderboardReferee:
             self._note(agent, END_INFRACTIONS[end])
         if self._exact_percent()[agent] > LAST_CHECKPOINT_PERCENT:
             self._close_speed_checkpoint(agent)
-        if records.outside_m[agent] > 0.0:
-            share = float(records.outside_m[agent] / records.gained_m[agent])
-            percent = round(100.0 * share, 2)
+        percent = self._outside_percent(agent)
+        if percent > 0.0:
             self._note(agent, InfractionKind.OUTSIDE_ROUTE_LANES, percent=percent)
 
-    def _has_arrived(self) -> NDArray[np.bool_]:
+    def _outside_percent(self, agent: int) -> float:
+        """Share of the driven route that was driven outside the lanes."""
+        outside_m, gained_m = self.records.outside_m[agent], self.records.gained_m[agent]
+        return round(100.0 * float(outside_m / gained_m), 2) if outside_m > 0.0 else 0.0
+
+    def _has_arrived(self, events: DrivingEvents) -> NDArray[np.bool_]:
+        """Whether the route ends in this step for each driver, as finished."""
+        return self._is_at_destination() | events.route_finished.numpy()
+
+    def _is_at_destination(self) -> NDArray[np.bool_]:
+        """Near the end with more than 99 % behind: on routes of 100 m, past the last point."""
         routes, motion = self.scene.routes, self.scene.motion
         agents, last = np.arange(self.scene.num_agents), np.maximum(routes.num_points - 1, 0)
         dx = routes.x[agents, last] - motion.x[self._place]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.bank_file import FORMAT_VERSION, bank_layout, join_banks, load_bank
+from sim_adapters.maps.lane_answers import DrivingAnswers, LaneId, NearestLanes, ParkingAnswers
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
 from sim_adapters.maps.worker_status import UNUSABLE_STATUS
 from sim_adapters.scene.map_bank import MapBank
@@ -26,8 +26,6 @@ PARSE_TIME_LIMIT_S = 120.0  # the slowest supported town takes below 15 s on one
 _WORKER = "sim_adapters.maps.opendrive_worker"
 _NEAREST_WORKER = "sim_adapters.maps.opendrive_nearest"
 _PACKAGE_ROOT = Path(__file__).parents[2]
-
-LaneId = tuple[int, int, int]  # OpenDRIVE road, section and lane
 
 
 def load_map_bank(
@@ -84,25 +82,37 @@ def _cached_bank(path: Path, pixels_per_meter: float, time_limit_s: float) -> Pa
 def nearest_driving_lanes(
     town: str, places: NDArray[np.float64], *, time_limit_s: float = PARSE_TIME_LIMIT_S
 ) -> tuple[list[LaneId], NDArray[np.float64]]:
-    """Which lane CARLA itself takes each place to be on; where several overlap no other can say.
+    """Ids of each place's driving lane and the (K, 3) nearest points on their centre lines.
+
+    See `nearest_lanes`, which raises the same errors.
+    """
+    answers = nearest_lanes(town, places, time_limit_s=time_limit_s)
+    driving = answers.driving
+    return answers.lane_ids(), np.column_stack([driving.x, driving.y, driving.z])
+
+
+def nearest_lanes(
+    town: str, places: NDArray[np.float64], *, time_limit_s: float = PARSE_TIME_LIMIT_S
+) -> NearestLanes:
+    """Which lanes CARLA itself takes each place to be on; where several overlap no other can say.
 
     Args:
         town: Short name or path of the town's file.
         places: (K, 3) x, y, z [m] in our frame.
-        time_limit_s: For parsing the town, which takes a second or two.
-
-    Returns:
-        OpenDRIVE ids (road, section, lane) of each place's driving lane, and the (K, 3) nearest
-        points on their centre lines, in our frame.
+        time_limit_s: For parsing the town, which takes a second or two, and for the answers.
 
     Raises:
         FileNotFoundError: no file of the town.
         ValueError: a file that is no usable map.
     """
     path = find_town_file(town)
-    arguments = [_NEAREST_WORKER, json.dumps(places.tolist())]
-    rows = json.loads(_run_in_child(arguments, path, read_town_document(path), time_limit_s))
-    return [tuple(row[:3]) for row in rows], np.array([row[3:] for row in rows])
+    with tempfile.TemporaryDirectory() as scratch:
+        places_file, answers_file = Path(scratch) / "places.npy", Path(scratch) / "answers.npz"
+        np.save(places_file, places)
+        arguments = [_NEAREST_WORKER, str(places_file), str(answers_file)]
+        _run_in_child(arguments, path, read_town_document(path), time_limit_s)
+        with np.load(answers_file) as file:
+            return NearestLanes(DrivingAnswers(*file["driving"]), ParkingAnswers(*file["parking"]))
 
 
 def _run_in_child(arguments: list[str], path: Path, document: bytes, time_limit_s: float) -> bytes:

@@ -1,11 +1,13 @@
 """Two judgements of the same ticks: ours on a drive worked by hand, and what a comparison shows."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from evaluation.leaderboard_agent.criteria_log import CriteriaEvent, CriteriaLog
 from evaluation.leaderboard_agent.tick_recording import (
     TickRecorder,
     TickRecording,
@@ -13,14 +15,17 @@ from evaluation.leaderboard_agent.tick_recording import (
 )
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.scenario_log import skipped_scenarios
-from evaluation.leaderboard_jobs.second_opinion import judge_recording
+from evaluation.leaderboard_jobs.second_opinion import OfficialTests, judge_recording
 from evaluation.leaderboard_parity import compare_route, infraction_differences
+from evaluation.scoring.episode_record import EpisodeRecord
 from evaluation.scoring.episode_result import EpisodeEnd
 from evaluation.scoring.infractions import Infraction, InfractionKind
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router
+from sim_adapters.scene.events.arrays import EventArrays
 from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.memory import empty_memory
 from sim_adapters.scene.state import ActorKind, LightState, empty_scene
 from tests.evaluation.leaderboard.official_records import COLLISION, SLOW, make_record
 
@@ -33,10 +38,10 @@ def crossing() -> MapBank:
     return load_map_bank([str(CROSSING_FILE)])
 
 
-def plan_east(maps: MapBank, length_m: float) -> np.ndarray:
+def plan_east(maps: MapBank, length_m: float, start_x: float) -> np.ndarray:
     """The eastbound lane's points as an evaluator's plan, (P, 4)."""
     route = Router(maps).trace(
-        "crossing", np.array([[5.0, -1.75, 0.0], [5.0 + length_m, -1.75, 0.0]])
+        "crossing", np.array([[start_x, -1.75, 0.0], [start_x + length_m, -1.75, 0.0]])
     )
     return np.column_stack([route.x, route.y, route.z, route.yaw_rad])
 
@@ -49,9 +54,13 @@ def record_drive(
     hit_at_s: float = np.inf,
     lights=LightState.OFF,
     stops_at_s: float = np.inf,
+    length_m: float = 60.0,
+    start_x: float = 5.0,
+    left_m: float = 0.0,
+    said: Sequence[tuple[int, CriteriaEvent, int]] = (),
 ) -> TickRecording:
     """10 m/s along the plan beside a parked car in slot 1; traffic drives at 20 m/s."""
-    plan = plan_east(maps, 60.0)
+    plan = plan_east(maps, length_m, start_x)
     scene = empty_scene(1, 4, num_lights=maps.max_lights, num_route_points=len(plan), step_s=TICK_S)
     traits, motion = scene.traits, scene.motion
     traits.valid[0, :2], traits.actor_id[0, :2] = True, [7, 77]
@@ -59,11 +68,11 @@ def record_drive(
     traits.half_length_m[0, :2], traits.half_width_m[0, :2] = 2.4, 1.0
     scene.lights.state[0] = lights
     scene.ego.speed_limit_mps[0] = 10.0
-    recorder = TickRecorder("crossing", plan)
+    recorder = TickRecorder(str(CROSSING_FILE), plan)
     for tick in range(int(seconds / TICK_S)):
         time_s = tick * TICK_S
         driven_m = SPEED_MPS * min(time_s, stops_at_s)
-        motion.x[0, 0], motion.y[0, 0] = plan[0, 0] + driven_m, plan[0, 1]
+        motion.x[0, 0], motion.y[0, 0] = plan[0, 0] + driven_m, plan[0, 1] + left_m
         motion.vx_mps[0, 0] = SPEED_MPS if time_s < stops_at_s else 0.0
         motion.x[0, 1], motion.y[0, 1] = 40.0, 30.0
         scene.contacts.other_slot[0] = -1
@@ -71,7 +80,8 @@ def record_drive(
             scene.contacts.other_slot[0, 0] = 1
         scene.clocks.elapsed_s[0] = time_s
         recorder.add(scene, 20.0)
-    recorder.save(tmp_path / "ticks.npz")
+    events = np.array([(tick, int(event), number) for tick, event, number in said], np.int64)
+    recorder.save(tmp_path / "ticks.npz", criteria_events=events.reshape(-1, 3))
     return read_recording(tmp_path / "ticks.npz")
 
 
@@ -116,6 +126,137 @@ def test_an_ego_is_blocked_at_its_3600th_standing_tick(crossing, tmp_path):
     assert recording.num_ticks == 40 + 3600
     record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
     assert (record.end, record.num_steps) == (EpisodeEnd.BLOCKED, 40 + 3600)
+
+
+def count(record: EpisodeRecord, kind: InfractionKind) -> int:
+    return sum(infraction.kind is kind for infraction in record.infractions)
+
+
+def test_a_scenario_with_a_time_limit_stops_and_restarts_the_blocked_clock(crossing, tmp_path):
+    # Standing from tick 40 on; the test is off from tick 1,000 and begins anew at tick 2,000
+    said = [(1000, CriteriaEvent.BLOCKED_TEST, 0), (2000, CriteriaEvent.BLOCKED_TEST, 1)]
+    recording = record_drive(crossing, tmp_path, seconds=285.0, stops_at_s=2.0, said=said)
+    record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
+    assert (record.end, record.num_steps) == (EpisodeEnd.BLOCKED, 1 + 2000 + 3600)
+
+
+def test_no_drive_is_blocked_while_a_scenario_holds_it_up(crossing, tmp_path):
+    said = [(50, CriteriaEvent.BLOCKED_TEST, 0)]
+    recording = record_drive(crossing, tmp_path, seconds=200.0, stops_at_s=2.0, said=said)
+    assert judge_recording(recording, crossing, DetectorSettings.leaderboard()).end is None
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong_m"),
+    [
+        pytest.param([], 20.0, id="without a scenario"),
+        pytest.param([(0, CriteriaEvent.WRONG_WAY_TEST, 0)], 0.0, id="all along"),
+        # On again in tick 15, at 7.6 m: the 13 m after the seventh are wrong
+        pytest.param(
+            [(0, CriteriaEvent.WRONG_WAY_TEST, 0), (15, CriteriaEvent.WRONG_WAY_TEST, 1)],
+            13.0,
+            id="in the first part",
+        ),
+    ],
+)
+def test_two_way_scenarios_allow_the_oncoming_lane(crossing, tmp_path, said, wrong_m):
+    # From the own lane to the oncoming one, 3.5 m to the left, in one tick; 10 cm past each metre
+    recording = record_drive(
+        crossing,
+        tmp_path,
+        seconds=2.06,
+        length_m=100.0,
+        start_x=-55.0,
+        left_m=3.5,
+        said=said,
+    )
+    recording.ego_place[:, 0] += 0.1
+    recording.ego_place[0, 1] -= 3.5
+    tests = OfficialTests(recording, recording.empty_scene(TICK_S), DetectorSettings.leaderboard())
+    facts, counters = EventArrays.allocate(1), empty_memory(recording.empty_scene(TICK_S)).counters
+    for tick in range(recording.num_ticks):
+        tests.apply(tick, facts, counters)
+    assert tests.lanes.percent == pytest.approx(100.0 * wrong_m / 20.0)
+
+
+def test_a_route_of_100_m_ends_one_tick_after_its_last_point(crossing, tmp_path):
+    # 99 % lie behind the last metre: only its last point itself is more
+    recording = record_drive(crossing, tmp_path, seconds=12.0, length_m=100.0, start_x=-55.0)
+    assert len(recording.plan) == 101
+    record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
+    # Past x = 100 m in tick 201, counted from 0; the tick after is the last
+    assert (record.end, record.num_steps) == (EpisodeEnd.COMPLETED, 203)
+
+
+@pytest.mark.parametrize(("hit_at_s", "hits"), [(201 * TICK_S, 1), (202 * TICK_S, 1), (10.15, 0)])
+def test_what_is_hit_in_the_tick_after_arrival_counts(crossing, tmp_path, hit_at_s, hits):
+    recording = record_drive(
+        crossing, tmp_path, seconds=12.0, length_m=100.0, start_x=-55.0, hit_at_s=hit_at_s
+    )
+    record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
+    assert count(record, InfractionKind.COLLISION_VEHICLE) == hits
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "hits"),
+    [(10, 30, 2), (19, 20, 2), (20, 30, 1), (10, 19, 1)],
+)
+def test_a_scenarios_own_collision_test_counts_once_more(crossing, tmp_path, first, last, hits):
+    # The contact is that of tick 20: a test sees those after it began, up to the tick it ended in
+    said = [
+        (0, CriteriaEvent.COLLISION_TEST_BEGAN, 0),
+        (first, CriteriaEvent.COLLISION_TEST_BEGAN, 1),
+        (last, CriteriaEvent.COLLISION_TEST_ENDED, 1),
+    ]
+    recording = record_drive(crossing, tmp_path, seconds=3.0, hit_at_s=1.0, said=said)
+    record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
+    assert count(record, InfractionKind.COLLISION_VEHICLE) == hits
+
+
+class Board:
+    """As py_trees' blackboard."""
+
+    def set(self, name: str, value: object, overwrite: bool = True) -> None:
+        setattr(self, name, value)
+
+
+class CollisionTest:
+    """As scenario_runner's."""
+
+    def initialise(self) -> str:
+        return "sensor"
+
+    def terminate(self, new_status: str) -> None:
+        pass
+
+
+def test_messages_to_the_criteria_are_noted_and_passed_on():
+    log, board, route, scenario = (
+        CriteriaLog(Board, CollisionTest),
+        Board(),
+        CollisionTest(),
+        CollisionTest(),
+    )
+    assert route.initialise() == "sensor"
+    log.tick = 7
+    board.set("AC_SwitchActorBlockedTest", False, overwrite=True)
+    board.set("AC_SwitchActorBlockedTest", None, overwrite=True)  # the criterion has read it
+    board.set("ScenarioRouteNumber0", True)
+    scenario.initialise()
+    log.tick = 9
+    scenario.terminate("success")
+    scenario.terminate("invalid")
+    board.set("AC_SwitchWrongDirectionTest", True)
+    log.stop()
+    board.set("AC_SwitchWrongDirectionTest", False)
+    assert vars(board)["AC_SwitchWrongDirectionTest"] is False
+    assert log.rows().tolist() == [
+        [0, CriteriaEvent.COLLISION_TEST_BEGAN, 0],
+        [7, CriteriaEvent.BLOCKED_TEST, 0],
+        [7, CriteriaEvent.COLLISION_TEST_BEGAN, 1],
+        [9, CriteriaEvent.COLLISION_TEST_ENDED, 1],
+        [9, CriteriaEvent.WRONG_WAY_TEST, 1],
+    ]
 
 
 def infraction(kind: InfractionKind, percent: float = 0.0) -> Infraction:
