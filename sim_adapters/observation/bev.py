@@ -19,7 +19,7 @@ from sim_adapters.observation.bev_rows import (
     stored_space,
 )
 from sim_adapters.observation.channels import MapLayer, Markings, Painter
-from sim_adapters.observation.light_lines import LightRules, make_light_scratch
+from sim_adapters.observation.light_lines import LightRules, LightTables, make_light_scratch
 from sim_adapters.observation.measurements import write_measurements_range
 from sim_adapters.observation.observer import Arrays
 from sim_adapters.observation.raster import make_brush
@@ -175,10 +175,9 @@ class BevObserver:
             scene.clocks,
             memory.route,
             memory.signs,
-            maps.ranges,
-            maps.lanes,
-            maps.signals,
-            maps.stop_lines,
+            LightTables(
+                maps.ranges, maps.grid, maps.points, maps.lanes, maps.signals, maps.stop_lines
+            ),
             maps.signs,
             history,
             self._actor_range_m,

@@ -6,9 +6,14 @@ import math
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
-from sim_adapters.observation.light_lines import LightRules, LightScratch, gather_lights
+from sim_adapters.observation.light_lines import (
+    LightRules,
+    LightScratch,
+    LightTables,
+    gather_lights,
+)
 from sim_adapters.scene.history import SceneHistory, past_pose, past_shown_stop
-from sim_adapters.scene.map_bank import Lanes, MapRanges, Signals, Signs, StopLines
+from sim_adapters.scene.map_bank import Signs
 from sim_adapters.scene.memory import RouteTracker, SignTracker
 from sim_adapters.scene.state import (
     ActorKind,
@@ -159,10 +164,7 @@ def gather_range(
     clocks: Clocks,
     route_tracker: RouteTracker,
     sign_tracker: SignTracker,
-    ranges: MapRanges,
-    lanes: Lanes,
-    signals: Signals,
-    stop_lines: StopLines,
+    tables: LightTables,
     signs: Signs,
     history: SceneHistory,
     actor_range_m: float,
@@ -192,13 +194,11 @@ def gather_range(
             int(clocks.map_index[world]),
             motion,
             ego,
+            2.0 * traits.half_length_m[world, own],
             lights,
             routes,
             route_tracker,
-            ranges,
-            lanes,
-            signals,
-            stop_lines,
+            tables,
             history,
             rules,
             scratch,

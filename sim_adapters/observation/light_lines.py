@@ -1,7 +1,9 @@
 """Which traffic lights matter to a driver, and the stop lines that the raster shows for them.
 
 CaRL shows a light if the route passes its approach: a route point lies on the same road in a lane
-of the same direction, and the last such point is more than -20 and less than 150 points ahead.
+of the same direction. A route may pass a light several times; a pass begins where the light was
+off the route for more than 10 m. The light is shown while the last point of any pass is more than
+-20 and less than 150 points ahead. A point one car length behind the start counts as well (v1.1).
 """
 
 from __future__ import annotations
@@ -16,12 +18,24 @@ from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import GREEN_CODE, RED_CODE, yellow_code
 from sim_adapters.scene.history import SceneHistory, past_light_state
-from sim_adapters.scene.map_bank import Lanes, MapRanges, Signals, StopLines
+from sim_adapters.scene.lane_lookup import nearest_lane_point
+from sim_adapters.scene.map_bank import (
+    LaneGrid,
+    LaneKind,
+    LanePoints,
+    Lanes,
+    MapRanges,
+    Signals,
+    StopLines,
+)
 from sim_adapters.scene.memory import RouteTracker
 from sim_adapters.scene.state import ActorMotion, EgoState, Lights, LightState, Routes
 
 POINTS_BEHIND = 20
 POINTS_AHEAD = 150
+POINTS_BETWEEN_PASSES = 10  # route points are about a metre apart
+_NO_PASS = -(1 << 30)
+_DRIVING = int(LaneKind.DRIVING)
 LINE_HALF_WIDTH = 0.4  # of the lane's width
 _RED, _YELLOW, _GREEN = int(LightState.RED), int(LightState.YELLOW), int(LightState.GREEN)
 
@@ -30,12 +44,25 @@ class LightScratch(NamedTuple):
     """Stop lines near a driver: scratch of one thread."""
 
     line: NDArray[np.int32]
-    last_point: NDArray[np.int32]
+    last_point: NDArray[np.int32]  # of the pass that was found last
+    is_passed: NDArray[np.bool_]  # on some pass that is neither too far ahead nor behind
 
 
 def make_light_scratch(capacity: int) -> LightScratch:
     """Room for `capacity` stop lines within range at once, on the route or not."""
-    return LightScratch(np.zeros(capacity, np.int32), np.zeros(capacity, np.int32))
+    numbers = np.zeros((2, capacity), np.int32)
+    return LightScratch(numbers[0], numbers[1], np.zeros(capacity, np.bool_))
+
+
+class LightTables(NamedTuple):
+    """What the maps say of lights and of the lanes that lead to them."""
+
+    ranges: MapRanges
+    grid: LaneGrid
+    points: LanePoints
+    lanes: Lanes
+    signals: Signals
+    stop_lines: StopLines
 
 
 class LightRules(NamedTuple):
@@ -62,44 +89,93 @@ def _find_near_lines(
     x: float,
     y: float,
     z: float,
-    ranges: MapRanges,
-    signals: Signals,
+    tables: LightTables,
     range_m: float,
     scratch: LightScratch,
 ) -> int:
     """Stop lines of the lights whose trigger volume is within range; how many."""
-    count = 0
-    for signal in range(ranges.signal[map_index], ranges.signal[map_index + 1]):
+    count, signals = 0, tables.signals
+    for signal in range(tables.ranges.signal[map_index], tables.ranges.signal[map_index + 1]):
         dx, dy, dz = signals.x[signal] - x, signals.y[signal] - y, signals.z[signal] - z
         if dx * dx + dy * dy + dz * dz > range_m * range_m:
             continue
         for line in range(signals.first_stop_line[signal], signals.first_stop_line[signal + 1]):
             if count < scratch.line.shape[0]:
-                scratch.line[count], scratch.last_point[count] = line, -1
+                scratch.line[count], scratch.last_point[count] = line, _NO_PASS
+                scratch.is_passed[count] = False
                 count += 1
     return count
 
 
 @device_function
-def _find_last_points(
-    driver: int,
+def _lane_behind_start(
+    driver: int, map_index: int, car_length_m: float, routes: Routes, tables: LightTables
+) -> int:
+    """Driving lane one car length behind the route's first point, or -1."""
+    yaw = routes.yaw_rad[driver, 0]
+    x = routes.x[driver, 0] - math.cos(yaw) * car_length_m
+    y = routes.y[driver, 0] - math.sin(yaw) * car_length_m
+    point = nearest_lane_point(
+        tables.grid, tables.points, tables.lanes, map_index, x, y, routes.z[driver, 0], _DRIVING
+    )
+    return int(tables.points.lane[point]) if point >= 0 else -1
+
+
+@inlined_function
+def _is_shown(last_point: int, index: int) -> bool:
+    return -POINTS_BEHIND < last_point - index < POINTS_AHEAD
+
+
+@device_function
+def _note_stretch(
+    lane: int,
+    first: int,
+    last: int,
+    index: int,
     count: int,
-    routes: Routes,
-    lanes: Lanes,
-    stop_lines: StopLines,
+    tables: LightTables,
     scratch: LightScratch,
 ) -> None:
-    """Last route point on the road and in the direction of each line, run by run of a lane."""
-    num_points = int(routes.num_points[driver])
+    """Add the route points `first` to `last`, all on one lane, to the passes of the near lines."""
+    lanes = tables.lanes
+    for near in range(count):
+        approach = tables.stop_lines.lane[scratch.line[near]]
+        same_side = (lanes.lane_id[approach] > 0) == (lanes.lane_id[lane] > 0)
+        if lanes.road_id[approach] != lanes.road_id[lane] or not same_side:
+            continue
+        before = int(scratch.last_point[near])
+        if first - before > POINTS_BETWEEN_PASSES and _is_shown(before, index):
+            scratch.is_passed[near] = True
+        scratch.last_point[near] = last
+
+
+@device_function
+def _find_passes(
+    driver: int,
+    map_index: int,
+    car_length_m: float,
+    index: int,
+    count: int,
+    routes: Routes,
+    tables: LightTables,
+    scratch: LightScratch,
+) -> None:
+    """Which near lines lie on a pass of the route that is shown with the ego at point `index`."""
+    if index < POINTS_BEHIND:
+        lane = _lane_behind_start(driver, map_index, car_length_m, routes, tables)
+        if lane >= 0:
+            _note_stretch(lane, -1, -1, index, count, tables, scratch)
+    first, num_points = 0, int(routes.num_points[driver])
     for point in range(num_points):
         lane = routes.lane[driver, point]
-        if lane < 0 or (point + 1 < num_points and routes.lane[driver, point + 1] == lane):
+        if point + 1 < num_points and routes.lane[driver, point + 1] == lane:
             continue
-        for near in range(count):
-            approach = stop_lines.lane[scratch.line[near]]
-            same_side = (lanes.lane_id[approach] > 0) == (lanes.lane_id[lane] > 0)
-            if lanes.road_id[approach] == lanes.road_id[lane] and same_side:
-                scratch.last_point[near] = point
+        if lane >= 0:
+            _note_stretch(lane, first, point, index, count, tables, scratch)
+        first = point + 1
+    for near in range(count):
+        if _is_shown(int(scratch.last_point[near]), index):
+            scratch.is_passed[near] = True
 
 
 @device_function
@@ -145,13 +221,11 @@ def gather_lights(
     map_index: int,
     motion: ActorMotion,
     ego: EgoState,
+    car_length_m: float,
     lights: Lights,
     routes: Routes,
     tracker: RouteTracker,
-    ranges: MapRanges,
-    lanes: Lanes,
-    signals: Signals,
-    stop_lines: StopLines,
+    tables: LightTables,
     history: SceneHistory,
     rules: LightRules,
     scratch: LightScratch,
@@ -165,17 +239,16 @@ def gather_lights(
     world, own = int(ego.world[driver]), int(ego.slot[driver])
     x, y, z = motion.x[world, own], motion.y[world, own], motion.z[world, own]
     yaw = motion.yaw_rad[world, own]
-    near_count = _find_near_lines(map_index, x, y, z, ranges, signals, rules.range_m, scratch)
+    near_count = _find_near_lines(map_index, x, y, z, tables, rules.range_m, scratch)
     if near_count > 0 and rules.only_on_route:
-        _find_last_points(driver, near_count, routes, lanes, stop_lines, scratch)
+        index = int(tracker.index[driver])
+        _find_passes(driver, map_index, car_length_m, index, near_count, routes, tables, scratch)
     capacity, count = rows.light_lines.shape[1], 0
-    index = int(tracker.index[driver])
     for near in range(near_count):
-        line, last = int(scratch.line[near]), int(scratch.last_point[near])
-        ahead = last - index
-        if rules.only_on_route and (last < 0 or not -POINTS_BEHIND < ahead < POINTS_AHEAD):
+        line = int(scratch.line[near])
+        if rules.only_on_route and not scratch.is_passed[near]:
             continue
-        light = stop_lines.signal[line] - ranges.signal[map_index]
+        light = tables.stop_lines.signal[line] - tables.ranges.signal[map_index]
         remaining = lights.remaining_s[world, light]
         value = light_code(int(lights.state[world, light]), remaining, rules.fade_yellow)
         if value == 0:
@@ -185,7 +258,7 @@ def gather_lights(
             continue
         place = _make_place(driver, count, value, rows)
         rows.light_values[driver, place, 0] = value
-        _write_line(driver, place, line, x, y, yaw, stop_lines, rows)
+        _write_line(driver, place, line, x, y, yaw, tables.stop_lines, rows)
         for past in range(rows.light_values.shape[2] - 1):
             state = past_light_state(history, past, world, light)
             rows.light_values[driver, place, 1 + past] = light_code(state, math.inf, 0)

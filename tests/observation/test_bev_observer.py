@@ -196,6 +196,50 @@ def test_a_light_disappears_twenty_points_after_its_road_has_ended():
     assert not carl_planes(scene, memory)["light_lines"].any()
 
 
+@pytest.mark.parametrize(
+    ("points_between", "shown_at"),
+    [
+        # Points 0 to 50 and 71 to 120 are on the light's road: two passes of it, which end at 50
+        # and 120. At point 69 the first is 19 points behind, from there on the second is ahead
+        (20, {0: True, 30: True, 50: True, 69: True, 139: True, 140: False}),
+        # Two passes 130 points apart: nothing is shown between them
+        (130, {0: True, 69: True, 70: False, 80: False, 81: True, 249: True}),
+    ],
+)
+def test_a_light_is_shown_on_each_pass_of_the_route(points_between: int, shown_at: dict[int, bool]):
+    scene, memory = straight_scene()
+    scene.motion.x[0, 0] = 60.0
+    lane = scene.routes.lane[0]
+    lane[:] = -1
+    lane[:51], lane[51 + points_between : 101 + points_between] = 0, 0
+    for index, is_shown in shown_at.items():
+        memory.route.index[:] = index
+        shown = carl_planes(scene, memory)["light_lines"].any()
+        assert shown == is_shown, f"at point {index}"
+
+
+@pytest.mark.parametrize(("gap_m", "is_shown"), [(10, False), (11, True)])
+def test_ten_metres_without_its_road_do_not_part_a_pass(gap_m: int, is_shown: bool):
+    # The road's points are 0 to 50 and 50 + gap to 249. One pass ends at 249, of two the first
+    # at 50, which at point 60 is still in view
+    scene, memory = straight_scene()
+    scene.motion.x[0, 0], memory.route.index[:] = 60.0, 60
+    scene.routes.lane[0, 51 : 50 + gap_m] = -1
+    assert carl_planes(scene, memory)["light_lines"].any() == is_shown
+
+
+@pytest.mark.parametrize(("start_x", "is_shown"), [(300.0 + 4.8, True), (300.0 + 40.0, False)])
+def test_the_lane_one_car_length_behind_the_start_counts_as_route(start_x: float, is_shown: bool):
+    # The light's road ends at x = 300; cars are 4.892 m long, and no point of the route is on it
+    scene, memory = straight_scene()
+    scene.motion.x[0, 0], memory.route.index[:] = 90.0, 10
+    scene.routes.x[0] += start_x - scene.routes.x[0, 0]
+    scene.routes.lane[:] = -1
+    assert carl_planes(scene, memory)["light_lines"].any() == is_shown
+    memory.route.index[:] = 19
+    assert not carl_planes(scene, memory)["light_lines"].any()
+
+
 def test_the_stop_sign_is_a_square_of_its_longer_side():
     scene, memory = straight_scene()
     assert not carl_planes(scene, memory)["stop_sign"].any()
