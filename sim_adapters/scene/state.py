@@ -31,7 +31,7 @@ class ActorKind(IntEnum):
     BICYCLE = 5
     PEDESTRIAN = 6
     STATIC = 7  # props: cones, barriers, vending machines
-    DEBRIS = 8  # lies flat: drawn nowhere, collides with nothing (CARLA's dirtdebris)
+    DEBRIS = 8  # lies flat: drawn nowhere, collides with nothing, counts for time to collision
 
 
 LAST_VEHICLE_KIND = int(ActorKind.BICYCLE)  # kinds 1 to this one are vehicles

@@ -13,9 +13,7 @@ from sim_adapters.scene.events.arrays import MotionFacts
 from sim_adapters.scene.events.settings import TtcSettings
 from sim_adapters.scene.geometry import heights_overlap, turned_boxes_overlap
 from sim_adapters.scene.memory import HoldCounters
-from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, EgoState
-
-_STATIC = int(ActorKind.STATIC)
+from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoState
 
 
 @inlined_function
@@ -61,13 +59,16 @@ def meets_soon(
 def will_collide_soon(
     car: EgoCar, motion: ActorMotion, traits: ActorTraits, settings: TtcSettings
 ) -> bool:
-    """Whether a moving ego meets any vehicle, pedestrian or prop at one of the horizons."""
+    """Whether a moving ego meets any other actor at one of the horizons.
+
+    Props count whatever they are: dirt on the road is left out of the picture only.
+    """
     if car.speed_mps < settings.min_speed_mps:
         return False
     last_horizon = settings.first_horizon_s + settings.horizon_step_s * (settings.num_horizons - 1)
     world = car.world
     for other in range(traits.valid.shape[1]):
-        if not traits.valid[world, other] or traits.kind[world, other] > _STATIC:
+        if not traits.valid[world, other]:
             continue
         dx, dy = motion.x[world, other] - car.x, motion.y[world, other] - car.y
         vx, vy = motion.vx_mps[world, other], motion.vy_mps[world, other]
