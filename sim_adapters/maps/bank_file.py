@@ -28,7 +28,7 @@ from sim_adapters.scene.map_bank import (
 from sim_adapters.scene.map_layers import MapLayers
 
 # Raise whenever a table's meaning or the way it is built changes: cached towns are rebuilt
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 
 _TABLES: dict[str, Any] = {  # NamedTuple classes
     "ranges": MapRanges,

@@ -18,7 +18,7 @@ TURN_ANGLE_RAD = np.radians(35.0)  # CaRL's route generator: within +-35 deg is 
 
 _ENTRY_PRIORITY = {EntryRule.FREE: 6, EntryRule.LIGHT: 6, EntryRule.YIELD: 3, EntryRule.STOP: 0}
 _RING_PRIORITY, _LEAVING_PRIORITY = 10, 5
-_TURN_PRIORITY = {RouteCommand.STRAIGHT: 2, RouteCommand.RIGHT: 1, RouteCommand.LEFT: 0}
+_STRAIGHT_PRIORITY, _NEAR_TURN_PRIORITY, _FAR_TURN_PRIORITY = 2, 1, 0
 
 
 class Conflict(NamedTuple):
@@ -134,16 +134,25 @@ def priorities(
     turn: NDArray[np.uint8],
     is_ring: NDArray[np.bool_],
     leaves_ring: NDArray[np.bool_],
+    keeps_left: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
     """Right of way of each junction lane, larger goes first; 0 outside.
 
     A roundabout's ring outranks the ways that leave it, which outrank the ways that enter it. Else
     a free entry outranks a yield sign, which outranks a stop sign; among equals straight ways
-    outrank right turns, which outrank left turns.
+    outrank right turns, which outrank left turns, the other way round where traffic keeps left.
     """
     rank = np.zeros(len(entry), np.int32)
     for lane in np.flatnonzero((lanes.junction >= 0) & (lanes.kind == LaneKind.DRIVING)):
         by_sign = _ENTRY_PRIORITY[EntryRule(int(entry[lane]))]
         by_ring = _RING_PRIORITY * is_ring[lane] + _LEAVING_PRIORITY * leaves_ring[lane]
-        rank[lane] = by_ring + by_sign + _TURN_PRIORITY[RouteCommand(int(turn[lane]))]
+        rank[lane] = by_ring + by_sign + _turn_priority(int(turn[lane]), bool(keeps_left[lane]))
     return rank
+
+
+def _turn_priority(turn: int, keeps_left: bool) -> int:
+    """A turn to the near side crosses nobody, one to the far side the oncoming traffic."""
+    if turn == RouteCommand.STRAIGHT:
+        return _STRAIGHT_PRIORITY
+    near = RouteCommand.LEFT if keeps_left else RouteCommand.RIGHT
+    return _NEAR_TURN_PRIORITY if turn == near else _FAR_TURN_PRIORITY

@@ -83,7 +83,7 @@ def _road_span(lane: SampledLane) -> tuple[float, float]:
 
 
 def _arc_at(lane: SampledLane, road_s_m: float) -> float:
-    """Arc length on the lane at the road's s (which falls along lanes with positive id)."""
+    """Arc length on the lane at the road's s (which falls along lanes driven against it)."""
     sign = 1.0 if lane.road_s_m[-1] >= lane.road_s_m[0] else -1.0
     return float(np.interp(sign * road_s_m, sign * lane.road_s_m, sample_arc_m(lane)))
 

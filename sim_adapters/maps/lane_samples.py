@@ -42,12 +42,13 @@ class SampledLane(NamedTuple):
     key: LaneKey
     kind: LaneKind
     junction_id: int  # OpenDRIVE id, -1 outside
+    keeps_left: bool  # on a road of left-hand traffic
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     z: NDArray[np.float64]
     yaw_rad: NDArray[np.float64]  # driving direction, unwrapped
     width_m: NDArray[np.float64]
-    road_s_m: NDArray[np.float64]  # OpenDRIVE s of the road, falls along lanes with positive id
+    road_s_m: NDArray[np.float64]  # OpenDRIVE s of the road, falls along lanes driven against it
     left_marking: NDArray[np.uint8]  # carla.LaneMarkingType; zeros on lanes not DRIVING
     right_marking: NDArray[np.uint8]
     left_is_white: NDArray[np.bool_]
@@ -86,7 +87,7 @@ def _sample_lane(
     section = road.sections[section_index]
     first, last = section.start_m + _END_GAP_M, section.end_m - _END_GAP_M
     stations = np.linspace(first, last, max(2, 1 + int(np.ceil((last - first) / SAMPLE_STEP_M))))
-    if lane_id > 0:  # drives against s
+    if not road.drives_along_s(lane_id):
         stations = stations[::-1]
     waypoints = [_waypoint(carla_map, road.road_id, lane_id, float(s)) for s in stations]
     poses = [waypoint.transform for waypoint in waypoints]
@@ -103,6 +104,7 @@ def _sample_lane(
         key=(road.road_id, section_index, lane_id),
         kind=kind,
         junction_id=road.junction_id,
+        keeps_left=road.keeps_left,
         x=np.array([pose.location.x for pose in poses]),
         y=-np.array([pose.location.y for pose in poses]),
         z=np.array([pose.location.z for pose in poses]),

@@ -70,6 +70,11 @@ class Road:
     junction_id: int  # -1 outside
     length_m: float
     sections: tuple[LaneSection, ...]
+    keeps_left: bool = False  # rule="LHT": lanes of positive id are driven along s, not against it
+
+    def drives_along_s(self, lane_id: int) -> bool:
+        """Whether traffic on a lane goes the way of the road's s."""
+        return (lane_id > 0) == self.keeps_left
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,8 @@ def parse_document(text: bytes) -> OpenDriveDocument:
     """Read the XML.
 
     Raises:
-        ValueError: not OpenDRIVE, or a document type declaration (which no map needs and
-            which could expand without bound).
+        ValueError: not OpenDRIVE, a document type declaration (which no map needs and which
+            could expand without bound), or a direction of travel that CARLA's parser misses.
     """
     root = parse_xml(text)
     if root.tag != "OpenDRIVE" or root.find("road") is None:
@@ -157,6 +162,7 @@ def _road(road: ElementTree.Element) -> Road:
     if not sections:
         raise ValueError(f"road {road.get('id')} has no lane section")
     starts = [_number(section, "s") for section in sections]
+    _refuse_reversed_lanes(road)
     return Road(
         road_id=_integer(road, "id"),
         junction_id=_integer(road, "junction") if road.get("junction") else -1,
@@ -173,7 +179,31 @@ def _road(road: ElementTree.Element) -> Road:
             )
             for section, start, end in zip(sections, starts, [*starts[1:], length_m], strict=True)
         ),
+        keeps_left=_keeps_left(road),
     )
+
+
+def _keeps_left(road: ElementTree.Element) -> bool:
+    """Side of the traffic; CARLA would drive on the right for any other spelling of "LHT"."""
+    rule = road.get("rule") or "RHT"
+    if rule not in ("RHT", "LHT"):
+        raise ValueError(f'road {road.get("id")} has rule="{rule}", expected "RHT" or "LHT"')
+    return rule == "LHT"
+
+
+def _refuse_reversed_lanes(road: ElementTree.Element) -> None:
+    """OpenDRIVE 1.8 can turn single lanes round, which CARLA's parser reads over."""
+    for side in ("left", "right"):
+        for lane in road.iterfind(f"lanes/laneSection/{side}/lane"):
+            if (
+                lane.get("type") == "driving"
+                and (lane.get("direction") or "standard") != "standard"
+            ):
+                raise ValueError(
+                    f"lane {lane.get('id')} of road {road.get('id')} has "
+                    f'direction="{lane.get("direction")}", which CARLA does not know: draw it as '
+                    f"a lane of the other side, or as a road of its own"
+                )
 
 
 def _reference(road: ElementTree.Element, element: ElementTree.Element) -> SignalReference:

@@ -124,7 +124,9 @@ def _rules(graph: TownGraph, lights: TrafficLights, signs: TrafficSigns) -> Lane
         signal[first] = row
     turn = turns(graph.points, graph.lanes, graph.successors, graph.predecessors)
     is_ring = ring_lanes(graph)
-    priority = priorities(graph.lanes, entry, turn, is_ring, leave_ring(graph, is_ring))
+    leaves_ring = leave_ring(graph, is_ring)
+    keeps_left = np.array([lane.keeps_left for lane in graph.samples])
+    priority = priorities(graph.lanes, entry, turn, is_ring, leaves_ring, keeps_left)
     return LaneRules(entry, signal, sign, priority, turn)
 
 

@@ -21,7 +21,7 @@ def ring_lanes(graph: TownGraph) -> NDArray[np.bool_]:
     """Whether each lane lies on a roundabout's ring, shape (N,).
 
     A ring is the shortest way from a lane back to itself if that is short, runs once round to
-    the left and encloses a nearly circular area.
+    the left (to the right where traffic keeps left) and encloses a nearly circular area.
     """
     is_ring = np.zeros(len(graph.samples), np.bool_)
     in_junction = (graph.lanes.junction >= 0) & (graph.lanes.kind == LaneKind.DRIVING)
@@ -69,11 +69,13 @@ def _shortest_loop(graph: TownGraph, start: int) -> list[int]:
 
 
 def _is_round(graph: TownGraph, loop: list[int]) -> bool:
-    """Whether the loop is close to a circle driven to the left."""
+    """Whether the loop is close to a circle driven to the side that traffic does not keep."""
     first = graph.lanes.first_point
     rows = np.concatenate([np.arange(int(first[lane]), int(first[lane + 1])) for lane in loop])
     x, y = graph.points.x[rows], graph.points.y[rows]
     next_x, next_y = np.roll(x, -1), np.roll(y, -1)
     area = 0.5 * float(np.sum(x * next_y - next_x * y))  # positive when counter-clockwise
+    if graph.samples[loop[0]].keeps_left:
+        area = -area
     length = float(np.sum(np.hypot(next_x - x, next_y - y)))
     return 4.0 * math.pi * area > MIN_ROUNDNESS * length * length

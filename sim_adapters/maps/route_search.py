@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -80,17 +81,39 @@ def _lane_changes(maps: MapBank) -> list[list[_LaneChange]]:
     for (in_town, road, section, lane_id), row in rows.items():
         if not is_open[row]:
             continue
-        to_left = 1 if lane_id < 0 else -1  # OpenDRIVE: negative ids drive along the road
-        for legal, step, command in (
-            (lanes.left[row], to_left, RouteCommand.CHANGE_LEFT),
-            (lanes.right[row], -to_left, RouteCommand.CHANGE_RIGHT),
+        neighbours = [
+            rows.get((in_town, road, section, lane_id + step), -1) if lane_id + step else -1
+            for step in (1, -1)
+        ]
+        left, right = _left_and_right(maps, row, *neighbours)
+        for legal, beside, command in (
+            (lanes.left[row], left, RouteCommand.CHANGE_LEFT),
+            (lanes.right[row], right, RouteCommand.CHANGE_RIGHT),
         ):
-            beside = rows.get((in_town, road, section, lane_id + step), -1)
             if legal >= 0 and is_open[legal]:
                 changes[row].append(_LaneChange(int(legal), command, LANE_CHANGE_COST_M))
-            elif beside >= 0 and is_open[beside] and lane_id + step != 0:
+            elif beside >= 0 and is_open[beside]:
                 changes[row].append(_LaneChange(beside, command, FORCED_CHANGE_COST_M))
     return changes
+
+
+def _left_and_right(maps: MapBank, lane: int, one: int, other: int) -> tuple[int, int]:
+    """The lanes on both sides of a lane in their order from the left; -1 stands for none.
+
+    Which of them is on the left depends on the road's side of traffic, so the places decide.
+    """
+    beside = max(one, other)
+    if beside < 0:
+        return -1, -1
+    here, there = _middle_point(maps, lane), _middle_point(maps, beside)
+    points = maps.points
+    dx, dy = points.x[there] - points.x[here], points.y[there] - points.y[here]
+    is_left = math.cos(points.yaw_rad[here]) * dy > math.sin(points.yaw_rad[here]) * dx
+    return (one, other) if is_left == (beside == one) else (other, one)
+
+
+def _middle_point(maps: MapBank, lane: int) -> int:
+    return int(maps.lanes.first_point[lane] + maps.lanes.first_point[lane + 1]) // 2
 
 
 class _Visit(NamedTuple):
