@@ -8,6 +8,7 @@ CARLA's C++ library.
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import carla
@@ -33,6 +34,8 @@ LANE_KINDS = {
     "biking": LaneKind.BIKING,
 }
 
+# One a sample; CARLA gives None where the file draws no <roadMark>, which OpenDRIVE allows
+Markings = Sequence[carla.LaneMarking | None]
 LaneKey = tuple[int, int, int]  # road id, index of the section in its road, lane id
 
 
@@ -167,11 +170,14 @@ def _opposite(section: LaneSection, key: LaneKey) -> LaneKey | None:
     return (*key[:2], min(others, key=abs)) if others else None
 
 
-def _codes(markings: list[carla.LaneMarking], count: int) -> NDArray[np.uint8]:
-    return np.array([int(marking.type) for marking in markings] or [0] * count, np.uint8)
+def _codes(markings: Markings, count: int) -> NDArray[np.uint8]:
+    unpainted = int(carla.LaneMarkingType.NONE)
+    codes = [unpainted if marking is None else int(marking.type) for marking in markings]
+    return np.array(codes or [0] * count, np.uint8)
 
 
-def _are_white(markings: list[carla.LaneMarking], count: int) -> NDArray[np.bool_]:
+def _are_white(markings: Markings, count: int) -> NDArray[np.bool_]:
     # CARLA draws OpenDRIVE's "standard" colour white
     white = (carla.LaneMarkingColor.White, carla.LaneMarkingColor.Standard)
-    return np.array([marking.color in white for marking in markings] or [False] * count)
+    are = [marking is not None and marking.color in white for marking in markings]
+    return np.array(are or [False] * count)

@@ -3,6 +3,7 @@
 import gzip
 import multiprocessing
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.opendrive_document import SignalReference, parse_document
 from sim_adapters.maps.town_files import CARLA_ROOT_VARIABLE, find_town_file, town_name
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.map_layers import untile_plane
+from sim_adapters.scene.map_layers import LayerBit, untile_plane
 
 
 @pytest.fixture
@@ -247,3 +248,24 @@ def test_document_lists_what_carla_does_not_tell(crossing_file: Path) -> None:
     # Four lights stand beside the arms, twelve references lie on the connecting roads
     assert len(document.references) == 4 + 12
     assert {item.name for item in document.objects} == {"SimpleCrosswalk", "Speed_60"}
+
+
+@pytest.mark.parametrize("missing", ["centre", "sides", "all"])
+def test_lane_without_a_road_mark_has_no_marking(
+    tmp_path: Path, crossing_file: Path, missing: str
+) -> None:
+    """OpenDRIVE 1.4 to 1.8: a lane has no, one or many <roadMark>."""
+    bare = tmp_path / "bare.xodr"
+    tree = ElementTree.parse(crossing_file)
+    for lane in tree.iter("lane"):
+        is_centre = lane.get("id") == "0"
+        for mark in lane.findall("roadMark"):
+            if missing == "all" or is_centre == (missing == "centre"):
+                lane.remove(mark)
+    tree.write(bare)
+    bank, marked = load_map_bank([str(bare)]), load_map_bank([str(crossing_file)])
+    assert np.array_equal(bank.lanes.length_m, marked.lanes.length_m)
+    painted, full = (untile_plane(one.layers, 0) & LayerBit.MARKING for one in (bank, marked))
+    assert not np.any(painted & ~full)
+    assert painted.any() == (missing != "all")
+    assert np.count_nonzero(painted) < np.count_nonzero(full)
