@@ -6,6 +6,8 @@ of every struct handed to every function, inlined or not: it made the traffic si
 call from Python several times dearer (no MemInfo object for every array) and compilation half as
 long again. A kernel that allocates fails to compile ("NRT required but not enabled"); helpers that
 do allocate use `numba.njit(cache=True)`.
+
+Nobody calls a kernel through a C function pointer, so none gets a wrapper for that.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 from numba import njit
 
-_LEAN: dict[str, Any] = {"cache": True, "_nrt": False}
+_LEAN: dict[str, Any] = {"cache": True, "_nrt": False, "no_cfunc_wrapper": True}
 
 # The loop over worlds or agents that Python calls; without the GIL, so that threads can share it
 range_kernel = njit(**_LEAN, nogil=True)

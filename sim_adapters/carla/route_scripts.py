@@ -2,6 +2,9 @@
 
 Triggers are resolved against the map as in the embedded world (`world/scenarios/resolution.py`),
 with the same distances and times; here the server's own walkers, vehicles and lights act them out.
+
+Limit: props and debris stand there from the trigger on; in the embedded world, as on the
+leaderboard, they can be seen from afar.
 """
 
 from __future__ import annotations
@@ -12,11 +15,10 @@ from sim_adapters.carla.script_crossing import Crossing
 from sim_adapters.carla.script_disturbance import ControlLoss, HardBreak
 from sim_adapters.carla.script_stream import Stream
 from sim_adapters.carla.scripted_moment import LiveScript, LiveStage
-from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.world.scenarios.resolution import resolve_triggers
 from sim_adapters.world.scenarios.state import ScenarioKind, ScriptBook, empty_script_book
-from sim_adapters.world.scenarios.step import TRIGGER_RADIUS_M
+from sim_adapters.world.scenarios.step import is_at_trigger
 
 _logger = logging.getLogger(__name__)
 
@@ -70,9 +72,15 @@ class RouteScripts:
 
     def _is_reached(self, row: int) -> bool:
         triggers, motion = self._book.triggers, self._stage.scene.motion
-        is_level = abs(triggers.z[0, row] - motion.z[0, 0]) < SAME_LEVEL_M
-        distance = self._stage.ego_distance_m(triggers.x[0, row], triggers.y[0, row])
-        return bool(is_level and distance < TRIGGER_RADIUS_M)
+        dx, dy, dz = (
+            float(ours[0, 0] - theirs[0, row])
+            for ours, theirs in (
+                (motion.x, triggers.x),
+                (motion.y, triggers.y),
+                (motion.z, triggers.z),
+            )
+        )
+        return bool(is_at_trigger(dx, dy, dz, float(triggers.yaw_rad[0, row])))
 
     def _start(self, row: int) -> LiveScript | None:
         stage, book = self._stage, self._book

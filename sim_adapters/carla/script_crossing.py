@@ -1,8 +1,8 @@
 """DynamicObjectCrossing and VehicleTurningRoute live: somebody crosses in front of the ego.
 
-Follows the embedded world's script (`world/scenarios/crossers.py`): the crosser stands at the
-road's edge, starts when the ego is a reaction time away, then goes straight on whatever the ego
-does.
+Follows the embedded world's script (`world/scenarios/crossers.py`): the crosser stands beside the
+road, starts when the ego is a reaction time away, goes straight on whatever the ego does, and is
+gone on the other side.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from sim_adapters.carla.scripted_moment import LiveStage
 from sim_adapters.scene.state import ActorKind
 from sim_adapters.world.scenarios.crossers import (
     LEFT_BEHIND_M,
-    MOVING_MPS,
     PATIENCE_S,
     SHORT_NOTICE_M,
+    arrives_soon,
 )
 from sim_adapters.world.scenarios.state import ScriptBook
-from sim_adapters.world.vehicle_catalogue import EGO_HALF_LENGTH_M, PROP_NAMES, VEHICLE_NAMES
+from sim_adapters.world.vehicle_catalogue import DIRT_DEBRIS, PROP_NAMES, VEHICLE_NAMES
 
 WALKER_BLUEPRINT = "walker.pedestrian.0001"
 _CLEARANCE_M = 0.3  # above the ground at the spawn
@@ -45,26 +45,25 @@ class Crossing:
         self._end = float(crossers.end_x[at]), float(crossers.end_y[at])
         self._speed_mps, self._reaction_s = crossers.speed_mps[at], crossers.reaction_s[at]
         self._began_s = stage.now_s
-        self._is_walking = self._has_met = False
-        self._placed = [place_prop(stage, book, row)]
+        self._is_walking = False
+        self._placed = [place_blocker(stage, book, row)]
         self._crosser = self._bring(float(crossers.z[at]), int(crossers.kind[at]), book, row)
         self._placed.append(self._crosser.id if self._crosser is not None else 0)
 
     def step(self) -> None:
-        """Start the crosser in time, stop it on the other side, end when the ego is gone."""
+        """Start the crosser in time; on the other side everything is taken away."""
         stage = self._stage
-        distance = stage.ego_distance_m(*self._meeting)
-        speed = stage.ego_speed_mps
-        if not self._is_walking and speed > MOVING_MPS:
-            arrival_s = (distance - EGO_HALF_LENGTH_M) / speed
-            if arrival_s < self._reaction_s or distance < SHORT_NOTICE_M:
-                self._walk(self._speed_mps)
-                self._is_walking, self._began_s = True, stage.now_s
-        self._has_met |= self._is_walking and distance < SHORT_NOTICE_M
-        if self._is_walking and self._is_across():
-            self._walk(0.0)
+        distance_m = stage.ego_distance_m(*self._meeting)
+        if not self._is_walking and arrives_soon(
+            distance_m, stage.ego_speed_mps, float(self._reaction_s), SHORT_NOTICE_M
+        ):
+            self._walk(self._speed_mps)
+            self._is_walking, self._began_s = True, stage.now_s
         waited_s = stage.now_s - self._began_s
-        if (self._has_met and distance > LEFT_BEHIND_M) or waited_s > PATIENCE_S:
+        is_over = waited_s > PATIENCE_S and distance_m > LEFT_BEHIND_M
+        if self._is_walking:
+            is_over = waited_s > math.dist(self._start, self._end) / self._speed_mps
+        if is_over:
             self.clear()
             self.is_over = True
 
@@ -98,33 +97,27 @@ class Crossing:
             # A bicycle's own physics would fall over or be too slow
             self._crosser.enable_constant_velocity(carla.Vector3D(float(speed_mps), 0.0, 0.0))
 
-    def _is_across(self) -> bool:
-        if self._crosser is None or not self._crosser.is_alive:
-            return False
-        slot = self._stage_slot()
-        if slot < 0:
-            return False
-        motion = self._stage.scene.motion
-        way = self._end[0] - self._start[0], self._end[1] - self._start[1]
-        gone = motion.x[0, slot] - self._start[0], motion.y[0, slot] - self._start[1]
-        return gone[0] * way[0] + gone[1] * way[1] >= way[0] ** 2 + way[1] ** 2
 
-    def _stage_slot(self) -> int:
-        ids = self._stage.scene.traits.actor_id[0]
-        found = (ids == (self._crosser.id if self._crosser else 0)).nonzero()[0]
-        return int(found[0]) if found.size else -1
-
-
-def place_prop(stage: LiveStage, book: ScriptBook, row: int) -> int:
+def place_blocker(stage: LiveStage, book: ScriptBook, row: int) -> int:
     """Stand a trigger's prop in its place; its id, 0 if it has none or something is in the way."""
     blockers, at = book.blockers, (0, row)
     if blockers.prop[at] < 0:
         return 0
+    pose = float(blockers.x[at]), float(blockers.y[at]), float(book.triggers.z[at])
+    return place_prop(stage, int(blockers.prop[at]), (*pose, float(blockers.yaw_rad[at])))
+
+
+def place_debris(stage: LiveStage, book: ScriptBook, row: int) -> list[int]:
+    """Lay the debris of a ControlLoss trigger; ids of what lies there."""
+    debris, at = book.debris, (0, row)
+    poses = zip(debris.x[at], debris.y[at], debris.z[at], debris.yaw_rad[at], strict=True)
+    placed = [place_prop(stage, DIRT_DEBRIS, tuple(map(float, pose))) for pose in poses]
+    return [actor for actor in placed if actor]
+
+
+def place_prop(stage: LiveStage, prop: int, pose: tuple[float, ...]) -> int:
+    """Stand a prop of the catalogue at x, y, z, yaw; its id, 0 if something is in the way."""
     library = stage.session.world.get_blueprint_library()
-    blueprint = library.find(f"static.prop.{PROP_NAMES[blockers.prop[at]]}")
-    z = float(book.triggers.z[at])
-    pose = to_carla_transform(
-        float(blockers.x[at]), float(blockers.y[at]), z, float(blockers.yaw_rad[at])
-    )
-    actor = stage.session.world.try_spawn_actor(blueprint, pose)
+    blueprint = library.find(f"static.prop.{PROP_NAMES[prop]}")
+    actor = stage.session.world.try_spawn_actor(blueprint, to_carla_transform(*pose))
     return actor.id if actor is not None else 0

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sim_adapters.carla.actor_slots import EGO_SLOT
-from sim_adapters.carla.script_crossing import place_prop
+from sim_adapters.carla.script_crossing import place_debris
 from sim_adapters.carla.scripted_moment import LiveStage
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.world.scenarios.control_loss import (
@@ -34,7 +34,7 @@ class ControlLoss:
         self._stage, self._book, self._row = stage, book, row
         self._place = float(book.triggers.x[0, row]), float(book.triggers.y[0, row])
         self._began_s = stage.now_s
-        self._debris = place_prop(stage, book, row)
+        self._debris = place_debris(stage, book, row)
 
     def step(self) -> None:
         """End when the ego is out of the stretch, or after a while."""
@@ -53,9 +53,8 @@ class ControlLoss:
 
     def clear(self) -> None:
         """Sweep the debris away."""
-        if self._debris:
-            self._stage.session.destroy([self._debris])
-        self._debris = 0
+        self._stage.session.destroy(self._debris)
+        self._debris = []
 
 
 class HardBreak:

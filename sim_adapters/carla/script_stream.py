@@ -4,7 +4,8 @@ SignalizedJunctionLeftTurn and RightTurn send a stream, OppositeVehicleRunningRe
 meets the ego. Lights are set as the embedded world sets them (`world/scenarios/streams.py`).
 
 Limit: a stream's cars follow CARLA's TrafficManager, which keeps its distance from others on the
-path and may arrive later than planned; background cars are not taken out of a runner's way.
+path and may arrive later than planned; a runner appears when it starts; background cars are not
+taken out of the way.
 """
 
 from __future__ import annotations
@@ -20,10 +21,17 @@ from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import LightState
 from sim_adapters.world.pedestrian_state import lane_place
-from sim_adapters.world.scenarios.crossers import LEFT_BEHIND_M, MOVING_MPS, PATIENCE_S
+from sim_adapters.world.scenarios.crossers import arrives_soon
 from sim_adapters.world.scenarios.state import ScenarioKind, ScriptBook
-from sim_adapters.world.scenarios.streams import CAN_STOP_M, NEAR_M, OWN_RED_S
+from sim_adapters.world.scenarios.streams import (
+    END_M,
+    OWN_RED_S,
+    RUNNER_NOTICE_M,
+    RUNNER_REACTION_S,
+    TIMEOUT_S,
+)
 
+NEAR_EXIT_M = 3.0  # the ego passes the end of its way through the junction
 PATH_STEP_M = 5.0  # between places that the TrafficManager is told
 RETRY_S = 0.5  # after a spawn that something stood in the way of
 _SPAWN_HEIGHT_M = 0.2
@@ -49,10 +57,8 @@ class Stream:
         triggers, streams, at = book.triggers, book.streams, (0, row)
         self._is_runner = triggers.kind[at] == ScenarioKind.RED_LIGHT_RUNNER
         self._meeting = float(triggers.meeting_x[at]), float(triggers.meeting_y[at])
-        self._meeting_m, self._speed_mps = (
-            float(streams.meeting_m[at]),
-            float(streams.speed_mps[at]),
-        )
+        self._speed_mps = float(streams.speed_mps[at])
+        self._exit = float(streams.exit_x[at]), float(streams.exit_y[at])
         self._gaps_m = float(streams.smallest_gap_m[at]), float(streams.largest_gap_m[at])
         self._places = path_places(stage.maps, streams.path[at], float(streams.source_m[at]))
         self._own_light, self._their_light = (
@@ -61,22 +67,18 @@ class Stream:
         )
         self._lights = lights_of_group(stage, int(streams.group[at]))
         self._began_s = self._next_s = stage.now_s
-        self._has_head_start = not self._is_runner
-        self._has_met = self._has_sent = False
+        self._has_sent = self._has_left = False
 
     def step(self) -> None:
         """Set the junction's lights and send the next car when it is time."""
         stage = self._stage
-        distance = stage.ego_distance_m(*self._meeting)
-        if (self._has_met and distance > LEFT_BEHIND_M) or self._waited_s() > PATIENCE_S:
+        beyond_m = stage.ego_distance_m(*self._exit)
+        self._has_left |= beyond_m < NEAR_EXIT_M
+        if (self._has_left and beyond_m > NEAR_EXIT_M + END_M) or self._waited_s() > TIMEOUT_S:
             self.is_over = True
             return
-        if distance < NEAR_M and not self._has_met:
-            self._has_met, self._began_s = True, stage.now_s
-        if self._has_head_start and (self._waited_s() >= OWN_RED_S or distance <= CAN_STOP_M):
-            self._has_head_start, self._began_s = False, stage.now_s
         self._set_lights()
-        if stage.now_s >= self._next_s and self._is_due(distance):
+        if stage.now_s >= self._next_s and self._is_due(stage.ego_distance_m(*self._meeting)):
             self._send()
 
     def noise(self) -> tuple[float, float]:
@@ -92,9 +94,9 @@ class Stream:
     def _is_due(self, distance_m: float) -> bool:
         if not self._is_runner:
             return True
-        speed = self._stage.ego_speed_mps
-        arrival_s = distance_m / speed if speed > MOVING_MPS else math.inf
-        return not self._has_sent and arrival_s <= self._meeting_m / self._speed_mps
+        return not self._has_sent and bool(
+            arrives_soon(distance_m, self._stage.ego_speed_mps, RUNNER_REACTION_S, RUNNER_NOTICE_M)
+        )
 
     def _send(self) -> None:
         traffic, (x, y, z, yaw) = self._stage.traffic, self._places[0]
@@ -123,7 +125,8 @@ class Stream:
             if index == self._their_light and not self._is_runner:
                 wanted = LightState.GREEN
             if index == self._own_light:
-                wanted = LightState.RED if self._has_head_start else LightState.GREEN
+                has_head_start = not self._is_runner and self._waited_s() < OWN_RED_S
+                wanted = LightState.RED if has_head_start else LightState.GREEN
             if int(light.state) != wanted:
                 light.set_state(_STATES[wanted])
 

@@ -21,6 +21,7 @@ from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
 from sim_adapters.world.scenarios.state import ScriptBook
 from sim_adapters.world.scenarios.step import step_scenarios_range
+from sim_adapters.world.scenarios.stream_cars import Cast, Roads
 from sim_adapters.world.sidewalks import Crossings, Sidewalks
 from sim_adapters.world.signals import SignalPlan, reset_signals_range, update_lights_range
 from sim_adapters.world.slots import (
@@ -139,12 +140,16 @@ def step_worlds_range(
         first, last, motion, traits, clocks, worlds.standing_things, town.standing_places,
         settings.statics, layout.first_static, first_scripted_static(layout), dt,
     )  # fmt: skip
-    scripts = worlds.scripts
+    ways = Roads(
+        roads.ranges, roads.grid, roads.points, roads.lanes, roads.links, town.signals, traffic.map
+    )
+    cast = Cast(
+        motion, traits, worlds.contacts, traffic.places, traffic.drivers, traffic.progress,
+        traffic.overrides, traffic.sight,
+    )  # fmt: skip
     step_scenarios_range(
-        first, last, roads.points, roads.lanes, roads.links, roads.ranges, town.signals,
-        traffic.map, motion, traits, traffic.places, traffic.drivers, traffic.progress,
-        traffic.overrides, clocks, worlds.drivetrain, worlds.signal_plan, scripts.triggers,
-        scripts.crossers, scripts.blockers, scripts.debris, scripts.streams, layout, dt,
+        first, last, ways, cast, clocks, worlds.drivetrain, worlds.signal_plan, worlds.scripts,
+        layout, dt,
     )  # fmt: skip
     move_others_range(first, last, town, worlds, settings)
     touch_actors_range(

@@ -11,8 +11,10 @@ from typing import NamedTuple
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.state import ActorMotion, ActorTraits
 
-# The last slots of their ranges, kept for scripted scenarios
+# The last slots of their ranges, kept for scripted scenarios: as many at least, and of the vehicles
+# and statics up to as many
 SCRIPTED_PEDESTRIANS, SCRIPTED_STATICS = 3, 6
+MOST_SCRIPTED_VEHICLES, MOST_SCRIPTED_STATICS = 10, 12
 
 
 class SlotLayout(NamedTuple):
@@ -40,7 +42,17 @@ def first_scripted_pedestrian(layout: SlotLayout) -> int:
 @device_function
 def first_scripted_static(layout: SlotLayout) -> int:
     """End of the slots for what stands beside the road, begin of those kept for scenarios."""
-    return max(layout.num_slots - SCRIPTED_STATICS, layout.first_static)
+    kept = max(SCRIPTED_STATICS, (layout.num_slots - layout.first_static) // 2)
+    return max(layout.num_slots - min(kept, MOST_SCRIPTED_STATICS), layout.first_static)
+
+
+@device_function
+def last_background_vehicle(layout: SlotLayout, num_vehicles: int) -> int:
+    """End of the slots for background traffic, which never has fewer than it wants."""
+    wanted = layout.first_vehicle + num_vehicles
+    return min(
+        max(layout.first_pedestrian - MOST_SCRIPTED_VEHICLES, wanted), layout.first_pedestrian
+    )
 
 
 @device_function

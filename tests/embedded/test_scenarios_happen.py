@@ -115,7 +115,7 @@ def test_control_loss_disturbs_the_ego_over_three_places(simulator: EmbeddedSimu
         phases.append(phase)
         steer, throttle = float(drivetrain.steer_noise[0]), float(drivetrain.throttle_noise[0])
         if phase == Phase.READY:
-            assert len(_slots_of(simulator, ActorKind.DEBRIS)) == 1
+            assert len(_slots_of(simulator, ActorKind.DEBRIS)) == 3
         if steer == 0.0:
             assert throttle == 0.0
             continue
@@ -183,7 +183,7 @@ def test_pedestrian_steps_out_from_behind_a_prop(
             left = math.cos(yaw) * dy - math.sin(yaw) * dx
             assert (left > 0.0) == (direction == "left")
     assert gaps[0] > 2.0  # waits beside the lane
-    assert min(gaps) < 0.5  # crosses the route
+    assert min(gaps) < 0.6  # crosses the route, whose points are a metre apart
     assert 1.0 < ego_gap < 16.0  # in front of the ego, at short notice
     assert not _slots_of(simulator, ActorKind.PEDESTRIAN)
     assert not _slots_of(simulator, ActorKind.STATIC)
@@ -214,13 +214,18 @@ def test_stream_passes_while_the_ego_has_green(
     triggers, streams = simulator.scripts.triggers, simulator.scripts.streams
     motion, lights = simulator.scene.motion, simulator.scene.lights
     passed: set[int] = set()
+    began_s = np.inf
     for phase in _drive(simulator, scenario, seconds=40.0, cruise_mps=2.0):
-        if phase in (Phase.ACTING, Phase.MEETING) and streams.own_light[0, 0] >= 0:
-            assert lights.state[0, streams.own_light[0, 0]] == LightState.GREEN
+        now_s = simulator.scene.clocks.elapsed_s[0]
+        began_s = min(began_s, now_s) if phase != Phase.WAITING else began_s
+        if phase not in (Phase.WAITING, Phase.OVER) and streams.own_light[0, 0] >= 0:
+            wanted = LightState.RED if now_s - began_s < 4.9 else LightState.GREEN
+            if not 4.8 < now_s - began_s < 5.3:
+                assert lights.state[0, streams.own_light[0, 0]] == wanted
         for slot in _slots_of(simulator, ActorKind.CAR):
             dx = motion.x[0, slot] - triggers.meeting_x[0, 0]
             dy = motion.y[0, slot] - triggers.meeting_y[0, 0]
-            if math.hypot(dx, dy) < 3.0:
+            if math.hypot(dx, dy) < 6.0:  # oncoming cars pass beside an ego that goes straight on
                 passed.add(int(simulator.scene.traits.actor_id[0, slot]))
     assert len(passed) >= 2
 

@@ -9,8 +9,6 @@ import pytest
 from sim_adapters.maps.route_scenarios import load_scenarios, missed_triggers
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
-from sim_adapters.world.scenarios.resolution import resolve_triggers
-from sim_adapters.world.scenarios.state import empty_script_book
 from tests.data_folders import data_folder
 
 ROUTES_FILE = data_folder("CARL_ROUTES_DIR", "routes") / "longest6_v2.xml"
@@ -40,12 +38,3 @@ def test_longest6_routes_have_carlas_lengths_and_pass_every_trigger(
         steps = np.hypot(np.diff(scenario.route.x), np.diff(scenario.route.y))
         assert steps.max() < 1.05
         assert steps.min() > 0.9
-
-
-def test_every_trigger_of_longest6_has_room_to_be_played(
-    scenarios: list[Scenario], towns: MapBank
-) -> None:
-    book = empty_script_book(1, 32)
-    for scenario in scenarios:
-        assert resolve_triggers(scenario, towns, book, 0) == [], scenario.scenario_id
-        assert np.count_nonzero(book.triggers.kind[0]) == len(scenario.triggers)

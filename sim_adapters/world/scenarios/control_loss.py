@@ -8,10 +8,10 @@ import numpy as np
 
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.counter_rng import uniform
-from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks
+from sim_adapters.scene.state import ActorMotion, Clocks
 from sim_adapters.world.dynamics import Drivetrain
-from sim_adapters.world.scenarios.crossers import clear_blocker, enter_phase
-from sim_adapters.world.scenarios.state import DEBRIS_PLACES, Blockers, Debris, Phase, Triggers
+from sim_adapters.world.scenarios.crossers import enter_phase
+from sim_adapters.world.scenarios.state import DEBRIS_PLACES, Debris, Phase, Triggers
 
 # scenario_runner's ControlLoss: mean (of either sign) and standard deviation of what is added to
 # the controls while the ego's centre is this near to debris
@@ -56,11 +56,9 @@ def loss_noise(seed: np.uint64, tick: int, row: int, place: int) -> tuple[float,
 @device_function
 def disturb_ego(
     motion: ActorMotion,
-    traits: ActorTraits,
     clocks: Clocks,
     drivetrain: Drivetrain,
     triggers: Triggers,
-    blockers: Blockers,
     debris: Debris,
     world: int,
     row: int,
@@ -75,7 +73,6 @@ def disturb_ego(
     since_s = now_s - triggers.since_s[world, row]
     gone_m = math.hypot(triggers.x[world, row] - x, triggers.y[world, row] - y)
     if gone_m > LOSS_END_M or since_s > LOSS_LONGEST_S:
-        clear_blocker(motion, traits, blockers, world, row)
         enter_phase(triggers, world, row, _OVER, now_s)
         return
     place = debris_underneath(x, y, debris, world, row)

@@ -47,6 +47,8 @@ def plan_acceleration(
 ) -> float:
     """IDM behind the leader and before the junction it may not enter, bounded to stay safe."""
     speed = places.speed_mps[world, slot]
+    if overrides.heeds_nobody[world, slot]:
+        return (overrides.scripted_speed_mps[world, slot] - speed) / dt
     brake = drivers.comfortable_braking_mps2[world, slot]
     limit = drivers.max_acceleration_mps2[world, slot]
     headway, min_gap = drivers.headway_s[world, slot], drivers.min_gap_m[world, slot]

@@ -9,7 +9,7 @@ import numpy as np
 from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.map_bank import LaneGrid, LaneLinks, LanePoints, Lanes
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks
-from sim_adapters.world.slots import SlotLayout, clear_slot
+from sim_adapters.world.slots import SlotLayout, clear_slot, last_background_vehicle
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.settings import STUCK_S, TrafficSettings
 from sim_adapters.world.traffic.spawn import draw_point_around, draw_town_point, try_spawn_at
@@ -108,7 +108,8 @@ def populate_range(
 
     After the reset a whole town's traffic stays as it is.
     """
-    first, last = layout.first_vehicle, layout.first_pedestrian
+    first = layout.first_vehicle
+    last = last_background_vehicle(layout, settings.num_vehicles)
     draws = _RESET_DRAWS * settings.num_vehicles if is_reset else _STEP_DRAWS
     nearest_m = RESET_NEAREST_M if is_reset else settings.out_of_view_m
     for world in range(first_world, last_world):

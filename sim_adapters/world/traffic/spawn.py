@@ -141,7 +141,8 @@ def spawn_vehicle(
     overrides.ignores_lights[world, slot] = False
     overrides.ignores_junctions[world, slot] = False
     overrides.scripted_speed_mps[world, slot] = -1.0
-    overrides.keeps_path[world, slot] = False
+    overrides.keeps_path[world, slot] = overrides.heeds_nobody[world, slot] = False
+    overrides.script[world, slot] = -1
     start_path(links, table, places, progress, world, slot, lane, seed)
     if lanes.junction[lane] >= 0:  # started inside: it holds its way
         reserved = CURRENT

@@ -73,6 +73,8 @@ class Overrides(NamedTuple):
     ignores_junctions: BoolArray  # enters whatever comes
     scripted_speed_mps: FloatArray  # desired speed instead of the limit, negative none
     keeps_path: BoolArray  # drives its given path and vanishes at its end
+    heeds_nobody: BoolArray  # keeps its scripted speed whoever is in its way
+    script: IntArray  # trigger that sent it, where it keeps a path
 
 
 class Tally(NamedTuple):
@@ -172,7 +174,9 @@ def empty_traffic(num_worlds: int, layout: SlotLayout, maps: MapBank) -> Traffic
         ),
         drivers=Drivers(floats(), floats(), floats(), floats(), floats(), floats()),
         progress=Progress(ints(), floats(), floats(np.inf), ints(-1), floats(), ints(), ints()),
-        overrides=Overrides(floats(-1.0), flags(), flags(), floats(-1.0), flags()),
+        overrides=Overrides(
+            floats(-1.0), flags(), flags(), floats(-1.0), flags(), flags(), ints(-1)
+        ),
         tally=Tally(
             crossings=per_world(),
             distance_m=np.zeros(num_worlds),
