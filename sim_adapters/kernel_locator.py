@@ -8,10 +8,6 @@ compiles what depends on it and nothing else.
 
 from __future__ import annotations
 
-import ast
-import functools
-import hashlib
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +17,7 @@ from numba.core.caching import UserProvidedCacheLocator
 from sim_adapters.kernel_cache import kernel_folder
 from sim_adapters.kernel_cache_file import use_locked_cache_files
 from sim_adapters.kernel_interrupts import hold_signals_while_compiling
+from sim_adapters.source_files import imported_files, source_stamp
 
 KERNEL_PACKAGES = ("sim_adapters", "evaluation", "rewards")
 # Numba imports this file once, before the first kernel
@@ -61,46 +58,3 @@ class KernelCacheLocator(UserProvidedCacheLocator):
         except OSError:  # nowhere to write: numba's own locators may know a place
             return None
         return locator
-
-
-@functools.cache
-def source_stamp(path: str, packages: frozenset[str]) -> bytes:
-    """Hash over a file and all files of `packages` that it imports, directly or not."""
-    seen, waiting = {path}, [path]
-    while waiting:
-        new = imported_files(waiting.pop(), packages) - seen
-        seen |= new
-        waiting.extend(new)
-    digest = hashlib.sha256()
-    for file in sorted(seen):
-        digest.update(file.encode())
-        digest.update(Path(file).read_bytes())
-    return digest.digest()
-
-
-@functools.cache
-def imported_files(path: str, packages: frozenset[str]) -> frozenset[str]:
-    """Files of `packages` that the imports of a file name."""
-    found: set[str | None] = set()
-    for node in ast.walk(ast.parse(Path(path).read_bytes())):
-        if isinstance(node, ast.Import):
-            found |= {module_file(alias.name, packages) for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            file = module_file(node.module, packages)
-            found.add(file)
-            if file is not None and file.endswith("__init__.py"):  # its names may be modules
-                names = (f"{node.module}.{alias.name}" for alias in node.names)
-                found |= {module_file(name, packages) for name in names}
-    return frozenset(file for file in found if file is not None)
-
-
-@functools.cache
-def module_file(name: str, packages: frozenset[str]) -> str | None:
-    """Source file of a module of these packages, None if there is no such module."""
-    if name.partition(".")[0] not in packages:
-        return None
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    return spec.origin if spec is not None and spec.has_location else None

@@ -27,9 +27,6 @@ from sim_adapters.scene.map_bank import (
 )
 from sim_adapters.scene.map_layers import MapLayers
 
-# Raise whenever a table's meaning or the way it is built changes: cached towns are rebuilt
-FORMAT_VERSION = 9
-
 _TABLES: dict[str, Any] = {  # NamedTuple classes
     "ranges": MapRanges,
     "points": LanePoints,
@@ -77,11 +74,6 @@ _CSR_INTO = {
 _START_IN = {"grid.first_cell": "grid.first_entry", "layers.first_byte": "layers.tiles"}
 
 Columns = dict[str, NDArray[Any]]
-
-
-def bank_layout() -> str:
-    """Names of all stored columns: a cache written with others is of no use."""
-    return " ".join(f"{table}.{field}" for table in _TABLES for field in _TABLES[table]._fields)
 
 
 def save_bank(bank: MapBank, path: Path) -> None:

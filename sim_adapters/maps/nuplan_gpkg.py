@@ -10,23 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from sim_adapters.kernel_cache import cache_root
-from sim_adapters.maps.bank_file import (
-    FORMAT_VERSION,
-    bank_layout,
-    join_banks,
-    load_bank,
-    save_bank,
-)
+from sim_adapters.maps.bank_file import join_banks, load_bank, save_bank
 from sim_adapters.maps.nuplan_gpkg_bank import build_bank
 from sim_adapters.maps.nuplan_gpkg_file import (
     join_vector_maps,
     load_vector_map,
     save_vector_map,
-    vector_layout,
 )
 from sim_adapters.maps.nuplan_gpkg_layers import read_layers
 from sim_adapters.scene.map_areas import VectorMap
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.source_files import code_digest
 
 MAP_VERSION = "nuplan-maps-v1.0"
 _BANK_FILE, _VECTOR_FILE = "bank.npz", "vector.npz"
@@ -42,7 +36,7 @@ def load_nuplan_maps(
     """One MapBank of all `locations`, in the order given, with `vector` filled.
 
     Coordinates are the logs': metres of the location's UTM zone. A map is read once and kept below
-    `cache_root()/maps`, named by a hash of its file.
+    `cache_root()/maps`, named by a hash of its file and of the code that reads it.
 
     Args:
         map_root: Folder with `<map_version>.json` and `<location>/<version>/map.gpkg`.
@@ -111,9 +105,8 @@ def _read_versions(path: Path) -> dict[str, str]:
 
 def _cached_map(path: Path, location: str, pixels_per_meter: float) -> tuple[MapBank, VectorMap]:
     """The map's tables, built now if they are not in the cache yet."""
-    recipe = (
-        f"nuplan {FORMAT_VERSION}, {pixels_per_meter!r} px/m, {bank_layout()}, {vector_layout()}"
-    )
+    code = code_digest(__file__, frozenset({"sim_adapters"}))
+    recipe = f"nuplan, {pixels_per_meter!r} px/m, {code}"
     with path.open("rb") as file:
         content = hashlib.file_digest(file, "blake2b").hexdigest()
     digest = hashlib.sha256(f"{recipe}\0{content}".encode()).hexdigest()[:20]

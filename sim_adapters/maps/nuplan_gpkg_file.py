@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 from sim_adapters.scene.map_areas import AreaGrid, MapAreas, Polylines, RoadEdges, VectorMap
 
-# Raise whenever a table's meaning or the way it is built changes: cached maps are rebuilt
-VECTOR_VERSION = 1
-
 _TABLES: dict[str, Any] = {  # NamedTuple classes
     "areas": MapAreas,
     "area_grid": AreaGrid,
@@ -28,12 +25,6 @@ _RANGES = ("first_area", "first_edge")
 _AREA_INDICES = ("edges.area", "edges.roadblock", "edges.intersection", "edges.stop")
 
 Columns = dict[str, NDArray[Any]]
-
-
-def vector_layout() -> str:
-    """Names of all stored columns: a cache written with others is of no use."""
-    fields = [f"{table}.{field}" for table, struct in _TABLES.items() for field in struct._fields]
-    return " ".join([f"vector {VECTOR_VERSION}", *fields, *_RANGES])
 
 
 def save_vector_map(vector: VectorMap, path: Path) -> None:

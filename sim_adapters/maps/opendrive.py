@@ -16,16 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernel_cache import cache_root
-from sim_adapters.maps.bank_file import FORMAT_VERSION, bank_layout, join_banks, load_bank
+from sim_adapters.maps.bank_file import join_banks, load_bank
 from sim_adapters.maps.lane_answers import DrivingAnswers, LaneId, NearestLanes, ParkingAnswers
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
 from sim_adapters.maps.worker_status import UNUSABLE_STATUS
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.source_files import code_digest
 
 PARSE_TIME_LIMIT_S = 120.0  # the slowest supported town takes below 15 s on one core
 _WORKER = "sim_adapters.maps.opendrive_worker"
 _NEAREST_WORKER = "sim_adapters.maps.opendrive_nearest"
 _PACKAGE_ROOT = Path(__file__).parents[2]
+_WORKER_FILE = str(Path(__file__).with_name("opendrive_worker.py"))
 
 
 def load_map_bank(
@@ -37,7 +39,8 @@ def load_map_bank(
     """One MapBank of all `towns`, in the order given.
 
     The first load of a town parses it in a child process and stores the result below
-    `cache_root()/maps`, named by a hash of the file's content; later loads take milliseconds.
+    `cache_root()/maps`, named by a hash of the file's content and of the code that parses and
+    draws; later loads take milliseconds.
 
     Args:
         towns: Short names ("Town01") or paths to .xodr or .xodr.gz files; no town twice.
@@ -64,7 +67,8 @@ def load_map_bank(
 def _cached_bank(path: Path, pixels_per_meter: float, time_limit_s: float) -> Path:
     """File of the town's bank, built now if it is not in the cache yet."""
     document = read_town_document(path)
-    recipe = f"format {FORMAT_VERSION}, {float(pixels_per_meter)!r} px/m, {bank_layout()}"
+    code = code_digest(_WORKER_FILE, frozenset({"sim_adapters"}))
+    recipe = f"{float(pixels_per_meter)!r} px/m, {code}"
     digest = hashlib.sha256(recipe.encode() + b"\0" + document).hexdigest()[:20]
     folder = cache_root() / "maps"
     cached = folder / f"{town_name(path.name)}-{digest}.npz"

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from sim_adapters.kernel_cache import CACHE_ROOT_VARIABLE
+from sim_adapters.maps import opendrive
 from sim_adapters.maps.bank_file import load_bank, save_bank
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.opendrive_document import SignalReference, parse_document
 from sim_adapters.maps.town_files import CARLA_ROOT_VARIABLE, find_town_file, town_name
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.map_layers import LayerBit, untile_plane
+from sim_adapters.source_files import source_files
 
 
 @pytest.fixture
@@ -82,6 +84,25 @@ def test_plain_and_gzipped_files_are_one_map(
     packed = tmp_path / "crossing.xodr.gz"
     packed.write_bytes(gzip.compress(crossing_file.read_bytes()))
     assert_equal_banks(load_map_bank([str(packed)]), crossing)
+
+
+def test_cache_is_keyed_by_the_code_that_bakes(
+    empty_cache: Path, crossing: MapBank, crossing_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bake(arguments: list[str], *_: object) -> None:
+        save_bank(crossing, Path(arguments[1]))
+
+    monkeypatch.setattr(opendrive, "_run_in_child", bake)
+    worker = Path(opendrive.__file__).with_name("opendrive_worker.py")
+    baking = source_files(str(worker), frozenset({"sim_adapters"}))
+    names = {Path(file).name for file in baking}
+    assert {"layers.py", "polygon_raster.py", "lane_samples.py", "map_layers.py"} <= names
+    load_map_bank([str(crossing_file)])
+    (before,) = empty_cache.iterdir()
+    monkeypatch.setattr(opendrive, "code_digest", lambda path, packages: "edited")
+    load_map_bank([str(crossing_file)])
+    assert len(list(empty_cache.iterdir())) == 2
+    assert before.is_file()
 
 
 def test_cache_is_keyed_by_content_and_resolution(

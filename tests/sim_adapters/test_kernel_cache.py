@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_adapters.kernel_locator import imported_files, source_stamp
+from sim_adapters.source_files import code_digest, imported_files, source_files, source_stamp
 
 CALLEE = """
 from sim_adapters.kernels import device_function
@@ -71,7 +71,9 @@ def test_stamp_follows_imports_of_imports(package: Path, monkeypatch: pytest.Mon
     (package / "top.py").write_text("from package import caller\n")
     top = str(package / "top.py")
     assert str(package / "caller.py") in imported_files(top, packages)
-    before = source_stamp(top, packages)
+    stamp, digest = source_stamp(top, packages), code_digest(top, packages)
     (package / "callee.py").write_text(CALLEE.format(value=7))
-    source_stamp.cache_clear()
-    assert source_stamp(top, packages) != before
+    for cached in (source_files, source_stamp, code_digest):
+        cached.cache_clear()
+    assert source_stamp(top, packages) != stamp
+    assert code_digest(top, packages) != digest

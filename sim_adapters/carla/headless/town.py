@@ -18,6 +18,7 @@ from sim_adapters.maps.lane_graph import pose_on_lane
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
 from sim_adapters.scene.map_bank import LaneKind, MapBank
+from sim_adapters.source_files import code_digest
 
 GENERATED_TOWN = "OpenDriveMap"  # CARLA's name for the world of `generate_opendrive_world`
 KNOWN_TOWNS = (*(f"Town{number:02d}" for number in range(1, 8)), "Town10HD", "Town15")
@@ -27,6 +28,7 @@ _SPAWN_STEP_M = 30.0
 _SPAWN_HEIGHT_M = 0.5
 _SHORTEST_SPAWN_LANE_M = 8.0
 _WORKER = "sim_adapters.carla.headless.landmarks_worker"
+_WORKER_FILE = str(Path(__file__).with_name("landmarks_worker.py"))
 _WORKER_LIMIT_S = 120.0
 _PACKAGE_ROOT = Path(__file__).parents[3]
 
@@ -109,7 +111,8 @@ def spawn_points(bank: MapBank) -> list[PoseTuple]:
 
 def _read_landmarks(document: bytes) -> list[Landmark]:
     """Landmarks of the document, from the cache or from a child process."""
-    digest = hashlib.sha256(document).hexdigest()[:20]
+    code = code_digest(_WORKER_FILE, frozenset({"sim_adapters"}))
+    digest = hashlib.sha256(code.encode() + b"\0" + document).hexdigest()[:20]
     cached = cache_root() / "landmarks" / f"{digest}.json"
     if not cached.is_file():
         search_path = [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
