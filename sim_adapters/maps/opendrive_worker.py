@@ -55,7 +55,7 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
     if not any(lane.kind == LaneKind.DRIVING for lane in samples):
         raise ValueError("the map has no driving lane")
     graph, junction_ids = _build_graph(samples)
-    lights = build_traffic_lights(graph, document)
+    lights = build_traffic_lights(graph, document, carla_map)
     signs = build_traffic_signs(graph, document)
     graph.points.speed_limit_mps[:] = speed_limit_of_points(graph, signs.limits)
     crosswalks = read_crosswalks(carla_map)

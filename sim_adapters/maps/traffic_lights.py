@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import carla
 import numpy as np
 
 from sim_adapters.maps.lane_graph import LanePose, pose_on_lane
@@ -14,7 +15,13 @@ from sim_adapters.maps.lane_places import (
     places_of_reference,
 )
 from sim_adapters.maps.opendrive_document import LIGHT_TYPES, OpenDriveDocument
-from sim_adapters.scene.map_bank import SignalGroups, Signals, StopLines
+from sim_adapters.maps.stop_waypoints import (
+    StopPlace,
+    TriggerVolume,
+    stop_place_of_lane,
+    stop_places,
+)
+from sim_adapters.scene.map_bank import LanePoints, Lanes, SignalGroups, Signals, StopLines
 
 # CARLA's controller stages are the same in every town; red is the gap after each yellow
 GREEN_S = 10.0
@@ -26,9 +33,6 @@ LONE_RED_S = 10.0  # of a light that no controller switches
 TRIGGER_CENTER_M = 3.0
 TRIGGER_HALF_LENGTH_M = 1.5
 TRIGGER_HALF_WIDTH_SHARE = 0.25
-# CARLA's stop way-points walk in 0.5 m steps to the last point before the junction, so they end
-# up to 0.5 m before its edge; this is the middle
-STOP_LINE_GAP_M = 0.25
 
 
 class TrafficLights(NamedTuple):
@@ -47,7 +51,9 @@ class _GroupPlan(NamedTuple):
     red_s: float
 
 
-def build_traffic_lights(graph: TownGraph, document: OpenDriveDocument) -> TrafficLights:
+def build_traffic_lights(
+    graph: TownGraph, document: OpenDriveDocument, carla_map: carla.Map
+) -> TrafficLights:
     """All lights that govern at least one driving lane.
 
     Signals are ordered by group, then phase. Where two lights govern the same entry the entry
@@ -67,11 +73,11 @@ def build_traffic_lights(graph: TownGraph, document: OpenDriveDocument) -> Traff
         for entry in governed[light]:
             signal_of_entry.setdefault(entry, signal)
     approaches = [sorted({entry.approach for entry in governed[light]}) for light, _, _ in order]
-    centers = [_trigger_center(graph, lanes) for lanes in approaches]
+    volumes = [_trigger_volume(graph, lanes) for lanes in approaches]
     signals = Signals(
-        x=np.array([center[0] for center in centers], np.float64),
-        y=np.array([center[1] for center in centers], np.float64),
-        z=np.array([center[2] for center in centers], np.float64),
+        x=np.array([volume.x for volume in volumes], np.float64),
+        y=np.array([volume.y for volume in volumes], np.float64),
+        z=np.array([volume.z for volume in volumes], np.float64),
         group=np.array([group for _, group, _ in order], np.int32),
         phase=np.array([phase for _, _, phase in order], np.int32),
         opendrive_id=np.array([_as_number(light) for light, _, _ in order], np.int32),
@@ -79,7 +85,8 @@ def build_traffic_lights(graph: TownGraph, document: OpenDriveDocument) -> Traff
             [[0], np.cumsum([len(lanes) for lanes in approaches])]
         ).astype(np.int32),
     )
-    return TrafficLights(signals, _stop_lines(graph, approaches), _groups(plans), signal_of_entry)
+    stop_lines = _stop_lines(graph, carla_map, approaches, volumes)
+    return TrafficLights(signals, stop_lines, _groups(plans), signal_of_entry)
 
 
 def _governed_entries(
@@ -138,40 +145,61 @@ def _groups(plans: list[_GroupPlan]) -> SignalGroups:
     )
 
 
-def _stop_lines(graph: TownGraph, approaches: list[list[int]]) -> StopLines:
-    lanes = [lane for lanes in approaches for lane in lanes]
-    poses = [approach_pose(graph, lane, STOP_LINE_GAP_M) for lane in lanes]
-    columns = np.array(poses, np.float64).reshape(-1, len(LanePose._fields)).T
+def _stop_lines(
+    graph: TownGraph,
+    carla_map: carla.Map,
+    approaches: list[list[int]],
+    volumes: list[TriggerVolume],
+) -> StopLines:
+    """Where CARLA's clients stop on each approach lane."""
+    poses: list[tuple[float, ...]] = []
+    for lanes, volume in zip(approaches, volumes, strict=True):
+        place_of = {place[:2]: place for place in stop_places(carla_map, volume)}
+        for lane in lanes:
+            key = graph.samples[lane].key
+            place = place_of.get((key[0], key[2])) or _own_stop_place(graph, carla_map, lane)
+            poses.append(place[2:])
+    columns = np.array(poses, np.float64).reshape(-1, len(StopPlace._fields) - 2).T
     counts = [len(lanes) for lanes in approaches]
     return StopLines(
         *(np.ascontiguousarray(column) for column in columns),
-        lane=np.array(lanes, np.int32),
+        lane=np.array([lane for lanes in approaches for lane in lanes], np.int32),
         signal=np.repeat(np.arange(len(approaches), dtype=np.int32), counts),
     )
 
 
-def approach_pose(graph: TownGraph, lane: int, upstream_m: float) -> LanePose:
-    """Pose on an approach lane, `upstream_m` before the junction's edge."""
-    return pose_on_lane(
-        graph.points, graph.lanes, lane, float(graph.lanes.length_m[lane]) - upstream_m
-    )
+def _own_stop_place(graph: TownGraph, carla_map: carla.Map, lane: int) -> StopPlace:
+    """From the lane's own trigger box, where the light's volume has no sample on the lane."""
+    return stop_place_of_lane(carla_map, *trigger_pose(graph.points, graph.lanes, lane)[:3])
 
 
-def _trigger_center(graph: TownGraph, approaches: list[int]) -> tuple[float, float, float]:
-    """Centre of the axis-aligned box around the light's trigger boxes, one a lane.
+def trigger_pose(points: LanePoints, lanes: Lanes, lane: int) -> LanePose:
+    """Centre of the trigger box on an approach lane."""
+    return pose_on_lane(points, lanes, lane, float(lanes.length_m[lane]) - TRIGGER_CENTER_M)
 
-    That is the `trigger_volume` a CARLA client sees.
+
+def _trigger_volume(graph: TownGraph, approaches: list[int]) -> TriggerVolume:
+    """The box around the light's trigger boxes, one a lane, that a CARLA client sees.
+
+    Its x axis lies across the first approach, as that of the light's actor.
     """
+    poses = [trigger_pose(graph.points, graph.lanes, lane) for lane in approaches]
+    yaw = poses[0].yaw_rad - np.pi / 2.0
+    cos, sin = np.cos(yaw), np.sin(yaw)
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
-    for lane in approaches:
-        pose = approach_pose(graph, lane, TRIGGER_CENTER_M)
-        cos, sin = abs(np.cos(pose.yaw_rad)), abs(np.sin(pose.yaw_rad))
+    for pose in poses:
+        turn = pose.yaw_rad - yaw
         length, width = TRIGGER_HALF_LENGTH_M, TRIGGER_HALF_WIDTH_SHARE * pose.width_m
-        half = np.array([length * cos + width * sin, length * sin + width * cos, 0.0])
-        low = np.minimum(low, np.array(pose[:3]) - half)
-        high = np.maximum(high, np.array(pose[:3]) + half)
+        half_x = length * abs(np.cos(turn)) + width * abs(np.sin(turn))
+        half_y = length * abs(np.sin(turn)) + width * abs(np.cos(turn))
+        centre = np.array([cos * pose.x + sin * pose.y, cos * pose.y - sin * pose.x, pose.z])
+        half = np.array([half_x, half_y, 0.0])
+        low, high = np.minimum(low, centre - half), np.maximum(high, centre + half)
     x, y, z = (low + high) / 2.0
-    return float(x), float(y), float(z)
+    half_across_m = float(high[0] - low[0]) / 2.0
+    return TriggerVolume(
+        float(cos * x - sin * y), float(sin * x + cos * y), float(z), float(yaw), half_across_m
+    )
 
 
 def _as_number(opendrive_id: str) -> int:

@@ -23,9 +23,9 @@ from sim_adapters.maps.opendrive_document import (
     SignalReference,
 )
 from sim_adapters.maps.traffic_lights import (
-    TRIGGER_CENTER_M,
     TRIGGER_HALF_LENGTH_M,
     TRIGGER_HALF_WIDTH_SHARE,
+    trigger_pose,
 )
 from sim_adapters.scene.map_bank import SignKind, Signs
 
@@ -100,8 +100,7 @@ def _signed_entries(
 
 def _priority_sign(graph: TownGraph, kind: SignKind, approach: int) -> _SignRow:
     """CARLA's effect box: as for lights, 1.5 to 4.5 m before the junction."""
-    end_m = float(graph.lanes.length_m[approach])
-    pose = pose_on_lane(graph.points, graph.lanes, approach, end_m - TRIGGER_CENTER_M)
+    pose = trigger_pose(graph.points, graph.lanes, approach)
     half_width_m = TRIGGER_HALF_WIDTH_SHARE * pose.width_m
     return _SignRow(kind, *pose[:4], TRIGGER_HALF_LENGTH_M, half_width_m, 0.0, approach)
 

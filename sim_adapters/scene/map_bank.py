@@ -132,7 +132,10 @@ class Signals(NamedTuple):
 
 
 class StopLines(NamedTuple):
-    """Where vehicles stop for a light: the last point before the junction, one a lane, (K,)."""
+    """Where vehicles stop for a light, one a lane, (K,): CARLA's last place before the junction.
+
+    See `maps/stop_waypoints.py`; with lanes of OpenDRIVE 0 to 0.5 m before the junction's edge.
+    """
 
     x: FloatArray
     y: FloatArray

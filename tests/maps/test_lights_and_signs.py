@@ -2,10 +2,12 @@
 
 from collections import Counter
 
+import carla
 import numpy as np
 import pytest
 
-from sim_adapters.maps.traffic_lights import STOP_LINE_GAP_M
+from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
+from sim_adapters.carla.headless.town import load_town
 from sim_adapters.scene.map_bank import EntryRule, LaneKind, MapBank, SignKind
 
 KMH = 1.0 / 3.6
@@ -39,7 +41,8 @@ def test_crossing_has_one_light_an_arm_that_share_a_cycle(crossing: MapBank) -> 
 def test_stop_line_and_trigger_volume_lie_before_the_crossing(crossing: MapBank) -> None:
     stop = crossing.stop_lines
     assert stop.lane[0] == lane_row(crossing, road=1, lane=-1)
-    assert (stop.x[0], stop.y[0]) == pytest.approx((-10.0 - STOP_LINE_GAP_M, -1.75), abs=0.01)
+    # From the trigger box's centre, 3 m before the edge at x = -10, six steps of 0.5 m fit
+    assert (stop.x[0], stop.y[0]) == pytest.approx((-10.0, -1.75), abs=0.01)
     assert stop.yaw_rad[0] == pytest.approx(0.0, abs=1e-3)
     assert stop.lane_width_m[0] == pytest.approx(3.5)
     # The trigger box reaches from 1.5 to 4.5 m before the edge
@@ -128,11 +131,51 @@ def test_stop_lines_lie_at_the_end_of_lanes_that_enter_a_junction(towns: MapBank
     assert len(set(stop.lane.tolist())) == len(stop.lane)  # one light a lane
     end = lanes.first_point[stop.lane + 1] - 1
     gap = np.hypot(points.x[end] - stop.x, points.y[end] - stop.y)
-    assert gap == pytest.approx(STOP_LINE_GAP_M, abs=0.01)
+    assert gap.max() < 0.5 + 0.01  # or else one step more had been taken
     for lane, signal in zip(stop.lane, stop.signal, strict=True):
         following = links.successor[links.successor_first[lane] : links.successor_first[lane + 1]]
         assert np.all(lanes.junction[following] >= 0)
         assert signal in towns.rules.signal[following]
+
+
+@pytest.mark.parametrize("name", ["Town02", "Town03", "Town06"])
+def test_stop_lines_are_the_way_points_that_the_leaderboard_finds_for_a_light(name: str) -> None:
+    town = load_town(name)
+    carla_map, bank = carla.Map("town", town.document), town.bank
+    for row, light in enumerate(furnish(town).lights[: len(bank.signals.x)]):
+        lines = slice(*bank.signals.first_stop_line[row : row + 2])
+        x, y, yaw = (
+            column[lines]
+            for column in (bank.stop_lines.x, bank.stop_lines.y, bank.stop_lines.yaw_rad)
+        )
+        found: dict[tuple[int, int], carla.Waypoint] = {}
+        for way in leaderboard_waypoints(carla_map, light):
+            # Town06 has one lane that another lies between: it is walked twice, 0.45 m apart
+            found.setdefault((way.road_id, way.lane_id), way)
+        assert len(found) == len(x)
+        for way in found.values():
+            place, heading = way.transform.location, -np.radians(way.transform.rotation.yaw)
+            at = int(np.argmin(np.hypot(x - place.x, y + place.y)))
+            assert (x[at], y[at]) == pytest.approx((place.x, -place.y), abs=1e-3)
+            assert np.cos(yaw[at] - heading) == pytest.approx(1.0, abs=1e-6)
+
+
+def leaderboard_waypoints(carla_map: carla.Map, light: RoadThing) -> list[carla.Waypoint]:
+    """As its red-light criterion: samples across the trigger volume, each walked forward."""
+    centre, half = light.trigger_volume()
+    x, y, z, _, yaw, _ = light.pose
+    place = carla.Transform(carla.Location(x, -y, z), carla.Rotation(yaw=-np.degrees(yaw)))
+    found: list[carla.Waypoint] = []
+    for across in np.arange(-0.9 * half[0], 0.9 * half[0], 1.0):
+        sample = carla.Location(centre[0] + across, -centre[1], centre[2])
+        way = carla_map.get_waypoint(carla.Location(place.transform(sample)))
+        if not found or (found[-1].road_id, found[-1].lane_id) != (way.road_id, way.lane_id):
+            found.append(way)
+    for index, way in enumerate(found):
+        while not way.next(0.5)[0].is_junction:
+            way = way.next(0.5)[0]
+        found[index] = way
+    return found
 
 
 def test_stop_and_yield_signs_govern_unsignalised_entries(towns: MapBank) -> None:

@@ -20,13 +20,12 @@ from sim_adapters.carla.headless.trigger_boxes import (
     SPEED_LIMIT,
     TriggerBoxes,
 )
-from sim_adapters.maps.lane_graph import pose_on_lane
 from sim_adapters.maps.opendrive_document import LIGHT_TYPES
 from sim_adapters.maps.traffic_lights import (
     LONE_RED_S,
-    TRIGGER_CENTER_M,
     TRIGGER_HALF_LENGTH_M,
     TRIGGER_HALF_WIDTH_SHARE,
+    trigger_pose,
 )
 from sim_adapters.scene.map_bank import SignKind
 
@@ -156,9 +155,7 @@ def _lights(town: Town) -> tuple[list[RoadThing], list[GroupPlan]]:
 
 
 def _approach_box(town: Town, lane: int) -> LaneBox:
-    lanes = town.bank.lanes
-    end_m = float(lanes.length_m[lane])
-    pose = pose_on_lane(town.bank.points, lanes, lane, end_m - TRIGGER_CENTER_M)
+    pose = trigger_pose(town.bank.points, town.bank.lanes, lane)
     half_width_m = TRIGGER_HALF_WIDTH_SHARE * pose.width_m
     return LaneBox(*pose[:4], TRIGGER_HALF_LENGTH_M, half_width_m)
 
