@@ -96,8 +96,9 @@ def test_stop_lines_lie_before_the_mirrored_crossings(pair: tuple[MapBank, MapBa
     ours = {int(rows[lane]): row for row, lane in enumerate(bank.stop_lines.lane)}
     assert sorted(mirror.stop_lines.lane) == sorted(ours)
     order = [ours[int(lane)] for lane in mirror.stop_lines.lane]
-    assert mirror.stop_lines.x == pytest.approx(bank.stop_lines.x[order], abs=1e-3)
-    assert mirror.stop_lines.y == pytest.approx(-bank.stop_lines.y[order], abs=1e-3)
+    # CARLA walks to them from the nearest place of a lane, which it finds to a few millimetres
+    assert mirror.stop_lines.x == pytest.approx(bank.stop_lines.x[order], abs=5e-3)
+    assert mirror.stop_lines.y == pytest.approx(-bank.stop_lines.y[order], abs=5e-3)
 
 
 def test_roads_of_both_rules_may_stand_in_one_file(tmp_path: Path, crossing_file: Path) -> None:
