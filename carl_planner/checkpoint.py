@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from carl_planner.pretrained import PREFIX, shipped_names, shipped_or_own
+
 FORMAT_VERSION = 1
 
 
@@ -103,8 +105,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def load_tensors(path: Path) -> Any:
     """`torch.load` with a clear error for a file that is missing or none of torch's."""
+    named, path = path, shipped_or_own(path)
     if not path.is_file():
-        raise CheckpointError(f"checkpoint {path} does not exist")
+        shipped = ", ".join(f"{PREFIX}/{name}" for name in shipped_names()) or "no policies"
+        raise CheckpointError(f"checkpoint {named} does not exist; the package has {shipped}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
