@@ -49,9 +49,17 @@ class Simulator(Protocol):
 
 
 @runtime_checkable
-class CountsTriggers(Protocol):
+class PlaysScripts(Protocol):
     """What a simulator can also tell if it plays the scenarios of its routes itself."""
 
     def begun_triggers(self) -> NDArray[np.int64]:
         """How many scenarios have begun in each world since its reset, (B,)."""
+        ...
+
+    def timed_out_triggers(self) -> NDArray[np.int64]:
+        """How many of them have ended because the ego did not get past them, (B,)."""
+        ...
+
+    def background_speed_mps(self) -> NDArray[np.float64]:
+        """Mean speed of the traffic that belongs to no scenario, (B,), NaN without any."""
         ...

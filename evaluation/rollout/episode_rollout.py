@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.drivers.planners import Planner
 from evaluation.rollout.recording import EpisodeRecorder
@@ -17,7 +16,7 @@ from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.referee import LeaderboardReferee
 from rewards.reward_breakdown import Reward
 from sim_adapters.driving_env import DrivingVectorEnv
-from sim_adapters.simulator import CountsTriggers
+from sim_adapters.simulator import PlaysScripts
 
 
 class Listener(Protocol):
@@ -60,7 +59,7 @@ def run_episodes(
         env.scene,
         env.memory.route,
         recorder,
-        started_triggers=trigger_counter(env),
+        **script_facts(env),
     )
     env.scenarios, env.driving_reward = queue, referee
     observation, _ = env.reset(seed=0)
@@ -90,12 +89,16 @@ def run_episodes(
     return results
 
 
-def trigger_counter(env: DrivingVectorEnv) -> Callable[[], NDArray[np.int64]] | None:
-    """Counts the scenarios that have begun for each driver; None where a simulator cannot."""
-    simulator = env.simulator
-    if not isinstance(simulator, CountsTriggers):
-        return None
-    return lambda: simulator.begun_triggers()[env.scene.ego.world]
+def script_facts(env: DrivingVectorEnv) -> dict[str, Callable[..., Any]]:
+    """What a referee asks of a simulator that plays the scenarios of its routes itself."""
+    simulator, worlds = env.simulator, env.scene.ego.world
+    if not isinstance(simulator, PlaysScripts):
+        return {}
+    return {
+        "started_triggers": lambda: simulator.begun_triggers()[worlds],
+        "timed_out_triggers": lambda: simulator.timed_out_triggers()[worlds],
+        "traffic_speed": lambda _: simulator.background_speed_mps()[worlds],
+    }
 
 
 def inner_reward(env: DrivingVectorEnv) -> Reward:

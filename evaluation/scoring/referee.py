@@ -63,6 +63,8 @@ class LeaderboardReferee:
             scene's own vehicles by default.
         started_triggers: How many scenarios have begun on each driver's route, (E,); none by
             default.
+        timed_out_triggers: How many of them the driver did not get past in time, (E,); none by
+            default. ScenarioTimeoutTest counts them as infractions.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class LeaderboardReferee:
         watcher: StepWatcher | None = None,
         traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None,
         started_triggers: Callable[[], NDArray[np.int64]] | None = None,
+        timed_out_triggers: Callable[[], NDArray[np.int64]] | None = None,
     ) -> None:
         self.driving_reward = driving_reward
         self.watcher = watcher
@@ -82,12 +85,15 @@ class LeaderboardReferee:
         self._traffic_speed = traffic_speed or traffic_speed_mps
         self.tracker = tracker
         self._started_triggers = started_triggers
+        self._timed_out_triggers = timed_out_triggers
+        self._num_timed_out = np.zeros(scene.num_agents, np.int64)
         self._place = (scene.ego.world, scene.ego.slot)
 
     def begin(self, agent: int, length_m: float) -> None:
         """Open a new record for a driver that was just reset to a route of `length_m`."""
         self.records.open(agent, length_m, FIRST_BUDGET_S)
         self._speed_test.restart(agent)
+        self._num_timed_out[agent] = 0
 
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Record one step; see the class."""
@@ -133,6 +139,11 @@ class LeaderboardReferee:
             self._note(agent, InfractionKind.RED_LIGHT)
         for agent in np.flatnonzero(events.ran_stop_sign.numpy()):
             self._note(agent, InfractionKind.STOP_SIGN)
+        if self._timed_out_triggers:
+            timed_out = self._timed_out_triggers()
+            for agent in np.flatnonzero(timed_out > self._num_timed_out):
+                self._note(agent, InfractionKind.SCENARIO_TIMEOUT)
+            self._num_timed_out[:] = timed_out
 
     def _close_speed_checkpoint(self, agent: int) -> None:
         route_percent = float(self._exact_percent()[agent])

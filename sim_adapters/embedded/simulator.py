@@ -193,6 +193,18 @@ class EmbeddedSimulator:
         """How many scenarios have timed out in each world since its reset, (B,)."""
         return self.scripts.triggers.is_timed_out.sum(axis=1)
 
+    def background_speed_mps(self) -> NDArray[np.float64]:
+        """Mean speed of the traffic that belongs to no scenario, (B,), NaN without any."""
+        motion, rows = (
+            self.scene.motion,
+            slice(self.layout.first_vehicle, self.layout.first_pedestrian),
+        )
+        counts = self.scene.traits.valid[:, rows] & ~self.traffic.overrides.keeps_path[:, rows]
+        speed = np.hypot(motion.vx_mps[:, rows], motion.vy_mps[:, rows]) * counts
+        mean = np.full(self.scene.num_worlds, np.nan)
+        number = counts.sum(axis=1)
+        return np.divide(speed.sum(axis=1), number, out=mean, where=number > 0)
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Everything needed to go on exactly here, as named arrays (copies)."""
         return copy_arrays(self._state())

@@ -7,6 +7,7 @@ import pytest
 from evaluation.evaluate import triggers_statement
 from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.route_queue import RouteQueue, make_tasks, world_seed
+from evaluation.scoring.infractions import InfractionKind
 from sim_adapters.scene.scenario import ScenarioTrigger
 from tests.evaluation.fake_drive import FakeEnv, MetreAStep, straight_scenario
 
@@ -44,18 +45,24 @@ def test_an_episode_holds_the_facts_of_its_own_route():
 
 
 def test_triggers_that_have_begun_are_counted_before_the_world_is_reset():
-    env, begun = FakeEnv(1), np.zeros(1, np.int64)
-    env.simulator = SimpleNamespace(begun_triggers=lambda: begun)
+    env, begun, timed_out = FakeEnv(1), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    env.simulator = SimpleNamespace(
+        begun_triggers=lambda: begun,
+        timed_out_triggers=lambda: timed_out,
+        background_speed_mps=lambda: np.full(1, np.nan),
+    )
     trigger = ScenarioTrigger("ControlLoss_1", "ControlLoss", 0.0, 0.0, 0.0, 0.0)
     scenario = replace(straight_scenario("1", 30), triggers=(trigger,) * 3)
 
     class Reaches(MetreAStep):
         def act(self, observation, env):
-            begun[0] = 2
+            begun[0], timed_out[0] = 2, 1
             return super().act(observation, env)
 
     (result,) = run_episodes(env, Reaches(), make_tasks([scenario], [0]))
     assert (result.num_triggers, result.num_started) == (3, 2)
+    # Once, though the simulator says so in every step: 0.7 of the points
+    assert [found.kind for found in result.infractions] == [InfractionKind.SCENARIO_TIMEOUT]
     others = "the others lie beyond the end of a drive, or are named in the log as not played"
     statement = f"2 of 3 triggers started; {others}"
     assert triggers_statement([result]) == statement
