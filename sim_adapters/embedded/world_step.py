@@ -20,8 +20,8 @@ from sim_adapters.world.ego_place import locate_ego_range
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
 from sim_adapters.world.scenarios.state import ScriptBook
-from sim_adapters.world.scenarios.step import step_scenarios_range
-from sim_adapters.world.scenarios.stream_cars import Cast, Roads
+from sim_adapters.world.scenarios.step import Junctions, step_scenarios_range
+from sim_adapters.world.scenarios.stream_cars import Cast
 from sim_adapters.world.sidewalks import Crossings, Sidewalks
 from sim_adapters.world.signals import SignalPlan, reset_signals_range, update_lights_range
 from sim_adapters.world.slots import (
@@ -140,16 +140,14 @@ def step_worlds_range(
         first, last, motion, traits, clocks, worlds.standing_things, town.standing_places,
         settings.statics, layout.first_static, first_scripted_static(layout), dt,
     )  # fmt: skip
-    ways = Roads(
-        roads.ranges, roads.grid, roads.points, roads.lanes, roads.links, town.signals, traffic.map
-    )
     cast = Cast(
-        motion, traits, worlds.contacts, traffic.places, traffic.drivers, traffic.progress,
-        traffic.overrides, traffic.sight,
+        motion, traits, traffic.places, traffic.drivers, traffic.progress, traffic.overrides,
+        roads.points, roads.lanes, roads.links, traffic.map,
     )  # fmt: skip
+    junctions = Junctions(roads.ranges, roads.grid, town.signals, worlds.contacts, traffic.sight)
     step_scenarios_range(
-        first, last, ways, cast, clocks, worlds.drivetrain, worlds.signal_plan, worlds.scripts,
-        layout, dt,
+        first, last, cast, junctions, clocks, worlds.drivetrain, worlds.signal_plan,
+        worlds.scripts, layout, dt,
     )  # fmt: skip
     move_others_range(first, last, town, worlds, settings)
     touch_actors_range(

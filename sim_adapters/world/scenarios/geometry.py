@@ -187,6 +187,7 @@ class StreamPath(NamedTuple):
     source: LanePlace
     sink: LanePlace
     crossing: int  # the first lane inside the junction
+    length_m: float  # from source to sink
 
 
 def path_from_entry(
@@ -227,9 +228,9 @@ def path_from_entry(
     while index + 1 < len(before) and back_m >= lengths[lanes[index]]:
         back_m -= float(lengths[lanes[index]])
         index += 1
-    return StreamPath(
-        lanes[index:], LanePlace(lanes[index], back_m), LanePlace(last, left_m), crossing
-    )
+    length_m = float(sum(lengths[lane] for lane in lanes[index:-1])) - back_m + left_m
+    source, sink = LanePlace(lanes[index], back_m), LanePlace(last, left_m)
+    return StreamPath(lanes[index:], source, sink, crossing, length_m)
 
 
 def _first_successor(maps: MapBank, lane: int) -> int:

@@ -136,7 +136,7 @@ def _write_stream(site: Site, path: StreamPath, speed_mps: float) -> None:
     streams.exit_x[at], streams.exit_y[at] = route.x[last], route.y[last]
     streams.exit_yaw_rad[at] = route.yaw_rad[last]
     streams.exit_space_m[at] = EXIT_SPACE_M + LEFT_TURN_SINK_S * speed_mps
-    streams.speed_mps[at] = speed_mps
+    streams.speed_mps[at], streams.way_m[at] = speed_mps, path.length_m
     own, through = route.lane[first : last + 1], path.crossing
     rows = slice(maps.lanes.first_point[through], maps.lanes.first_point[through + 1])
     dx = route.x[first : last + 1, None] - maps.points.x[None, rows]

@@ -121,6 +121,10 @@ class Streams(NamedTuple):
     largest_gap_m: FloatArray
     next_gap_m: FloatArray  # how far the newest car has to be from the source for another one
     newest: IntArray  # number of the newest car from 0 on, -1 none yet
+    due: IntArray  # lane of the path on which a vehicle is to appear now, -1 none
+    due_m: FloatArray  # along it
+    way_m: FloatArray  # from the source to the sink
+    filled_m: FloatArray  # of it, when cars are set all along it at the start
     is_touched: BoolArray  # one of its cars has hit somebody: they heed others from then on
     left_m: FloatArray  # driven by the ego since it left the junction
     own_light: IntArray  # light of the ego's arm within the map, -1 none
@@ -142,7 +146,7 @@ def empty_script_book(num_worlds: int, num_triggers: int) -> ScriptBook:
     """No triggers."""
     shape = (num_worlds, num_triggers)
     extra = {"path": (STREAM_LANES,), "clear": (CLEAR_LANES,)}
-    integers = {"slot", "actor_id", "body", "prop", "path", "clear", "junction", "newest"}
+    integers = {"slot", "actor_id", "body", "prop", "path", "clear", "junction", "newest", "due"}
     integers |= {"own_light", "stream_light", "group"}
     codes, flags = {"kind", "phase"}, {"is_set_up", "is_timed_out", "is_touched"}
 

@@ -7,10 +7,12 @@ The types and what they need are in `state.py`. What stands on a route from its 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
-from sim_adapters.scene.state import ActorKind, ActorMotion, Clocks
+from sim_adapters.scene.map_bank import LaneGrid, Lanes, MapRanges, Signals
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks, Contacts
 from sim_adapters.world.dynamics import Drivetrain
 from sim_adapters.world.scenarios.control_loss import disturb_ego
 from sim_adapters.world.scenarios.crossers import (
@@ -23,21 +25,30 @@ from sim_adapters.world.scenarios.crossers import (
 )
 from sim_adapters.world.scenarios.state import (
     DEBRIS_PLACES,
+    Blockers,
+    Crossers,
+    Debris,
     Phase,
     ScenarioKind,
     ScriptBook,
     Triggers,
 )
-from sim_adapters.world.scenarios.stream_cars import Cast, Roads, appear_on_path
+from sim_adapters.world.scenarios.stream_cars import Cast, direct_cars, fill_further, send_due
 from sim_adapters.world.scenarios.streams import (
     HARD_BREAK_S,
     brake_those_ahead,
+    clear_own_way,
+    direct_junction,
+    follow_ego,
+    keep_clear,
+    next_car,
+    run_red_light,
     start_stream,
-    step_stream,
 )
 from sim_adapters.world.signals import SignalPlan
 from sim_adapters.world.slots import SlotLayout
-from sim_adapters.world.vehicle_catalogue import DIRT_DEBRIS, FIRST_VEHICLE_OF_KIND
+from sim_adapters.world.traffic.state import Overrides, Places, Sight
+from sim_adapters.world.vehicle_catalogue import DIRT_DEBRIS
 
 # ScenarioTriggerer: the route point at the ego is within 2 m of the trigger; a fast ego passes
 # several metres between two steps
@@ -57,7 +68,17 @@ _WAITING, _READY, _ACTING, _OVER = (
     int(Phase.OVER),
 )
 _STATIC, _DEBRIS = int(ActorKind.STATIC), int(ActorKind.DEBRIS)
-_CAR_MODEL = int(FIRST_VEHICLE_OF_KIND[ActorKind.CAR])
+_RUNNER = int(ScenarioKind.RED_LIGHT_RUNNER)
+
+
+class Junctions(NamedTuple):
+    """What scripts of junctions read beside the lanes."""
+
+    ranges: MapRanges
+    grid: LaneGrid
+    signals: Signals
+    contacts: Contacts  # of the egos, (E, K)
+    sight: Sight
 
 
 @device_function
@@ -77,12 +98,20 @@ def is_at_trigger(dx: float, dy: float, dz: float, yaw_rad: float) -> bool:
 
 
 @device_function
-def _set_up(cast: Cast, book: ScriptBook, layout: SlotLayout, world: int, row: int) -> None:
+def _set_up(
+    motion: ActorMotion,
+    traits: ActorTraits,
+    triggers: Triggers,
+    crossers: Crossers,
+    blockers: Blockers,
+    debris: Debris,
+    layout: SlotLayout,
+    world: int,
+    row: int,
+) -> None:
     """Stand what is there before the ego comes; what finds no slot is tried again."""
-    motion, traits, triggers = cast.motion, cast.traits, book.triggers
     kind, is_done = triggers.kind[world, row], True
     if kind == _CONTROL_LOSS:
-        debris = book.debris
         for place in range(DEBRIS_PLACES):
             if debris.slot[world, row, place] < 0:
                 pose = (
@@ -96,7 +125,6 @@ def _set_up(cast: Cast, book: ScriptBook, layout: SlotLayout, world: int, row: i
                 )
             is_done = is_done and debris.slot[world, row, place] >= 0
     elif kind == _OBJECT_CROSSING:
-        blockers = book.blockers
         pose = (
             blockers.x[world, row],
             blockers.y[world, row],
@@ -108,28 +136,38 @@ def _set_up(cast: Cast, book: ScriptBook, layout: SlotLayout, world: int, row: i
         )
         is_done = blockers.slot[world, row] >= 0
     elif kind == _VEHICLE_TURNING:
-        is_done = place_crosser(motion, traits, triggers, book.crossers, layout, world, row)
+        is_done = place_crosser(motion, traits, triggers, crossers, layout, world, row)
     triggers.is_set_up[world, row] = is_done
 
 
 @device_function
-def _take_down(cast: Cast, book: ScriptBook, world: int, row: int) -> None:
+def _take_down(
+    motion: ActorMotion,
+    traits: ActorTraits,
+    triggers: Triggers,
+    blockers: Blockers,
+    debris: Debris,
+    world: int,
+    row: int,
+) -> None:
     """Take away what was set up for a trigger that the ego did not come to."""
-    motion, traits = cast.motion, cast.traits
     for place in range(DEBRIS_PLACES):
-        take_prop(motion, traits, world, row, book.debris.slot[world, row, place])
-        book.debris.slot[world, row, place] = -1
-    take_prop(motion, traits, world, row, book.blockers.slot[world, row])
-    book.blockers.slot[world, row] = -1
-    take_prop(motion, traits, world, row, book.triggers.slot[world, row])
-    book.triggers.slot[world, row] = -1
-    book.triggers.is_set_up[world, row] = False
+        take_prop(motion, traits, world, row, debris.slot[world, row, place])
+        debris.slot[world, row, place] = -1
+    take_prop(motion, traits, world, row, blockers.slot[world, row])
+    blockers.slot[world, row] = -1
+    take_prop(motion, traits, world, row, triggers.slot[world, row])
+    triggers.slot[world, row] = -1
+    triggers.is_set_up[world, row] = False
 
 
 @device_function
 def _start(
-    roads: Roads,
-    cast: Cast,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    places: Places,
+    overrides: Overrides,
+    lanes: Lanes,
     clocks: Clocks,
     book: ScriptBook,
     layout: SlotLayout,
@@ -137,19 +175,19 @@ def _start(
     row: int,
 ) -> None:
     """The ego is at the trigger; a pedestrian without a slot is tried again in the next step."""
-    triggers, kind = book.triggers, book.triggers.kind[world, row]
+    triggers, streams, crossers = book.triggers, book.streams, book.crossers
+    kind = triggers.kind[world, row]
     if kind == _OBJECT_CROSSING:
-        crossers = book.crossers
-        if not place_crosser(cast.motion, cast.traits, triggers, crossers, layout, world, row):
+        if not place_crosser(motion, traits, triggers, crossers, layout, world, row):
             return
-        give_space(
-            cast.motion, cast.traits, cast.places, cast.overrides, roads.lanes, layout, world,
-            crossers.space_m[world, row],
-        )  # fmt: skip
+        space_m = crossers.space_m[world, row]
+        give_space(motion, traits, places, overrides, lanes, layout, world, space_m)
     triggers.began_s[world, row] = clocks.elapsed_s[world]
     enter_phase(triggers, world, row, _READY, clocks.elapsed_s[world])
     if kind not in (_CONTROL_LOSS, _HARD_BREAK, _OBJECT_CROSSING, _VEHICLE_TURNING):
-        start_stream(roads, cast, clocks, triggers, book.streams, layout, world, row)
+        clear_own_way(motion, traits, overrides, streams, triggers, layout, world, row)
+        keep_clear(motion, traits, places, overrides, lanes, streams, layout, world, row)
+        start_stream(lanes, clocks, triggers, streams, world, row)
 
 
 @device_function
@@ -166,8 +204,11 @@ def _is_due(motion: ActorMotion, triggers: Triggers, world: int, row: int) -> bo
 
 @device_function
 def _wait(
-    roads: Roads,
-    cast: Cast,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    places: Places,
+    overrides: Overrides,
+    lanes: Lanes,
     clocks: Clocks,
     book: ScriptBook,
     layout: SlotLayout,
@@ -175,51 +216,89 @@ def _wait(
     row: int,
 ) -> None:
     """Before the trigger: set up in view of it, start at it."""
-    triggers, motion = book.triggers, cast.motion
+    triggers, blockers, debris = book.triggers, book.blockers, book.debris
     dx = motion.x[world, 0] - triggers.x[world, row]
     dy = motion.y[world, 0] - triggers.y[world, row]
     dz = motion.z[world, 0] - triggers.z[world, row]
     if not triggers.is_set_up[world, row]:
-        _set_up(cast, book, layout, world, row)
+        _set_up(motion, traits, triggers, book.crossers, blockers, debris, layout, world, row)
     elif math.hypot(dx, dy) > OUT_OF_VIEW_M:
-        _take_down(cast, book, world, row)
+        _take_down(motion, traits, triggers, blockers, debris, world, row)
     if is_at_trigger(dx, dy, dz, triggers.yaw_rad[world, row]):
-        _start(roads, cast, clocks, book, layout, world, row)
+        _start(motion, traits, places, overrides, lanes, clocks, book, layout, world, row)
 
 
 @device_function
 def _break_hard(
-    roads: Roads,
-    cast: Cast,
-    clocks: Clocks,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    overrides: Overrides,
+    triggers: Triggers,
     book: ScriptBook,
     layout: SlotLayout,
     world: int,
     row: int,
+    now_s: float,
 ) -> None:
     """Vehicles ahead brake; if there is none, one appears at the ego's speed and does."""
-    motion, triggers, now_s = cast.motion, book.triggers, clocks.elapsed_s[world]
-    until_s = triggers.since_s[world, row] + HARD_BREAK_S
-    count = brake_those_ahead(motion, cast.traits, cast.overrides, layout, world, until_s)
+    until_s = triggers.began_s[world, row] + HARD_BREAK_S
+    count = brake_those_ahead(motion, traits, overrides, layout, world, until_s)
     if triggers.phase[world, row] == _READY:
-        triggers.phase[world, row] = _ACTING
-        triggers.since_s[world, row] = now_s
+        enter_phase(triggers, world, row, _ACTING, now_s)
         if count == 0:
-            appear_on_path(
-                roads, cast, book.streams, layout, clocks.seed[world], world, row, 0,
-                float(book.streams.source_m[world, row]), _CAR_MODEL,
-                math.hypot(motion.vx_mps[world, 0], motion.vy_mps[world, 0]),
-            )  # fmt: skip
+            streams = book.streams
+            streams.due[world, row] = 0
+            streams.due_m[world, row] = streams.source_m[world, row]
     if now_s >= until_s:
-        triggers.phase[world, row] = _OVER
+        enter_phase(triggers, world, row, _OVER, now_s)
+
+
+@device_function
+def _step_junction(
+    motion: ActorMotion,
+    traits: ActorTraits,
+    places: Places,
+    overrides: Overrides,
+    cast: Cast,
+    junctions: Junctions,
+    clocks: Clocks,
+    plan: SignalPlan,
+    book: ScriptBook,
+    layout: SlotLayout,
+    world: int,
+    row: int,
+    dt: float,
+) -> None:
+    """One step of a stream, or of the one vehicle that runs its red light."""
+    triggers, streams, lanes = book.triggers, book.streams, cast.lanes
+    now_s = clocks.elapsed_s[world]
+    follow_ego(
+        junctions.grid, cast.points, lanes, motion, triggers, streams, world, row,
+        clocks.map_index[world], now_s, dt,
+    )  # fmt: skip
+    direct_junction(
+        junctions.ranges, junctions.signals, clocks, plan, triggers, streams, world, row
+    )
+    is_over = triggers.phase[world, row] == _OVER
+    nearest_m = direct_cars(
+        motion, traits, junctions.contacts, overrides, junctions.sight, streams, layout, world,
+        row, is_over,
+    )  # fmt: skip
+    if is_over:
+        return
+    keep_clear(motion, traits, places, overrides, lanes, streams, layout, world, row)
+    if triggers.kind[world, row] == _RUNNER:
+        run_red_light(motion, traits, places, overrides, triggers, streams, world, row, now_s)
+    else:
+        next_car(streams, world, row, nearest_m)
 
 
 @range_kernel
 def step_scenarios_range(
     first: int,
     last: int,
-    roads: Roads,
     cast: Cast,
+    junctions: Junctions,
     clocks: Clocks,
     drivetrain: Drivetrain,
     plan: SignalPlan,
@@ -228,7 +307,9 @@ def step_scenarios_range(
     dt: float,
 ) -> None:
     """Start and play the scripts of worlds `first` to `last`; one driver a world, in slot 0."""
-    triggers = book.triggers
+    motion, traits, places, overrides = cast.motion, cast.traits, cast.places, cast.overrides
+    lanes = cast.lanes
+    triggers, streams, blockers, debris = book.triggers, book.streams, book.blockers, book.debris
     for world in range(first, last):
         now_s = clocks.elapsed_s[world]
         drivetrain.steer_noise[world] = drivetrain.throttle_noise[world] = 0.0
@@ -238,20 +319,31 @@ def step_scenarios_range(
                 continue
             if phase == _WAITING:
                 # Looked at here: handing all structs to a function costs more than the look
-                if _is_due(cast.motion, triggers, world, row):
-                    _wait(roads, cast, clocks, book, layout, world, row)
+                if _is_due(motion, triggers, world, row):
+                    _wait(
+                        motion, traits, places, overrides, lanes, clocks, book, layout, world, row
+                    )
+                    is_filling = streams.due[world, row] >= 0
+                    while is_filling:  # a way that is full of cars from the start
+                        send_due(cast, clocks, triggers, streams, layout, world, row, 0.0)
+                        fill_further(lanes, streams, world, row)
+                        is_filling = streams.due[world, row] >= 0
             elif kind == _CONTROL_LOSS:
-                disturb_ego(cast.motion, clocks, drivetrain, triggers, book.debris, world, row, dt)
+                disturb_ego(motion, clocks, drivetrain, triggers, debris, world, row, dt)
                 if triggers.phase[world, row] == _OVER:
-                    _take_down(cast, book, world, row)
+                    _take_down(motion, traits, triggers, blockers, debris, world, row)
             elif kind in (_OBJECT_CROSSING, _VEHICLE_TURNING):
                 step_crosser(
-                    cast.motion, cast.traits, cast.overrides, triggers, book.crossers,
-                    book.blockers, layout, world, row, now_s, dt,
+                    motion, traits, overrides, triggers, book.crossers, blockers, layout, world,
+                    row, now_s, dt,
                 )  # fmt: skip
             elif kind == _HARD_BREAK:
-                _break_hard(roads, cast, clocks, book, layout, world, row)
+                _break_hard(motion, traits, overrides, triggers, book, layout, world, row, now_s)
             else:
-                step_stream(
-                    roads, cast, clocks, plan, triggers, book.streams, layout, world, row, dt
-                )
+                _step_junction(
+                    motion, traits, places, overrides, cast, junctions, clocks, plan, book, layout,
+                    world, row, dt,
+                )  # fmt: skip
+            if streams.due[world, row] >= 0:
+                speed_mps = math.hypot(motion.vx_mps[world, 0], motion.vy_mps[world, 0])
+                send_due(cast, clocks, triggers, streams, layout, world, row, speed_mps)

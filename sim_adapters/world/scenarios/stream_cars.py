@@ -3,6 +3,9 @@
 scenario_runner's ActorFlow: a car appears at the source when the newest is a drawn gap away, drives
 at a constant speed heeding nobody, and vanishes at the sink. After the first contact of any of them
 all heed others.
+
+Scripts only say that a car is due (`Streams.due`), and `send_due` alone makes vehicles: handing all
+that a vehicle consists of from function to function doubled the time that scripts take to compile.
 """
 
 from __future__ import annotations
@@ -14,19 +17,12 @@ import numpy as np
 
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.counter_rng import uniform
-from sim_adapters.scene.map_bank import (
-    LaneGrid,
-    LaneLinks,
-    LanePoints,
-    Lanes,
-    MapRanges,
-    Signals,
-)
-from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Contacts
+from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks, Contacts
 from sim_adapters.world.contacts import penetration
 from sim_adapters.world.pedestrian_state import lane_place
 from sim_adapters.world.scenarios.crossers import last_free_slot
-from sim_adapters.world.scenarios.state import STREAM_LANES, Streams
+from sim_adapters.world.scenarios.state import STREAM_LANES, ScenarioKind, Streams, Triggers
 from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.spawn import spawn_vehicle
@@ -38,39 +34,45 @@ from sim_adapters.world.traffic.state import (
     Progress,
     Sight,
 )
-from sim_adapters.world.vehicle_catalogue import FIRST_VEHICLE_OF_KIND, VEHICLE_HALF_LENGTH_M
+from sim_adapters.world.vehicle_catalogue import (
+    FIRST_VEHICLE_OF_KIND,
+    VEHICLE_HALF_LENGTH_M,
+    VEHICLE_NAMES,
+)
 
 SINK_M = 2.0  # cars nearer to their sink vanish
 APART_M = 0.5  # between a new car and whatever stands there
 TOUCH_GAP_M = 0.5  # who drives further ahead than this is not looked at for a contact
 _FIRST_CAR = int(FIRST_VEHICLE_OF_KIND[ActorKind.CAR])
 _LAST_CAR = int(FIRST_VEHICLE_OF_KIND[ActorKind.CAR + 1])
-_DRAW_GAP, DRAW_CAR = 2401, 2402
-
-
-class Roads(NamedTuple):
-    """The towns as scripts read them."""
-
-    ranges: MapRanges
-    grid: LaneGrid
-    points: LanePoints
-    lanes: Lanes
-    links: LaneLinks
-    signals: Signals
-    table: TrafficMap
+_EMERGENCY = np.array(
+    [
+        VEHICLE_NAMES.index(name)
+        for name in (
+            "carlamotors.firetruck",
+            "dodge.charger_police",
+            "dodge.charger_police_2020",
+            "ford.ambulance",
+        )
+    ]
+)
+_RUNNER, _HARD_BREAK = int(ScenarioKind.RED_LIGHT_RUNNER), int(ScenarioKind.HARD_BREAK)
+_DRAW_GAP, _DRAW_CAR = 2401, 2402
 
 
 class Cast(NamedTuple):
-    """Vehicles and what moves them, (B, A); contacts are the ego's, (E, K)."""
+    """What a vehicle consists of, (B, A), and the lanes it appears on."""
 
     motion: ActorMotion
     traits: ActorTraits
-    contacts: Contacts
     places: Places
     drivers: Drivers
     progress: Progress
     overrides: Overrides
-    sight: Sight
+    points: LanePoints
+    lanes: Lanes
+    links: LaneLinks
+    table: TrafficMap
 
 
 @device_function
@@ -85,37 +87,6 @@ def spot_is_empty(
             if dx * dx + dy * dy < reach * reach:
                 return False
     return True
-
-
-@device_function
-def appear_on_path(
-    roads: Roads,
-    cast: Cast,
-    streams: Streams,
-    layout: SlotLayout,
-    seed: np.uint64,
-    world: int,
-    row: int,
-    index: int,
-    s_m: float,
-    model: int,
-    speed_mps: float,
-) -> int:
-    """A vehicle on the `index`-th lane of a script's path, if there is room; its slot, or -1."""
-    slot = last_free_slot(cast.traits, world, layout.first_vehicle, layout.first_pedestrian)
-    lane = int(streams.path[world, row, index])
-    if slot < 0 or lane < 0:
-        return -1
-    x, y, _, _ = lane_place(roads.points, roads.lanes, lane, s_m, 0.0)
-    half_length_m = float(VEHICLE_HALF_LENGTH_M[model])
-    if not spot_is_empty(cast.traits, cast.motion, world, x, y, half_length_m):
-        return -1
-    spawn_vehicle(
-        roads.points, roads.lanes, roads.links, roads.table, cast.motion, cast.traits, cast.places,
-        cast.drivers, cast.progress, cast.overrides, world, slot, seed, model, lane, s_m,
-        speed_mps,
-    )  # fmt: skip
-    return slot
 
 
 @device_function
@@ -151,69 +122,101 @@ def draw_gap(streams: Streams, seed: np.uint64, world: int, row: int) -> None:
 
 
 @device_function
-def send_car(
-    roads: Roads,
-    cast: Cast,
-    streams: Streams,
-    layout: SlotLayout,
-    seed: np.uint64,
-    world: int,
-    row: int,
-    index: int,
-    s_m: float,
-) -> bool:
-    """One more car of a stream; False if there is no slot or no room for it."""
-    number = int(streams.newest[world, row]) + 1
-    model = _FIRST_CAR + int(uniform(seed, number, row, DRAW_CAR) * (_LAST_CAR - _FIRST_CAR))
-    speed_mps = float(streams.speed_mps[world, row])
-    slot = appear_on_path(
-        roads, cast, streams, layout, seed, world, row, index, s_m, model, speed_mps
-    )
-    if slot < 0:
-        return False
-    put_on_script(cast.places, cast.overrides, streams, world, row, index, slot, speed_mps)
-    streams.newest[world, row] = number
-    draw_gap(streams, seed, world, row)
-    return True
+def fill_further(lanes: Lanes, streams: Streams, world: int, row: int) -> None:
+    """Say where the next car of a way that is filled at the start is due (initial_actors).
 
-
-@device_function
-def fill_path(
-    roads: Roads,
-    cast: Cast,
-    streams: Streams,
-    layout: SlotLayout,
-    seed: np.uint64,
-    world: int,
-    row: int,
-) -> None:
-    """Cars all along the way at the start, outside junctions (ActorFlow's initial_actors)."""
-    since_m = 0.0
+    A gap beyond the last, not inside a junction; -1 lanes at the sink.
+    """
+    along_m = streams.filled_m[world, row] + streams.next_gap_m[world, row]
+    streams.due[world, row] = -1
+    begin_m = -streams.source_m[world, row]  # of the lane, along the way
     for index in range(STREAM_LANES):
-        lane = int(streams.path[world, row, index])
-        if lane < 0:
-            break
-        s_m = float(streams.source_m[world, row]) if index == 0 else 0.0
-        while s_m < roads.lanes.length_m[lane]:
-            x, y, _, _ = lane_place(roads.points, roads.lanes, lane, s_m, 0.0)
-            to_sink = math.hypot(x - streams.sink_x[world, row], y - streams.sink_y[world, row])
-            if to_sink < SINK_M + 1.0:
-                return
-            is_due = since_m >= streams.next_gap_m[world, row] and roads.lanes.junction[lane] < 0
-            if is_due and send_car(roads, cast, streams, layout, seed, world, row, index, s_m):
-                since_m = 0.0
-            s_m, since_m = s_m + 1.0, since_m + 1.0
+        lane = streams.path[world, row, index]
+        if lane < 0 or along_m > streams.way_m[world, row] - SINK_M:
+            return
+        end_m = begin_m + lanes.length_m[lane]
+        if along_m < end_m and lanes.junction[lane] < 0:
+            streams.due[world, row] = index
+            streams.due_m[world, row] = along_m - begin_m
+            streams.filled_m[world, row] = along_m
+            return
+        if lanes.junction[lane] >= 0:
+            along_m = max(along_m, end_m)
+        begin_m = end_m
 
 
 @device_function
-def has_touched(cast: Cast, world: int, slot: int) -> bool:
+def send_due(
+    cast: Cast,
+    clocks: Clocks,
+    triggers: Triggers,
+    streams: Streams,
+    layout: SlotLayout,
+    world: int,
+    row: int,
+    speed_mps: float,
+) -> None:
+    """Make the vehicle that a script has due, if there is a slot and the spot is empty.
+
+    Args:
+        cast: What it consists of.
+        clocks: Of the worlds.
+        triggers: The script's, with its kind.
+        streams: The script's, with the place.
+        layout: Of slots.
+        world: Whose script.
+        row: Which script.
+        speed_mps: Of a vehicle that is to be traffic like any other.
+    """
+    motion, traits, places, overrides = cast.motion, cast.traits, cast.places, cast.overrides
+    points, lanes = cast.points, cast.lanes
+    seed, kind = clocks.seed[world], triggers.kind[world, row]
+    index, s_m = int(streams.due[world, row]), float(streams.due_m[world, row])
+    streams.due[world, row] = -1
+    number = int(streams.newest[world, row]) + 1
+    share = uniform(seed, number, row, _DRAW_CAR)
+    model = _FIRST_CAR + int(share * (_LAST_CAR - _FIRST_CAR))
+    if kind == _RUNNER:
+        model = int(_EMERGENCY[int(share * _EMERGENCY.shape[0])])
+    slot = last_free_slot(traits, world, layout.first_vehicle, layout.first_pedestrian)
+    lane = int(streams.path[world, row, index])
+    if slot < 0 or lane < 0:
+        return
+    x, y, _, _ = lane_place(points, lanes, lane, s_m, 0.0)
+    if not spot_is_empty(traits, motion, world, x, y, float(VEHICLE_HALF_LENGTH_M[model])):
+        return
+    if kind == _RUNNER:
+        speed_mps = 0.0
+    elif kind != _HARD_BREAK:
+        speed_mps = float(streams.speed_mps[world, row])
+    spawn_vehicle(
+        points, lanes, cast.links, cast.table, motion, traits, places, cast.drivers,
+        cast.progress, overrides, world, slot, seed, model, lane, s_m, speed_mps,
+    )  # fmt: skip
+    triggers.slot[world, row] = slot
+    triggers.actor_id[world, row] = traits.actor_id[world, slot]
+    if kind != _HARD_BREAK:
+        put_on_script(places, overrides, streams, world, row, index, slot, speed_mps)
+    if kind not in (_HARD_BREAK, _RUNNER):
+        streams.newest[world, row] = number
+        draw_gap(streams, seed, world, row)
+
+
+@device_function
+def has_touched(
+    motion: ActorMotion,
+    traits: ActorTraits,
+    contacts: Contacts,
+    sight: Sight,
+    world: int,
+    slot: int,
+) -> bool:
     """Whether a stream's car has hit the ego, or whoever drives ahead of it."""
-    contacts, motion, traits = cast.contacts, cast.motion, cast.traits
     for index in range(contacts.other_slot.shape[1]):
         if contacts.other_slot[world, index] == slot:
             return True
-    other = cast.sight.leader[world, slot]
-    if other < 0 or cast.sight.gap_m[world, slot] > TOUCH_GAP_M or not traits.valid[world, other]:
+    other = sight.leader[world, slot]
+    if other < 0 or sight.gap_m[world, slot] > TOUCH_GAP_M or not traits.valid[world, other]:
         return False
     depth, _, _ = penetration(
         motion.x[world, other] - motion.x[world, slot],
@@ -230,14 +233,22 @@ def has_touched(cast: Cast, world: int, slot: int) -> bool:
 
 @device_function
 def direct_cars(
-    cast: Cast, streams: Streams, layout: SlotLayout, world: int, row: int, all_go: bool
+    motion: ActorMotion,
+    traits: ActorTraits,
+    contacts: Contacts,
+    overrides: Overrides,
+    sight: Sight,
+    streams: Streams,
+    layout: SlotLayout,
+    world: int,
+    row: int,
+    all_go: bool,
 ) -> float:
     """Let a script's cars vanish at their sink and heed others after a contact.
 
     Returns:
         Distance [m] of the nearest one from the source, +inf if there is none.
     """
-    motion, traits, overrides = cast.motion, cast.traits, cast.overrides
     nearest_m = np.inf
     for slot in range(layout.first_vehicle, layout.first_pedestrian):
         is_ours = overrides.keeps_path[world, slot] and overrides.script[world, slot] == row
@@ -248,7 +259,7 @@ def direct_cars(
         if all_go or to_sink < SINK_M:
             clear_slot(motion, traits, world, slot)
             continue
-        if not streams.is_touched[world, row] and has_touched(cast, world, slot):
+        if has_touched(motion, traits, contacts, sight, world, slot):
             streams.is_touched[world, row] = True
         away_m = math.hypot(x - streams.source_x[world, row], y - streams.source_y[world, row])
         nearest_m = min(nearest_m, away_m)

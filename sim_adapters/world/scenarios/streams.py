@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from sim_adapters.kernels import device_function
-from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.lane_lookup import nearest_lane_point
-from sim_adapters.scene.map_bank import LaneKind, Lanes
+from sim_adapters.scene.map_bank import (
+    LaneGrid,
+    LaneKind,
+    LanePoints,
+    Lanes,
+    MapRanges,
+    Signals,
+)
 from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, LightState
 from sim_adapters.world.scenarios.crossers import arrives_soon, ego_distance_m, enter_phase
 from sim_adapters.world.scenarios.state import (
@@ -26,21 +30,10 @@ from sim_adapters.world.scenarios.state import (
     Streams,
     Triggers,
 )
-from sim_adapters.world.scenarios.stream_cars import (
-    DRAW_CAR,
-    Cast,
-    Roads,
-    appear_on_path,
-    direct_cars,
-    draw_gap,
-    fill_path,
-    put_on_script,
-    send_car,
-)
+from sim_adapters.world.scenarios.stream_cars import draw_gap, fill_further
 from sim_adapters.world.signals import SignalPlan
 from sim_adapters.world.slots import SlotLayout, clear_slot
-from sim_adapters.world.traffic.state import CURRENT, Overrides
-from sim_adapters.world.vehicle_catalogue import VEHICLE_NAMES
+from sim_adapters.world.traffic.state import CURRENT, Overrides, Places
 
 OWN_RED_S = 5.0  # JunctionLeftTurn._green_light_delay
 TIMEOUT_S = 240.0  # then a stream ends as a scenario timeout
@@ -58,23 +51,13 @@ _MEETING, _LEAVING, _OVER = (
 )
 _RUNNER, _RIGHT_TURN = int(ScenarioKind.RED_LIGHT_RUNNER), int(ScenarioKind.RIGHT_TURN)
 _DRIVING = int(LaneKind.DRIVING)
-_EMERGENCY = np.array(
-    [
-        VEHICLE_NAMES.index(name)
-        for name in (
-            "carlamotors.firetruck",
-            "dodge.charger_police",
-            "dodge.charger_police_2020",
-            "ford.ambulance",
-        )
-    ]
-)
 
 
 @device_function
 def force_lights(
     plan: SignalPlan,
-    roads: Roads,
+    ranges: MapRanges,
+    signals: Signals,
     streams: Streams,
     world: int,
     row: int,
@@ -84,10 +67,10 @@ def force_lights(
     until_s: float,
 ) -> None:
     """Set all lights of the script's junction until a time: other arms are red."""
-    first, last = roads.ranges.signal[map_index], roads.ranges.signal[map_index + 1]
+    first, last = ranges.signal[map_index], ranges.signal[map_index + 1]
     group = streams.group[world, row]
     for light in range(last - first):
-        if group < 0 or roads.signals.group[first + light] != group:
+        if group < 0 or signals.group[first + light] != group:
             continue
         state = _RED
         if light == streams.stream_light[world, row]:
@@ -114,68 +97,80 @@ def is_listed(streams: Streams, lanes: Lanes, world: int, row: int, lane: int) -
 
 @device_function
 def keep_clear(
-    roads: Roads, cast: Cast, streams: Streams, layout: SlotLayout, world: int, row: int
+    motion: ActorMotion,
+    traits: ActorTraits,
+    places: Places,
+    overrides: Overrides,
+    lanes: Lanes,
+    streams: Streams,
+    layout: SlotLayout,
+    world: int,
+    row: int,
 ) -> None:
     """Take other traffic off the junction and the stream's way."""
     for slot in range(layout.first_vehicle, layout.first_pedestrian):
-        if not cast.traits.valid[world, slot] or cast.overrides.keeps_path[world, slot]:
+        if not traits.valid[world, slot] or overrides.keeps_path[world, slot]:
             continue
-        lane = int(cast.places.path[world, slot, CURRENT])
-        if is_listed(streams, roads.lanes, world, row, lane):
-            clear_slot(cast.motion, cast.traits, world, slot)
+        if is_listed(streams, lanes, world, row, int(places.path[world, slot, CURRENT])):
+            clear_slot(motion, traits, world, slot)
 
 
 @device_function
 def clear_own_way(
-    cast: Cast, streams: Streams, triggers: Triggers, layout: SlotLayout, world: int, row: int
+    motion: ActorMotion,
+    traits: ActorTraits,
+    overrides: Overrides,
+    streams: Streams,
+    triggers: Triggers,
+    layout: SlotLayout,
+    world: int,
+    row: int,
 ) -> None:
     """At the trigger: nobody ahead of the ego, and space after the junction."""
-    motion, traits = cast.motion, cast.traits
     yaw, exit_yaw = triggers.yaw_rad[world, row], streams.exit_yaw_rad[world, row]
+    exit_x, exit_y = streams.exit_x[world, row], streams.exit_y[world, row]
+    space_m = streams.exit_space_m[world, row]
     for slot in range(layout.first_vehicle, layout.first_pedestrian):
-        if not traits.valid[world, slot] or cast.overrides.keeps_path[world, slot]:
+        if not traits.valid[world, slot] or overrides.keeps_path[world, slot]:
             continue
-        heading = motion.yaw_rad[world, slot]
-        dx = motion.x[world, slot] - motion.x[world, 0]
-        dy = motion.y[world, slot] - motion.y[world, 0]
-        ahead = math.cos(yaw) * dx + math.sin(yaw) * dy
-        left = math.cos(yaw) * dy - math.sin(yaw) * dx
-        is_before = 0.0 < ahead < FRONT_M and abs(left) < FRONT_BESIDE_M
+        x, y, heading = motion.x[world, slot], motion.y[world, slot], motion.yaw_rad[world, slot]
+        ahead, beside = along_and_beside(x - motion.x[world, 0], y - motion.y[world, 0], yaw)
+        is_before = 0.0 < ahead < FRONT_M and beside < FRONT_BESIDE_M
         is_before = is_before and math.cos(heading - yaw) > 0.7
-        dx = motion.x[world, slot] - streams.exit_x[world, row]
-        dy = motion.y[world, slot] - streams.exit_y[world, row]
-        ahead = math.cos(exit_yaw) * dx + math.sin(exit_yaw) * dy
-        left = math.cos(exit_yaw) * dy - math.sin(exit_yaw) * dx
-        is_after = -5.0 < ahead < streams.exit_space_m[world, row] and abs(left) < FRONT_BESIDE_M
+        ahead, beside = along_and_beside(x - exit_x, y - exit_y, exit_yaw)
+        is_after = -5.0 < ahead < space_m and beside < FRONT_BESIDE_M
         is_after = is_after and math.cos(heading - exit_yaw) > 0.7
         if is_before or is_after:
             clear_slot(motion, traits, world, slot)
 
 
 @device_function
+def along_and_beside(dx: float, dy: float, yaw_rad: float) -> tuple[float, float]:
+    """How far (dx, dy) leads in a direction, and how far to either side of it."""
+    cos_yaw, sin_yaw = math.cos(yaw_rad), math.sin(yaw_rad)
+    return cos_yaw * dx + sin_yaw * dy, abs(cos_yaw * dy - sin_yaw * dx)
+
+
+@device_function
 def start_stream(
-    roads: Roads,
-    cast: Cast,
-    clocks: Clocks,
-    triggers: Triggers,
-    streams: Streams,
-    layout: SlotLayout,
-    world: int,
-    row: int,
+    lanes: Lanes, clocks: Clocks, triggers: Triggers, streams: Streams, world: int, row: int
 ) -> None:
-    """What happens when the ego reaches the trigger of a junction scenario."""
-    seed, kind = clocks.seed[world], triggers.kind[world, row]
-    clear_own_way(cast, streams, triggers, layout, world, row)
-    keep_clear(roads, cast, streams, layout, world, row)
-    draw_gap(streams, seed, world, row)
+    """Draw the first gap; a way that is full of cars from the start begins to be filled."""
+    kind = triggers.kind[world, row]
+    draw_gap(streams, clocks.seed[world], world, row)
+    streams.filled_m[world, row] = 0.0
     if kind == _RIGHT_TURN:
-        fill_path(roads, cast, streams, layout, seed, world, row)
+        fill_further(lanes, streams, world, row)
+    elif kind == _RUNNER:
+        triggers.slot[world, row] = -1
 
 
 @device_function
 def follow_ego(
-    roads: Roads,
-    cast: Cast,
+    grid: LaneGrid,
+    points: LanePoints,
+    lanes: Lanes,
+    motion: ActorMotion,
     triggers: Triggers,
     streams: Streams,
     world: int,
@@ -185,7 +180,7 @@ def follow_ego(
     dt: float,
 ) -> None:
     """Phases by the ego's way: into the junction, out of it, ten metres on."""
-    motion, phase = cast.motion, triggers.phase[world, row]
+    phase = triggers.phase[world, row]
     if phase == _LEAVING:
         speed = math.hypot(motion.vx_mps[world, 0], motion.vy_mps[world, 0])
         streams.left_m[world, row] += speed * dt
@@ -193,10 +188,10 @@ def follow_ego(
             enter_phase(triggers, world, row, _OVER, now_s)
         return
     point = nearest_lane_point(
-        roads.grid, roads.points, roads.lanes, map_index, motion.x[world, 0], motion.y[world, 0],
+        grid, points, lanes, map_index, motion.x[world, 0], motion.y[world, 0],
         motion.z[world, 0], _DRIVING,
     )  # fmt: skip
-    is_inside = point >= 0 and roads.lanes.junction[roads.points.lane[point]] >= 0
+    is_inside = point >= 0 and lanes.junction[points.lane[point]] >= 0
     if phase != _MEETING and is_inside:
         enter_phase(triggers, world, row, _MEETING, now_s)
     elif phase == _MEETING and not is_inside:
@@ -205,71 +200,58 @@ def follow_ego(
 
 
 @device_function
-def step_stream(
-    roads: Roads,
-    cast: Cast,
+def direct_junction(
+    ranges: MapRanges,
+    signals: Signals,
     clocks: Clocks,
     plan: SignalPlan,
     triggers: Triggers,
     streams: Streams,
-    layout: SlotLayout,
     world: int,
     row: int,
-    dt: float,
 ) -> None:
-    """Play one step of a stream, or of the one vehicle that runs its red light."""
-    now_s, map_index = clocks.elapsed_s[world], clocks.map_index[world]
-    follow_ego(roads, cast, triggers, streams, world, row, map_index, now_s, dt)
+    """End the script when its time is up, else set the junction's lights."""
+    now_s, kind = clocks.elapsed_s[world], triggers.kind[world, row]
     since_s = now_s - triggers.began_s[world, row]
-    is_runner = triggers.kind[world, row] == _RUNNER
     if triggers.phase[world, row] != _OVER and since_s > TIMEOUT_S:
-        triggers.is_timed_out[world, row] = not is_runner
+        triggers.is_timed_out[world, row] = kind != _RUNNER
         enter_phase(triggers, world, row, _OVER, now_s)
-    is_over = triggers.phase[world, row] == _OVER
-    nearest_m = direct_cars(cast, streams, layout, world, row, is_over)
-    if is_over:
+    if triggers.phase[world, row] == _OVER:
         return
-    keep_clear(roads, cast, streams, layout, world, row)
-    has_head_start = since_s < OWN_RED_S and not is_runner
+    own = _RED if since_s < OWN_RED_S and kind != _RUNNER else _GREEN
+    theirs = _RED if kind == _RUNNER else _GREEN
     force_lights(
-        plan, roads, streams, world, row, map_index, _RED if has_head_start else _GREEN,
-        _RED if is_runner else _GREEN, now_s + LIGHTS_HOLD_S,
+        plan, ranges, signals, streams, world, row, clocks.map_index[world], own, theirs,
+        now_s + LIGHTS_HOLD_S,
     )  # fmt: skip
-    if is_runner:
-        run_red_light(roads, cast, triggers, streams, layout, clocks.seed[world], world, row, now_s)
-    elif nearest_m > streams.next_gap_m[world, row]:
-        send_car(
-            roads, cast, streams, layout, clocks.seed[world], world, row, 0,
-            float(streams.source_m[world, row]),
-        )  # fmt: skip
+
+
+@device_function
+def next_car(streams: Streams, world: int, row: int, nearest_m: float) -> None:
+    """Say that a stream's next car is due when the newest is far enough from the source."""
+    if nearest_m > streams.next_gap_m[world, row]:
+        streams.due[world, row] = 0
+        streams.due_m[world, row] = streams.source_m[world, row]
 
 
 @device_function
 def run_red_light(
-    roads: Roads,
-    cast: Cast,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    places: Places,
+    overrides: Overrides,
     triggers: Triggers,
     streams: Streams,
-    layout: SlotLayout,
-    seed: np.uint64,
     world: int,
     row: int,
     now_s: float,
 ) -> None:
     """Let the waiting vehicle go when the ego is near; gone when it should be across."""
-    motion, traits = cast.motion, cast.traits
-    if triggers.slot[world, row] < 0:  # it stands there from the trigger on
-        model = int(_EMERGENCY[int(uniform(seed, 0, row, DRAW_CAR) * _EMERGENCY.shape[0])])
-        slot = appear_on_path(
-            roads, cast, streams, layout, seed, world, row, 0,
-            float(streams.source_m[world, row]), model, 0.0,
-        )  # fmt: skip
-        if slot < 0:
-            return
-        put_on_script(cast.places, cast.overrides, streams, world, row, 0, slot, 0.0)
-        triggers.slot[world, row] = slot
-        triggers.actor_id[world, row] = traits.actor_id[world, slot]
     slot = int(triggers.slot[world, row])
+    if slot < 0:  # it stands there from the trigger on
+        streams.due[world, row] = 0
+        streams.due_m[world, row] = streams.source_m[world, row]
+        return
     if traits.actor_id[world, slot] != triggers.actor_id[world, row]:
         return
     speed_mps = math.hypot(motion.vx_mps[world, 0], motion.vy_mps[world, 0])
@@ -278,8 +260,8 @@ def run_red_light(
         if arrives_soon(distance_m, speed_mps, RUNNER_REACTION_S, RUNNER_NOTICE_M):
             streams.newest[world, row] = 0
             streams.started_s[world, row] = now_s
-            cast.overrides.scripted_speed_mps[world, slot] = streams.speed_mps[world, row]
-            cast.places.speed_mps[world, slot] = streams.speed_mps[world, row]
+            overrides.scripted_speed_mps[world, slot] = streams.speed_mps[world, row]
+            places.speed_mps[world, slot] = streams.speed_mps[world, row]
     elif now_s - streams.started_s[world, row] > streams.crossing_s[world, row]:
         clear_slot(motion, traits, world, slot)
 
