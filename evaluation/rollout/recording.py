@@ -15,27 +15,20 @@ from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import SceneBatch
-
-KEPT_RADIUS_M = 110.0
-ACTOR_COLUMNS = ("x", "y", "yaw_rad", "half_length_m", "half_width_m", "speed_mps")
+from sim_adapters.scene_picture.moment import Moment, surroundings
 
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One step as it ended; ego first among the actors."""
+@dataclass(frozen=True, kw_only=True)
+class Frame(Moment):
+    """One step as it ended."""
 
     time_s: float
-    actors: FloatArray  # (N, 6), ACTOR_COLUMNS
-    kinds: NDArray[np.uint8]  # (N,) ActorKind
-    lights: NDArray[np.uint8]  # (N,) LightBit
-    signals: NDArray[np.uint8]  # (L,) LightState of the town's signals, OFF beyond them
     steer: float
     throttle: float
     brake: float
     speed_limit_mps: float
-    route_percent: float
     terms: dict[str, float]  # reward terms of the step
     reward: float
     infractions: tuple[Infraction, ...]  # so far
@@ -98,13 +91,9 @@ class EpisodeRecorder:
     def _frame(self, agent: int, outcome: RewardBreakdown, records: EpisodeRecords) -> Frame:
         scene = self._scene
         assert scene is not None
-        actors, kinds, lights = self._nearby(scene, agent)
         return Frame(
             time_s=float(records.num_steps[agent]) * scene.step_s,
-            actors=actors,
-            kinds=kinds,
-            lights=lights,
-            signals=scene.lights.state[scene.ego.world[agent]].copy(),
+            **surroundings(scene, agent),
             steer=float(scene.ego.steer[agent]),
             throttle=float(scene.ego.throttle[agent]),
             brake=float(scene.ego.brake[agent]),
@@ -114,24 +103,3 @@ class EpisodeRecorder:
             reward=float(outcome.reward[agent]),
             infractions=tuple(records.infractions[agent]),
         )
-
-    @staticmethod
-    def _nearby(
-        scene: SceneBatch, agent: int
-    ) -> tuple[FloatArray, NDArray[np.uint8], NDArray[np.uint8]]:
-        world, own = scene.ego.world[agent], scene.ego.slot[agent]
-        motion, traits = scene.motion, scene.traits
-        x, y = motion.x[world], motion.y[world]
-        near = traits.valid[world] & (np.hypot(x - x[own], y - y[own]) < KEPT_RADIUS_M)
-        slots = np.flatnonzero(near)
-        slots = np.concatenate([[own], slots[slots != own]])
-        speed = np.hypot(motion.vx_mps[world, slots], motion.vy_mps[world, slots])
-        columns = [
-            x[slots],
-            y[slots],
-            motion.yaw_rad[world, slots],
-            traits.half_length_m[world, slots],
-            traits.half_width_m[world, slots],
-            speed,
-        ]
-        return np.stack(columns, axis=1), traits.kind[world, slots], traits.lights[world, slots]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluation.rollout.recording import Recording
-from evaluation.video import style
 from evaluation.video.panel import PanelView
 from evaluation.video.scene_view import SceneView
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene_picture import style
 
 SIZE_PX = (960, 540)
 PANEL_PX = 300

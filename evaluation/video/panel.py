@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from evaluation.rollout.recording import Frame
 from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_factor
-from evaluation.video import style
+from sim_adapters.scene_picture import style
 
 SHORT_NAMES = {
     InfractionKind.COLLISION_LAYOUT: "hit an object",

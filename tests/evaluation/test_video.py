@@ -6,15 +6,15 @@ from PIL import Image
 
 from evaluation.rollout.recording import Frame, Recording
 from evaluation.scoring.infractions import Infraction, InfractionKind
-from evaluation.video import style
-from evaluation.video.brush import Camera, ribbon_of, rounded_box
 from evaluation.video.film import MP4_STRIDE, SIZE_PX, VideoFrames, write_gif, write_mp4
-from evaluation.video.map_picture import zebra
 from evaluation.video.panel import heat
 from evaluation.video.scene_view import smooth
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.state import ActorKind
+from sim_adapters.scene_picture import style
+from sim_adapters.scene_picture.brush import Camera, ribbon_of, rounded_box
+from sim_adapters.scene_picture.map_picture import zebra
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.video import style
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, untile_plane
+from sim_adapters.scene_picture import style
 
 FloatArray = NDArray[np.float64]
 KEPT_TURN_RAD = 0.02  # a centre line keeps the points at which it has turned this far

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from evaluation.rollout.recording import Frame
-from evaluation.video import style
-from evaluation.video.brush import Brush, FloatArray, box_of, rounded_box
 from sim_adapters.scene.state import ActorKind, LightBit
+from sim_adapters.scene_picture import style
+from sim_adapters.scene_picture.brush import Brush, FloatArray, box_of, rounded_box
+from sim_adapters.scene_picture.moment import Moment
 
 COLOURS = {
     ActorKind.CAR: style.CAR,
@@ -25,11 +25,11 @@ MAX_SPEED_LINE_MPS = 20.0
 NARROWEST_M = 0.4  # half width drawn at least
 
 
-def draw_actors(brush: Brush, frame: Frame) -> None:
-    """All actors of a frame, the ego (row 0) on top."""
-    for row in range(len(frame.actors) - 1, -1, -1):
-        x, y, yaw, half_length, half_width, speed = frame.actors[row]
-        kind = ActorKind(int(frame.kinds[row]))
+def draw_actors(brush: Brush, moment: Moment) -> None:
+    """All actors of a moment, the ego (row 0) on top."""
+    for row in range(len(moment.actors) - 1, -1, -1):
+        x, y, yaw, half_length, half_width, speed = moment.actors[row]
+        kind = ActorKind(int(moment.kinds[row]))
         centre, forward = np.array([x, y]), np.array([math.cos(yaw), math.sin(yaw)])
         if kind is ActorKind.PEDESTRIAN:
             brush.disc(centre, 1.1, (*style.PEDESTRIAN, 60))
@@ -49,7 +49,7 @@ def draw_actors(brush: Brush, frame: Frame) -> None:
                 front = centre + forward * half_length * 0.28
                 screen = box_of(front, forward, 0.14 * half_length, 0.72 * half_width)
                 brush.polygon(screen, style.GLASS)
-            draw_lamps(brush, centre, forward, half_length, half_width, int(frame.lights[row]))
+            draw_lamps(brush, centre, forward, half_length, half_width, int(moment.lights[row]))
 
 
 def draw_speed_line(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from evaluation.video import style
+from sim_adapters.scene_picture import style
 
 FloatArray = NDArray[np.float64]
 Paint = style.Colour | style.Translucent
