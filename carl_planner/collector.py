@@ -13,7 +13,7 @@ import torch
 from carl_planner.exploration import Exploration
 from carl_planner.policy import ActorCritic
 from carl_planner.rollout_buffer import RolloutBuffer
-from carl_planner.rollout_env import RolloutEnv, Rows
+from carl_planner.rollout_env import RolloutEnv, Rows, stacked_final
 
 
 @dataclass
@@ -27,13 +27,10 @@ class RolloutStatistics:
 
     def add_episodes(self, info: Mapping[str, Any]) -> None:
         """Take the episodes that ended in this step."""
-        episode = info.get("episode")
-        if episode is None:
-            return
-        ended = info["_episode"]
-        for name, values in episode.items():
+        for name, values in info.get("finished_episode", {}).items():
             if not name.startswith("_"):
-                self.episodes.setdefault(name, []).extend(np.asarray(values)[ended].tolist())
+                ended = np.asarray(values)[info["_finished_episode"]]
+                self.episodes.setdefault(name, []).extend(ended.tolist())
 
 
 class Collector:
@@ -66,7 +63,7 @@ class Collector:
         env.bind(buffer.storage.rows)
 
     def reset(self, seed: int) -> None:
-        """Start all episodes; row 0 then holds their first observations."""
+        """Start the first episodes of `seed`; row 0 then holds their first observations."""
         self._returned, _ = self.env.reset(seed=seed)
         self._at_start = True
 
@@ -119,6 +116,8 @@ class Collector:
             if self.exploration is not None:
                 self.exploration.write(buffer.suggestion, t, info)
             for name, term in info.get("reward_terms", {}).items():
+                if name.startswith("_"):  # gymnasium's own vectors mark who has a term
+                    continue
                 term_sums[name] = term_sums[name] + term if name in term_sums else term.copy()
             on_step(t)
             if should_stop():
@@ -140,7 +139,7 @@ class Collector:
                 "came: an environment must give them when ppo.bootstrap_on_truncation is set"
             )
         final = {
-            name: torch.from_numpy(np.ascontiguousarray(array[worlds])).to(self.buffer.device)
-            for name, array in info["final_obs"].items()
+            name: torch.from_numpy(array).to(self.buffer.device)
+            for name, array in stacked_final(info["final_obs"], worlds).items()
         }
         self.buffer.final_value[t, worlds] = self.policy.value(final).cpu().numpy()

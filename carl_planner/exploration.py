@@ -52,16 +52,16 @@ class Exploration:
         Raises:
             ValueError: a suggestion is for an end that the reward does not have.
         """
-        if "episode" not in info:
+        if "finished_episode" not in info:
             return
-        if unknown := [end for end in self.suggestions if end not in info["episode"]]:
+        if unknown := [end for end in self.suggestions if end not in info["finished_episode"]]:
             raise ValueError(
                 f"ppo.exploration.suggestions has {unknown}, which end no episode of this reward: "
                 "leave them out (~ppo.exploration.suggestions.NAME) or take reward=roach"
             )
         steps = slice(max(0, t - self.num_steps), t)
         for end, by_action in self.suggestions.items():
-            worlds = np.flatnonzero((info["episode"][end] > 0) & info["_episode"])
+            worlds = np.flatnonzero((info["finished_episode"][end] > 0) & info["_finished_episode"])
             if not len(worlds):
                 continue
             words = [by_action.get(action) for action in self.action_names]

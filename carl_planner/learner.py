@@ -47,7 +47,8 @@ class Learner:
         self.env = as_rollout_env(
             hydra.utils.instantiate(
                 config.env, num_envs=self.num_envs, rank=group.rank, seed=config.seed
-            )
+            ),
+            group.rank,
         )
         self.observation_space: spaces.Dict = self.env.single_observation_space
         self.policy: ActorCritic = hydra.utils.instantiate(
@@ -68,7 +69,7 @@ class Learner:
     def start(self) -> None:
         """Begin the first episodes with the same weights on all ranks."""
         self._prepare_env()
-        self.collector.reset(self.config.seed + self.group.rank * self.num_envs)
+        self.collector.reset(self.config.seed)
         self.ppo.synchronize()
 
     def rank_state(self) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class Learner:
             self.collector.restore_rows(state["rows"])
         else:
             log.warning("the environment keeps no state: its episodes start anew")
-            self.collector.reset(self.config.seed + self.group.rank * self.num_envs)
+            self.collector.reset(self.config.seed)
         checkpoints.restore_rng_state(state["rng"])
 
     def policy_checkpoint(self) -> Checkpoint:

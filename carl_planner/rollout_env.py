@@ -21,8 +21,9 @@ StepResult = tuple[Rows, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]
 class RolloutEnv(Protocol):
     """Vector environment with same-step autoreset that draws observations in place.
 
-    `info` may hold `episode` (dict of (E,) arrays, valid where `_episode`), `reward_terms` (dict
-    of (E,) arrays) and `final_obs` (dict of (E, ...) arrays, valid where `_final_obs`).
+    `info` may hold `finished_episode` (dict of (E,) arrays, valid where `_finished_episode`),
+    `reward_terms` (dict of (E,) arrays) and gymnasium's `final_obs` (an observation for every world
+    of `_final_obs`).
     """
 
     num_envs: int
@@ -38,7 +39,11 @@ class RolloutEnv(Protocol):
         ...
 
     def reset(self, *, seed: int | None = None) -> tuple[Rows, dict[str, Any]]:
-        """Start all episodes."""
+        """Start all episodes; with a seed, the first ones of a run with that seed.
+
+        Ranks pass the same seed: an environment knows its own worlds by the `rank` it was made
+        with.
+        """
         ...
 
     def step(self, actions: np.ndarray, /) -> StepResult:
@@ -50,11 +55,23 @@ class RolloutEnv(Protocol):
         ...
 
 
-def as_rollout_env(env: VectorEnv | RolloutEnv) -> RolloutEnv:
+def as_rollout_env(env: VectorEnv | RolloutEnv, rank: int = 0) -> RolloutEnv:
     """The environment itself if it draws in place, else a wrapper that copies."""
     if isinstance(env, RolloutEnv):
         return env
-    return CopyingRolloutEnv(env)
+    return CopyingRolloutEnv(env, rank)
+
+
+def stacked_final(final: Rows | np.ndarray, worlds: np.ndarray) -> dict[str, np.ndarray]:
+    """Last observations of these worlds, (N, ...) by name.
+
+    Args:
+        final: (E,) array of observations, as gymnasium gives them, or (E, ...) arrays by name.
+        worlds: (N,) indices of worlds that have one.
+    """
+    if isinstance(final, Mapping):
+        return {name: np.ascontiguousarray(array[worlds]) for name, array in final.items()}
+    return {name: np.stack([final[w][name] for w in worlds]) for name in final[worlds[0]]}
 
 
 def prepare(env: RolloutEnv) -> None:
@@ -69,9 +86,14 @@ def can_be_saved(env: RolloutEnv) -> bool:
 
 
 class CopyingRolloutEnv:
-    """Makes a plain VectorEnv a `RolloutEnv` by copying each observation into its row."""
+    """Makes a plain VectorEnv a `RolloutEnv` by copying each observation into its row.
 
-    def __init__(self, env: VectorEnv) -> None:
+    Args:
+        env: Seeds its worlds one by one, as gymnasium's vector environments do.
+        rank: Of this process; its worlds' seeds follow those of the ranks before.
+    """
+
+    def __init__(self, env: VectorEnv, rank: int = 0) -> None:
         mode = env.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP:
             raise ValueError(
@@ -85,6 +107,7 @@ class CopyingRolloutEnv:
             )
         self.env = env
         self.num_envs = env.num_envs
+        self._first_world = rank * env.num_envs
         self.single_observation_space = env.single_observation_space
         self.single_action_space = env.single_action_space
         self._rows: Rows = {}
@@ -103,7 +126,8 @@ class CopyingRolloutEnv:
 
     def reset(self, *, seed: int | None = None) -> tuple[Rows, dict[str, Any]]:
         """Start all episodes; the observation goes to row 0."""
-        observation, info = self.env.reset(seed=seed)
+        own = None if seed is None else seed + self._first_world
+        observation, info = self.env.reset(seed=own)
         self._t = 0
         return self._keep(observation), info
 
@@ -111,10 +135,7 @@ class CopyingRolloutEnv:
         """Step the environment; the observation goes to the next row."""
         observation, reward, terminated, truncated, info = self.env.step(actions)
         self._t += 1
-        if "final_obs" in info:
-            final = self._stack_final(info["final_obs"], info["_final_obs"])
-            info = info | {"final_obs": final}
-        return self._keep(observation), reward, terminated, truncated, info
+        return self._keep(observation), reward, terminated, truncated, info | _finished(info)
 
     def close(self) -> None:
         """Close the environment."""
@@ -125,15 +146,14 @@ class CopyingRolloutEnv:
             array[self._t] = observation[name]
         return {name: array[self._t] for name, array in self._rows.items()}
 
-    def _stack_final(self, final: Rows | np.ndarray, given: np.ndarray) -> Rows:
-        """Arrays (E, ...) by name from gymnasium's array of dicts, None where no episode ended."""
-        if isinstance(final, Mapping):
-            return final
-        stacked = {
-            name: np.zeros((self.num_envs, *(box.shape or ())), box.dtype)
-            for name, box in self.single_observation_space.spaces.items()
-        }
-        for env in np.flatnonzero(given):
-            for name, array in stacked.items():
-                array[env] = final[env][name]
-        return stacked
+
+def _finished(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Accounts of finished episodes, wherever gymnasium's wrappers and vectors have put them."""
+    for place in (info, info.get("final_info", {})):
+        if "finished_episode" in place:
+            names = ("finished_episode", "_finished_episode")
+            return {name: place[name] for name in names}
+        if "episode" in place:  # RecordEpisodeStatistics
+            accounts = {"return": place["episode"]["r"], "length": place["episode"]["l"]}
+            return {"finished_episode": accounts, "_finished_episode": place["_episode"]}
+    return {}

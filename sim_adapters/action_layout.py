@@ -7,6 +7,7 @@ left]), so the layout is part of an experiment's YAML. Inside, steering is posit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,3 +58,24 @@ class ActionLayout:
         actions[:, self.steer_index] = -steer if self.steer_right_positive else steer
         actions[:, self.acceleration_index] = acceleration
         return actions
+
+
+def checked_actions(actions: Any, num_agents: int) -> NDArray[np.floating]:
+    """Actions as an array (E, 2) of finite numbers, whatever their range.
+
+    Raises:
+        ValueError: another shape, another type or numbers that are none.
+    """
+    array = np.asarray(actions)
+    if array.dtype.kind not in "fiu" or array.shape != (num_agents, 2):
+        raise ValueError(
+            f"the actions are {array.dtype} {array.shape}, expected float32 ({num_agents}, 2): one "
+            "row a driver, numbers in [-1, 1]"
+        )
+    if not np.isfinite(array).all():
+        rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        raise ValueError(
+            f"the actions of world {', '.join(map(str, rows[:8]))} are {array[rows[0]]}: expected "
+            "finite numbers in [-1, 1]; a policy that gives NaN has diverged or reads NaN"
+        )
+    return array

@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
+import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
-from sim_adapters.action_layout import ActionLayout
+from sim_adapters.action_layout import ActionLayout, checked_actions
 from sim_adapters.episode_log import EpisodeLog
 from sim_adapters.observation.observer import Observer
 from sim_adapters.observation_rows import ObservationRows
@@ -31,19 +33,12 @@ from sim_adapters.scene.events.detection import (
 from sim_adapters.scene.history import make_history, record_history, restart_history
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.saved_memory import restore_memory, save_memory
-from sim_adapters.scene.scenario import Scenario
+from sim_adapters.scene_picture.renderer import SceneRenderer
 from sim_adapters.simulator import Simulator
+from sim_adapters.world_scenarios import ScenarioSource, Seeds, WorldScenarios, checked_seed
 
 Observation = dict[str, np.ndarray]
 DEFAULT_PIXELS_PER_METER = 2.0  # of the map layers, where the observation needs none
-
-
-class ScenarioSource(Protocol):
-    """Says what a world drives next."""
-
-    def next_scenario(self, world: int, episode: int) -> Scenario:
-        """The scenario of that world's `episode`-th episode (0 is the first)."""
-        ...
 
 
 class Reward(Protocol):
@@ -57,7 +52,8 @@ class Reward(Protocol):
 class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.float32]]):
     """B worlds with one learning driver each, behind gymnasium's vector interface.
 
-    Autoreset is SAME_STEP: the observation of a finished world is the first of its next episode.
+    Autoreset is SAME_STEP: the observation of a finished world is the first of its next episode
+    (with `autoreset` off it is the last of this one, and `reset` begins the next).
     After `bind`, observations are drawn straight into the learner's rows and returned as views;
     before, an observation lasts until the step after the next.
 
@@ -73,9 +69,13 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         final_observations: Draw `info["final_obs"]` of finished worlds, which a learner needs to
             bootstrap on truncation. CaRL bootstraps on nothing, so it is off by default.
         first_world: Number of this env's world 0 among all ranks' worlds: what `scenarios` sees.
+        seed: What `scenarios` were made with, where it is known.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
+    metadata = {  # noqa: RUF012
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "render_modes": ["rgb_array"],
+    }
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         rollout_storage: Literal["pixels", "scene"] = "pixels",
         final_observations: bool = False,
         first_world: int = 0,
+        seed: int | None = None,
     ) -> None:
         self.simulator = simulator
-        self.scenarios = scenarios
         self.driving_reward = driving_reward
         self.observer = observer
         self.detector = (
@@ -99,11 +99,13 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         )
         self.action_layout = action_layout
         self.final_observations = final_observations
-        self.first_world = first_world
+        self.autoreset = True
+        self.render_mode: str | None = None
         self.scene, self.maps = simulator.scene, simulator.maps
         self._history = make_history(self.scene, observer.history_steps)
         self.memory = replace(self.detector.make_memory(self.scene), history=self._history)
         self.num_envs = self.scene.num_agents
+        self._scenarios = WorldScenarios(scenarios, self.num_envs, first_world, seed)
         self.single_observation_space = observer.space
         self.observation_space = batch_space(observer.space, self.num_envs)
         self.single_action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
@@ -114,6 +116,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.episodes = EpisodeLog(self.num_envs)
         self.events: DrivingEvents | None = None  # of the last step, before any reset
         self.outcome: RewardBreakdown | None = None
+        self.metadata = {**self.metadata, "render_fps": max(1, round(1.0 / self.scene.step_s))}
+        self._renderer: SceneRenderer | None = None
         self._event_arrays = EventArrays.allocate(self.num_envs)
         self._steer = np.zeros(self.num_envs)
         self._acceleration = np.zeros(self.num_envs)
@@ -121,26 +125,46 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     # gymnasium -------------------------------------------------------------------------------
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: Seeds = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start every world's next episode; with a seed, its first one.
+        """Start every world's next episode; with a seed, the first episode of that seed.
 
-        All randomness comes from the seed that the scenarios were made with, so that of `seed`
-        only the fact that it is given counts, not its value.
+        Args:
+            seed: One for all worlds, which differ all the same, or a list with one a world (None
+                goes on): world i of `seed=[a, b]` then drives what the only world of an
+                environment drives after `reset(seed=a)`.
+            options: `reset_mask`, (E,) bool, leaves the other worlds as they are.
+
+        Raises:
+            ValueError: not a seed, or the scenarios know one only.
         """
-        del options
-        if seed is not None:
-            self.episodes.restart()
-        self._start_episodes(np.arange(self.num_envs))
+        worlds = _masked_worlds(options or {}, self.num_envs)
+        self.episodes.restart(self._scenarios.reseed(seed, worlds))
+        if isinstance(seed, int):
+            self._np_random, self._np_random_seed = np_random(seed)
+        self._start_episodes(worlds)
         self.rows.restart()
         return self.observe(), {}
+
+    def restart(self) -> Observation:
+        """Start every world's first episode under the seed that it has."""
+        self.episodes.restart(np.arange(self.num_envs))
+        return self.reset()[0]
 
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[
         Observation, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
     ]:
-        """Drive one step of `scene.step_s` in every world."""
+        """Drive one step of `scene.step_s` in every world.
+
+        Args:
+            actions: (E, 2) numbers, clipped to [-1, 1].
+
+        Raises:
+            ValueError: another shape, or not numbers.
+        """
+        actions = checked_actions(actions, self.num_envs)
         self.action_layout.decode(actions, self._steer, self._acceleration)
         self.simulator.step(self._steer, self._acceleration)
         self.events = self.detector.detect(self.scene, self.memory, self.maps, self._event_arrays)
@@ -157,14 +181,36 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.rows.advance()
         return self.observe(), reward, terminated, truncated, info
 
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """A bird's-eye picture of every driver, (H, W, 3) each; None without a `render_mode`."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() shows nothing: make the env with render_mode=rgb_array")
+            return None
+        return tuple(self.picture_of(agent) for agent in range(self.num_envs))
+
+    def picture_of(self, agent: int) -> NDArray[np.uint8]:
+        """A bird's-eye picture of one driver, (H, W, 3), heading up."""
+        if self._renderer is None:
+            self._renderer = SceneRenderer(self.scene, self.memory, self.maps)
+        return self._renderer.draw(agent)
+
     def close_extras(self, **kwargs: Any) -> None:
         """Release what the simulator holds."""
         del kwargs
         self.simulator.close()
 
+    @property
+    def scenarios(self) -> ScenarioSource:
+        """Says what each world drives next; whoever sets another calls `restart`."""
+        return self._scenarios.source
+
+    @scenarios.setter
+    def scenarios(self, source: ScenarioSource) -> None:
+        self._scenarios = WorldScenarios(source, self.num_envs, self._scenarios.first_world)
+
     def prepare(self) -> None:
         """Compile what a step needs; the next `reset` with a seed starts as if nothing was."""
-        self.reset(seed=0)
+        self.restart()
         self.step(np.zeros((self.num_envs, 2), np.float32))
 
     # The learner's rows ----------------------------------------------------------------------
@@ -193,6 +239,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     def state_dict(self) -> dict[str, np.ndarray]:
         """The whole state of simulator, memory and episode accounts."""
         state = {f"simulator.{k}": v for k, v in self.simulator.state_dict().items()}
+        state |= self._scenarios.state_dict()
         return state | save_memory(self.memory) | copy_arrays(self.episodes, "episodes")
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
@@ -201,6 +248,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.simulator.load_state_dict(
             {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         )
+        self._scenarios.load_state_dict(state)
         restore_memory(self.memory, state)
         restore_arrays(self.episodes, state, "episodes")
 
@@ -209,22 +257,35 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     def _finish_episodes(
         self, finished: NDArray[np.bool_], outcome: RewardBreakdown, info: dict[str, Any]
     ) -> None:
-        info["episode"] = self.episodes.summary(outcome.ends)
-        info["_episode"] = finished.copy()
+        # Not `episode`: that key belongs to gymnasium's RecordEpisodeStatistics
+        info["finished_episode"] = self.episodes.summary(outcome.ends)
+        info["_finished_episode"] = finished.copy()
         if self.final_observations:
             info["final_obs"] = self.rows.draw_final(self.scene, self.memory, self.maps, finished)
             info["_final_obs"] = finished.copy()
-        self._start_episodes(np.flatnonzero(finished))
+        if self.autoreset:
+            self._start_episodes(np.flatnonzero(finished))
 
     def _start_episodes(self, worlds: NDArray[np.int64]) -> None:
         episodes = self.episodes.start(worlds)
         scenarios = [
-            self.scenarios.next_scenario(self.first_world + int(world), int(episode))
+            self._scenarios.next_scenario(int(world), int(episode))
             for world, episode in zip(worlds, episodes, strict=True)
         ]
         self.simulator.reset(worlds, scenarios)
         self.detector.reset_memory(worlds, self.scene, self.memory, self.maps)
         restart_history(worlds, self.scene, self.memory.signs.shown_stop, self._history)
+
+
+def _masked_worlds(options: Mapping[str, Any], num_envs: int) -> NDArray[np.int64]:
+    """The worlds that gymnasium's option `reset_mask` names, all without it."""
+    mask = np.asarray(options.get("reset_mask", np.ones(num_envs, np.bool_)))
+    if mask.shape != (num_envs,) or mask.dtype != np.bool_ or not mask.any():
+        raise ValueError(
+            f"reset_mask is {mask.dtype} {mask.shape} with {np.count_nonzero(mask)} true, expected "
+            f"bool ({num_envs},) with at least one"
+        )
+    return np.flatnonzero(mask)
 
 
 def make_driving_env(
@@ -252,11 +313,12 @@ def make_driving_env(
         num_envs: Number of worlds in this process.
         rank: Rank of this process; its worlds are number `rank * num_envs` and following, so that
             a run's worlds drive the same routes however many processes share them.
-        seed: Of the routes and everything that happens on them.
+        seed: Of the routes and everything that happens on them, until a `reset` names another.
         action_layout: CARLA's if not given.
         rollout_storage: See `DrivingVectorEnv`.
         final_observations: See `DrivingVectorEnv`.
     """
+    seed = checked_seed(seed)
     resolution = observation.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
     worlds = simulator(num_worlds=num_envs, pixels_per_meter=resolution)
     return DrivingVectorEnv(
@@ -269,4 +331,5 @@ def make_driving_env(
         rollout_storage=rollout_storage,
         final_observations=final_observations,
         first_world=rank * num_envs,
+        seed=seed,
     )

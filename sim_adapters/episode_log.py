@@ -27,9 +27,9 @@ class EpisodeLog:
         self.episode_return = np.zeros(self.num_envs)
         self.route_percent = np.zeros(self.num_envs)
 
-    def restart(self) -> None:
-        """Count episodes from the first again."""
-        self.episode[:] = -1
+    def restart(self, worlds: NDArray[np.int64]) -> None:
+        """Count the episodes of `worlds` from the first again."""
+        self.episode[worlds] = -1
 
     def start(self, worlds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Open the next episode of `worlds`; returns their indices."""

@@ -95,14 +95,14 @@ class ObservationRows:
 
     def draw_final(
         self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, finished: NDArray[np.bool_]
-    ) -> Observation:
-        """Draw the present of `finished` worlds into new arrays; the others' rows stay zero."""
+    ) -> NDArray[np.object_]:
+        """The present of `finished` worlds as gymnasium's `final_obs`: (E,), None elsewhere."""
         rows = allocate(self.observer.stored_space, self.num_envs)
         self.observer.gather(scene, memory, maps, rows)
         chosen = {name: array[finished] for name, array in rows.items()}
         drawn = allocate(self.observer.space, int(finished.sum()))
         self.observer.paint(chosen, maps, drawn)
-        final = allocate(self.observer.space, self.num_envs)
-        for name, array in final.items():
-            array[finished] = drawn[name]
+        final = np.full(self.num_envs, None, object)
+        for row, world in enumerate(np.flatnonzero(finished)):
+            final[world] = {name: array[row] for name, array in drawn.items()}
         return final

@@ -38,10 +38,10 @@ class Sb3VecEnv(VecEnv):
         done = terminated | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for world in np.flatnonzero(done):
-            final = {name: array[world] for name, array in info["final_obs"].items()}
-            infos[world]["terminal_observation"] = final
+            infos[world]["terminal_observation"] = info["final_obs"][world]
             infos[world]["TimeLimit.truncated"] = bool(truncated[world] and not terminated[world])
-            infos[world]["route_completion"] = float(info["episode"]["route_completion"][world])
+            completion = info["finished_episode"]["route_completion"][world]
+            infos[world]["route_completion"] = float(completion)
         return self._copy(observation), reward, done, infos
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ def main() -> None:
     envs = gymnasium.make_vec(
         "CarlPlanner/Embedded-v0",
         num_envs=64,
-        overrides=["experiment=demo", "env.final_observations=true"],
+        overrides=["experiment=demo"],
     )
     learner = PPO(
         "MultiInputPolicy",

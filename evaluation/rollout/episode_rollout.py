@@ -62,7 +62,7 @@ def run_episodes(
         **script_facts(env),
     )
     env.scenarios, env.driving_reward = queue, referee
-    observation, _ = env.reset(seed=0)
+    observation = env.restart()
     started_s = np.full(env.num_envs, clock())
     _open_records(env, queue, referee, planner, recorder, np.arange(env.num_envs))
     results: list[EpisodeResult] = []

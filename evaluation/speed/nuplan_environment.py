@@ -74,7 +74,7 @@ def measure_nuplan_env() -> list[Measurement]:
     maps = load_nuplan_maps(speed_folder() / "maps", cache.map_names)
     logs = [cache.read(token) for token in cache.tokens]
     env = make_env(busy_logs(logs), maps, NUM_WORLDS)
-    env.reset(seed=0)
+    env.restart()
     step = stepping(env)
     for _ in range(20):
         step()

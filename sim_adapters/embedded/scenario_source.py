@@ -7,8 +7,10 @@ episodes in any batch, after any restart and however many processes share the wo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import RouteGenerator
@@ -73,6 +75,12 @@ class RandomRoutes:
         for town in range(len(self._generators)):
             self._pooled(town, 0)  # fails now rather than amid the training if there is none
 
+    def with_seed(self, seed: int) -> Self:
+        """The random routes of another seed in the same towns."""
+        other = copy(self)
+        other.seed, other._pool = seed, {}
+        return other
+
     def next_scenario(self, world: int, episode: int) -> Scenario:
         """The scenario of that world's `episode`-th episode."""
         draws = Draws(_world_seed(self.seed, world, episode), 0, _RNG_POOL)
@@ -128,6 +136,12 @@ class RouteFile:
     ) -> None:
         self.scenarios = load_scenarios(path, maps, seed=seed, time_limit_s=time_limit_s)
         self.seed, self.stride = seed, stride
+
+    def with_seed(self, seed: int) -> Self:
+        """The same routes in the same order; what happens on them is another seed's."""
+        other = copy(self)
+        other.seed = seed
+        return other
 
     def next_scenario(self, world: int, episode: int) -> Scenario:
         """The scenario of that world's `episode`-th episode."""

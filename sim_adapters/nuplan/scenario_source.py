@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_cache.file import CacheEntry, ScenarioCache, open_cache
@@ -72,6 +74,12 @@ class CachedScenarios:
             )
         for map_name in sorted({entry.name.map_name for entry in wanted}):
             maps.map_index(map_name)  # says which location is missing
+
+    def with_seed(self, seed: int) -> Self:
+        """The same scenarios, drawn in the order of another seed."""
+        other = copy(self)
+        other.seed = seed
+        return other
 
     def next_scenario(self, world: int, episode: int) -> LoggedScenario:
         """The scenario of that world's `episode`-th episode."""

@@ -88,8 +88,11 @@ class PointGoalEnv(VectorEnv):
         if finished.any():
             info["final_obs"] = self._empty()
             self.redraw({"state": state}, info["final_obs"])
-            info["episode"] = {"return": self.total_return.copy(), "length": state[:, 4].copy()}
-            info["_episode"] = info["_final_obs"] = finished
+            info["finished_episode"] = {
+                "return": self.total_return.copy(),
+                "length": state[:, 4].copy(),
+            }
+            info["_finished_episode"] = info["_final_obs"] = finished
             self._restart(finished)
         self.row += 1
         return self._observe(), reward, terminated, truncated, info

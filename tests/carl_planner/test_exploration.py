@@ -18,7 +18,10 @@ def make_exploration(**suggestions: dict[str, str]) -> Exploration:
 
 
 def ended(**facts: list[float]) -> dict[str, Any]:
-    return {"episode": {k: np.array(v) for k, v in facts.items()}, "_episode": np.array([1, 0]) > 0}
+    return {
+        "finished_episode": {k: np.array(v) for k, v in facts.items()},
+        "_finished_episode": np.array([1, 0]) > 0,
+    }
 
 
 def test_steps_before_an_end_get_its_suggestion() -> None:

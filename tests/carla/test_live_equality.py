@@ -74,7 +74,7 @@ class Drive:
             ActionLayout(),
         )
         self.env._finish_episodes = lambda *_: None  # keep the last step's scene
-        observation, _ = self.env.reset(seed=0)
+        observation = self.env.restart()
         self.moments = [self._moment(observation, {})]
 
     @property

@@ -133,9 +133,9 @@ def test_the_run_is_complete_and_every_lost_episode_is_counted(
 
     def count_failures(actions: np.ndarray) -> tuple:
         result = step(actions)
-        if "episode" in result[4]:
-            ended = result[4]["_episode"]
-            failed = result[4]["episode"]["simulator_failed"] * ended
+        if "finished_episode" in result[4]:
+            ended = result[4]["_finished_episode"]
+            failed = result[4]["finished_episode"]["simulator_failed"] * ended
             assert not result[2][failed > 0.0].any()  # truncated, not terminated
             assert result[3][failed > 0.0].all()
             counted[:] += failed

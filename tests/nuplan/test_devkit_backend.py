@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 def test_the_devkit_and_the_batch_show_the_same_world(tmp_path: Path):
     road = make_road(tmp_path, TinyLog(tags={210: ("changing_lane",)}, jitter_us=2_000))
     envs = [make_env(make(road), road) for make in (batch_world, devkit_world)]
-    first = [env.reset(seed=0)[0] for env in envs]
+    first = [env.restart() for env in envs]
     np.testing.assert_array_equal(first[0]["bev"], first[1]["bev"])
     for k in range(100):
         action = np.array([[0.5 * np.sin(k / 9.0) + 0.2, 0.05 * np.sin(k / 7.0)]], np.float32)

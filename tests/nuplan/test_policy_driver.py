@@ -48,7 +48,7 @@ def test_val14_shows_and_drives_what_the_training_environment_does(mode: str, tm
 
     env = make_env(batch_world(road, TRAFFIC[mode]), road, *NO_INFRACTION_ENDS)
     planner = policy_planner(load_ensemble(checkpoint), env)
-    observation, _ = env.reset(seed=0)
+    observation = env.restart()
     for k, seen in enumerate(driver.seen):
         for name, array in seen.items():
             np.testing.assert_array_equal(observation[name], array, err_msg=f"{name} {k}")

@@ -62,14 +62,15 @@ def test_a_finished_world_shows_its_next_episode_at_once(env: DrivingVectorEnv) 
     for observation, _, terminated, truncated, info in drive(env, 300):
         finished = terminated | truncated
         if not finished.any():
-            assert "episode" not in info
+            assert "finished_episode" not in info
             continue
         ended += int(finished.sum())
-        np.testing.assert_array_equal(info["_episode"], finished)
+        np.testing.assert_array_equal(info["_finished_episode"], finished)
         assert (env.scene.clocks.elapsed_s[finished] < 0.3).all()  # only the warm-up has passed
         assert (env.memory.counters.standing_s[finished] < 0.3).all()
         # The last observation differs from the first one of the next route
-        last, first = info["final_obs"]["vector"][finished], observation["vector"][finished]
+        last = np.stack([final["vector"] for final in info["final_obs"][finished]])
+        first = observation["vector"][finished]
         assert (np.abs(last - first).max(axis=1) > 0.01).all()
     assert ended >= 3
 
@@ -83,11 +84,13 @@ def test_a_finished_episode_says_why_in_the_words_of_its_reward(reward: str) -> 
     config = compose_training_config([f"reward={reward}"]).reward
     names = {*config.terminations, *config.truncations}
     env.reset(seed=0)
-    infos = [step[4] for step in drive(env, 120) if "episode" in step[4]]
+    infos = [step[4] for step in drive(env, 120) if "finished_episode" in step[4]]
     assert infos
     for info in infos:
-        assert info["episode"].keys() == names | ACCOUNTS
-        why = np.stack([info["episode"][name][info["_episode"]] for name in names])
+        assert info["finished_episode"].keys() == names | ACCOUNTS
+        why = np.stack(
+            [info["finished_episode"][name][info["_finished_episode"]] for name in names]
+        )
         assert set(np.unique(why)) <= {0.0, 1.0}
         assert (why.sum(axis=0) >= 1.0).all()
 
