@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from carl_planner.checkpoint import Checkpoint, CheckpointError
 
 # Options that belong to the command, not to the run.
-COMMAND_KEYS = ("resume",)
+COMMAND_KEYS = ("resume", "trust")
 
 
 def choose_run_stamp() -> str:
@@ -56,7 +56,7 @@ def resumed_config(
     config = OmegaConf.create(resumed.config)
     assert isinstance(config, DictConfig)
     for override in overrides:
-        key = _key(override)
+        key = override_key(override)
         if key in COMMAND_KEYS:
             continue
         if key == "experiment":
@@ -66,7 +66,7 @@ def resumed_config(
                     f"experiment={choices.get(key)} would mix two runs: leave experiment out"
                 )
             continue
-        node_key = key.split("@")[-1].replace("/", ".")
+        node_key = node_of(key)
         with open_dict(config):
             if OmegaConf.select(composed, node_key) is None and override.startswith("~"):
                 OmegaConf.update(config, node_key, None)
@@ -87,12 +87,18 @@ def resumed_choices(
         choices: Of the command, defaults and all.
         overrides: As given on the command line.
     """
-    chosen = {key: choices[key] for key in map(_key, overrides) if key in choices}
+    chosen = {key: choices[key] for key in map(override_key, overrides) if key in choices}
     return resumed.choices | chosen
 
 
-def _key(override: str) -> str:
+def override_key(override: str) -> str:
+    """What a word of the command line sets: a config group or a dotted key."""
     return override.split("=", 1)[0].lstrip("+~")
+
+
+def node_of(key: str) -> str:
+    """Where in the config a group or key stands."""
+    return key.split("@")[-1].replace("/", ".")
 
 
 def _run_folder(root: str, name: str | None, stamp: str, resume: str | None) -> str:

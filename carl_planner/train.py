@@ -1,7 +1,7 @@
 """Train a planner: `python -m carl_planner.train experiment=demo [overrides]`.
 
-`resume=PATH` goes on from a checkpoint and needs nothing else; overrides given with it apply on
-top of the checkpoint's config. Runs under torchrun too.
+`resume=PATH` goes on from a checkpoint and needs nothing else, but `trust=[PACKAGE]` for classes of
+your own; overrides given with it apply on top of the checkpoint's config. Runs under torchrun too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from carl_planner.checkpoint import CheckpointError, load_checkpoint
 from carl_planner.command_errors import input_errors_reported
 from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
 from carl_planner.learner import Learner
-from carl_planner.run_folder import checkpoint_path, resumed_choices, resumed_config
+from carl_planner.policy_files import checkpoint_config
+from carl_planner.resume_trust import check_resumable, foreign_packages
+from carl_planner.run_folder import (
+    checkpoint_path,
+    node_of,
+    override_key,
+    resumed_choices,
+    resumed_config,
+)
 from carl_planner.training_run import LATEST, Progress, TrainingRun
 
 log = logging.getLogger(__name__)
@@ -39,6 +47,8 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
         if not resumed.is_resumable:
             raise CheckpointError(f"{path} holds a policy only: resume from {LATEST}")
         overrides = list(hydra_config.overrides.task)
+        given = [node_of(override_key(override)) for override in overrides]
+        check_resumable(checkpoint_config(resumed, path), config.trust, given)
         config = resumed_config(config, resumed, choices, overrides)
         choices = resumed_choices(resumed, choices, overrides)
         log.info("resuming from %s at %s samples", path, f"{resumed.progress['samples']:,}")
@@ -54,7 +64,11 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
     finally:
         learner.env.close()
     if not complete and group.is_main:
-        log.info("stopped; go on with: python -m carl_planner.train resume=%s", folder / LATEST)
+        packages = foreign_packages(config)
+        trust = f" trust=[{','.join(packages)}]" if packages else ""
+        log.info(
+            "stopped; go on with: python -m carl_planner.train resume=%s%s", folder / LATEST, trust
+        )
     return complete
 
 

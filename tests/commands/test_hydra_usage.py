@@ -74,7 +74,12 @@ def test_policy_with_a_users_own_reward_is_evaluated_once_trusted(
 def test_checkpoint_for_another_observation_is_refused(
     run_command: Runner, own_folder_run: Path
 ) -> None:
-    resume = (TRAIN, f"resume={own_folder_run}", "ppo.total_samples=256")
+    resume = (
+        TRAIN,
+        f"resume={own_folder_run}",
+        "ppo.total_samples=256",
+        "trust=[keep_moving_term]",
+    )
     other_size = run_command(*resume, "observation.num_actors=3").error()
     assert "use observation=vector" in other_size
     other_kind = run_command(*resume, "observation=carl_bev_64").error()
