@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -20,13 +21,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from carl_planner.pretrained import PREFIX, shipped_names, shipped_or_own
+from carl_planner.checkpoint_error import CheckpointError
+from carl_planner.state_dicts import check_weights
+from carl_planner.tensor_files import load_tensors
 
 FORMAT_VERSION = 1
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint cannot be written, read or used here."""
+MAX_BOX_NUMBERS = 1 << 26  # of one observation; a file could name any shape
 
 
 @dataclass
@@ -85,37 +85,73 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint of this project onto the CPU; nested arrays come back as numpy."""
+    """Read a checkpoint of this project onto the CPU; nested arrays come back as numpy.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of another kind or version, or its weights
+            are not finite.
+    """
     payload = load_tensors(path)
-    version = payload.get("format_version") if isinstance(payload, dict) else None
-    if version is None:
+    if not isinstance(payload, dict) or "format_version" not in payload:
         raise CheckpointError(
-            f"{path} is no checkpoint of this project (no format_version); a released state dict "
-            "can be evaluated but not resumed"
+            f"{path} is no checkpoint of this project (no format_version in {_describe(payload)}); "
+            "a released state dict can be evaluated but not resumed"
         )
+    version = payload["format_version"]
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has checkpoint format {version}, this version reads {FORMAT_VERSION}: "
             "use the version of the project that wrote it"
         )
     fields = {name: value for name, value in payload.items() if name != "format_version"}
-    fields["ranks"] = [_unpack(rank) for rank in fields["ranks"]]
+    _check_fields(fields, path)
+    fields["ranks"] = [_unpack(rank) for rank in fields.get("ranks", [])]
     return Checkpoint(**fields)
 
 
-def load_tensors(path: Path) -> Any:
-    """`torch.load` with a clear error for a file that is missing or none of torch's."""
-    named, path = path, shipped_or_own(path)
-    if not path.is_file():
-        shipped = ", ".join(f"{PREFIX}/{name}" for name in shipped_names()) or "no policies"
-        raise CheckpointError(f"checkpoint {named} does not exist; the package has {shipped}")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+def _describe(payload: Any) -> str:
+    if isinstance(payload, dict):
+        return f"a dict of {', '.join(map(str, list(payload)[:6])) or 'nothing'}"
+    return f"a {type(payload).__name__}"
+
+
+def _check_fields(fields: Mapping[str, Any], path: Path) -> None:
+    """Refuse a payload that could not be used, whatever part of it is missing or odd."""
+    known = Checkpoint.__dataclass_fields__
+    kinds = {name: list if name == "ranks" else dict for name in known}
+    optional = ("optimizer", "progress", "ranks")
+    faults = [f"no {name}" for name in known if name not in fields and name not in optional]
+    faults += [f"an unknown entry {name}" for name in fields if name not in known]
+    faults += [
+        f"a {type(fields[name]).__name__} as {name}"
+        for name, kind in kinds.items()
+        if name in fields and not isinstance(fields[name], kind)
+    ]
+    if not faults:
+        boxes = {
+            **fields["observation_spec"],
+            "action": {"dtype": "float32"} | fields["action_spec"],
+        }
+        faults = [f"{name} of {box}" for name, box in boxes.items() if not _is_box(box)]
+        faults += ["no shape of the actions"] if not fields["action_spec"].get("shape") else []
+    if faults:
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint ({type(error).__name__}: {error}): "
-            "it may be damaged, or hold more than tensors and plain values"
-        ) from error
+            f"{path} is no whole checkpoint, it has {', '.join(map(str, faults[:6]))}: take one "
+            "that a run of this project has written"
+        )
+    check_weights(fields["policy"], path)
+
+
+def _is_box(box: Any) -> bool:
+    """Whether this is the shape and dtype of an observation that could be made."""
+    if not isinstance(box, Mapping) or box.get("dtype") not in ("uint8", "float32", "float64"):
+        return False
+    shape = box.get("shape")
+    return (
+        isinstance(shape, list)
+        and all(isinstance(side, int) and side > 0 for side in shape)
+        and math.prod(shape) <= MAX_BOX_NUMBERS
+    )
 
 
 def fields_of(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from carl_planner.policy import ActorCritic
 from carl_planner.ppo import Ppo, PpoSettings
 from carl_planner.rollout_buffer import RolloutBuffer
 from carl_planner.rollout_env import as_rollout_env, can_be_saved, prepare
+from carl_planner.state_dicts import load_strictly
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Learner:
         state = resumed.ranks[self.group.rank]
         self._check_rows(state["rows"])
         self._prepare_env()
-        self.policy.load_state_dict(resumed.policy)
+        load_strictly(self.policy, resumed.policy, "the checkpoint")
         self.ppo.optimizer.load_state_dict(resumed.optimizer)
         if "env" in state:
             self.env.load_state_dict(state["env"])  # pyright: ignore[reportAttributeAccessIssue]
