@@ -216,6 +216,10 @@ class EmbeddedSimulator:
             ValueError: an array is missing or has another shape.
         """
         restore_arrays(self._state(), state)
+        # A step clears the lists of the lanes of its own town: those of another would stay for ever
+        for lists in (self.traffic.occupancy, self.traffic.reservations):
+            lists.head.fill(-1)
+            lists.num_nodes.fill(0)
 
     def close(self) -> None:
         """Nothing to release: all state is arrays."""
