@@ -25,8 +25,9 @@ from carl_planner.command_errors import input_errors_reported
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
 from evaluation.demo_run.shown_drive import (
+    SHOWN,
     VIDEO_FILE,
-    choose_recording,
+    choose_drive,
     make_videos,
     video_candidates,
 )
@@ -37,20 +38,28 @@ from evaluation.drivers.checkpoint_planner import (
     untrained_planner,
     with_checkpoint_config,
 )
-from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner
+from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner, Planner
 from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.recording.folder import EpisodeFolder
+from evaluation.recording.frames import frames_of
+from evaluation.recording.recorder import recorder_of
 from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.evaluation_env import make_evaluation_env
 from evaluation.rollout.progress import EvaluationProgress
-from evaluation.rollout.recording import EpisodeRecorder, Recording
-from evaluation.rollout.route_queue import make_tasks
+from evaluation.rollout.recording import Recording
+from evaluation.rollout.route_queue import EvaluationTask, make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_json, write_results
 from evaluation.scoring.score_table import print_scores
+from evaluation.scoring.scored_world import EMBEDDED
 from evaluation.scoring.scores import benchmark_scores
+from evaluation.viewer.page_file import VIEW_FILE, write_page
+from evaluation.viewer.town import write_towns
+from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.scene.map_bank import MapBank
 
 log = logging.getLogger(__name__)
 TRAINING_FOLDER = "training"
@@ -72,35 +81,25 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
     specs = benchmark.read()
     env, scenarios = make_evaluation_env(merged, specs, min(config.num_worlds, len(specs)))
     tasks = make_tasks(scenarios, range(config.seed, config.seed + config.seeds))
-    recorder = EpisodeRecorder(video_candidates(tasks, benchmark.seen_towns))
     try:
         planners = {
             "untrained": untrained_planner(merged, env, config.seed),
-            "trained": policy_planner([loaded], env, "trained"),
+            "trained": policy_planner([loaded], env, "trained", with_values=True),
             "idm": RuleBasedDriver(),
             "constant_speed": ConstantSpeedPlanner(),
             "blind_follower": BlindFollower(),
         }
-        results = {}
-        for name, planner in planners.items():
-            with EvaluationProgress(PLANNER_TITLES[name], len(tasks)) as progress:
-                results[name] = run_episodes(
-                    env,
-                    planner,
-                    tasks,
-                    listener=progress,
-                    recorder=recorder if name == "trained" else None,
-                )
-            about = {"planner": name, "benchmark": benchmark.name, "seed": config.seed}
-            write_results(folder / name, results[name], about)
+        results = {
+            name: drive_routes(env, planner, tasks, config, name)
+            for name, planner in planners.items()
+        }
     finally:
         env.close()
     summary = summarise(results, load_checkpoint(checkpoint).progress, config.seed)
     write_json(folder / SUMMARY_FILE, summary)
     if summary["thin_routes"]:
         log.warning("%s", traffic_statement(summary))
-    shown = choose_recording(recorder, results["trained"])
-    make_videos(shown, env.maps, folder)
+    shown = show_drives(config, tasks, benchmark, results, env.maps)
     again = again_with(config, overrides)
     log.info(
         "report: %s",
@@ -109,6 +108,47 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
     scores = {name: benchmark_scores(episodes) for name, episodes in results.items()}
     print_scores(benchmark.name, scores)
     return summary
+
+
+def drive_routes(
+    env: DrivingVectorEnv,
+    planner: Planner,
+    tasks: Sequence[EvaluationTask],
+    config: DictConfig,
+    name: str,
+) -> list[EpisodeResult]:
+    """Drive all tasks and write what came of it into a folder of the planner's name."""
+    folder = Path(config.output) / name
+    about = {"planner": name, "benchmark": config.benchmark.name, "seed": config.seed}
+    about["world"] = EMBEDDED.warning
+    drives, recorder = EpisodeFolder(folder), None
+    drives.clear()
+    if config.record_episodes or name == SHOWN:
+        recorder = recorder_of(env, drives.write, about)
+    with EvaluationProgress(PLANNER_TITLES[name], len(tasks)) as progress:
+        results = run_episodes(env, planner, tasks, listener=progress, recorder=recorder)
+    if recorder:
+        write_towns(drives, env.maps, sorted({result.town for result in results}))
+    write_results(folder, results, about)
+    return results
+
+
+def show_drives(
+    config: DictConfig,
+    tasks: Sequence[EvaluationTask],
+    benchmark: Benchmark,
+    results: dict[str, list[EpisodeResult]],
+    maps: MapBank,
+) -> Recording:
+    """Write the viewer's page and the video; returns the drive that the video shows."""
+    folder = Path(config.output)
+    recorded = list(results) if config.record_episodes else [SHOWN]
+    page = write_page([folder / name for name in recorded], folder / VIEW_FILE)
+    log.info("drives: %s", page)
+    best = choose_drive(results[SHOWN], video_candidates(tasks, benchmark.seen_towns))
+    shown = frames_of(EpisodeFolder(folder / SHOWN).read(best.route_id, best.seed), maps)
+    make_videos(shown, maps, folder)
+    return shown
 
 
 def demo_report(
@@ -133,6 +173,7 @@ def demo_report(
             "again with": again,
         },
         metrics=read_metrics(Path(config.output) / TRAINING_FOLDER),
+        viewer=VIEW_FILE,
         video=VIDEO_FILE,
         video_title=(
             f"The trained policy on held-out route {shown.route_id} in {shown.town}, "

@@ -26,19 +26,23 @@ from evaluation.drivers.checkpoint_planner import (
 )
 from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner, Planner
 from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.recording.folder import EpisodeFolder, file_name
+from evaluation.recording.frames import frames_of
+from evaluation.recording.recorder import recorder_of
 from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import Report, write_report
-from evaluation.rollout.benchmark import Benchmark
+from evaluation.rollout.benchmark import Benchmark, towns_of
 from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.evaluation_env import make_evaluation_env
 from evaluation.rollout.progress import EvaluationProgress
-from evaluation.rollout.recording import EpisodeRecorder
 from evaluation.rollout.route_queue import EvaluationTask, make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_results
 from evaluation.scoring.score_table import print_scores
 from evaluation.scoring.scores import benchmark_scores
 from evaluation.video.film import VideoFrames, write_mp4
+from evaluation.viewer.page_file import VIEW_FILE, write_page
+from evaluation.viewer.town import write_towns
 from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.scene.map_bank import MapBank
 
@@ -65,16 +69,23 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     num_worlds = min(config.num_worlds, len(specs) * len(seeds))
     env, scenarios = make_evaluation_env(config, specs, num_worlds)
     try:
-        planner = make_planner(config.planner, policies, env)
+        planner = make_planner(config, policies, env)
         tasks = make_tasks(scenarios, seeds)
-        recorder = EpisodeRecorder(recorded_tasks(config, tasks))
+        drives = EpisodeFolder(Path(config.output))
+        drives.clear()
+        recorder = None
+        if config.record_episodes:
+            recorder = recorder_of(env, drives.write, describe(config, benchmark))
         with EvaluationProgress(planner.name, len(tasks)) as progress:
             results = run_episodes(env, planner, tasks, listener=progress, recorder=recorder)
     finally:
         env.close()
     folder = Path(config.output)
+    if recorder:
+        write_towns(drives, env.maps, towns_of(specs))
+        log.info("drives: %s", write_page([folder], folder / VIEW_FILE))
     write_results(folder, results, describe(config, benchmark))
-    videos = write_videos(recorder, env.maps, planner.name, folder)
+    videos = write_videos(drives, video_tasks(config, tasks), env.maps, planner.name)
     report = evaluation_report(config, benchmark, results, videos)
     print_scores(f"{benchmark.name}: {planner.name}", {planner.name: benchmark_scores(results)})
     log.info("scenarios: %s", triggers_statement(results))
@@ -82,19 +93,24 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     return results
 
 
-def recorded_tasks(config: DictConfig, tasks: Sequence[EvaluationTask]) -> list[tuple[str, int]]:
+def video_tasks(config: DictConfig, tasks: Sequence[EvaluationTask]) -> list[tuple[str, int]]:
     """Routes and seeds that get a video: those of a single route, all, or none."""
-    if config.video is False or (config.video == "auto" and config.route is None):
+    if not config.record_episodes or config.video is False:
+        return []
+    if config.video == "auto" and config.route is None:
         return []
     return [(task.scenario.scenario_id, task.seed) for task in tasks]
 
 
-def write_videos(recorder: EpisodeRecorder, maps: MapBank, planner: str, folder: Path) -> list[str]:
-    """A video of every recorded drive; returns the names of the files in `folder`."""
+def write_videos(
+    drives: EpisodeFolder, wanted: Sequence[tuple[str, int]], maps: MapBank, planner: str
+) -> list[str]:
+    """A video of each of these drives, beside their folder; returns the names of the files."""
     names = []
-    for (route_id, seed), recording in recorder.recordings.items():
-        names.append(f"route_{route_id}_seed_{seed}.mp4")
-        write_mp4(VideoFrames(recording, maps, planner), folder / names[-1])
+    for route_id, seed in wanted:
+        names.append(f"route_{file_name(route_id)}_seed_{seed}.mp4")
+        frames = VideoFrames(frames_of(drives.read(route_id, seed), maps), maps, planner)
+        write_mp4(frames, drives.path.parent / names[-1])
     return names
 
 
@@ -115,6 +131,7 @@ def evaluation_report(
             "scenarios": triggers_statement(results),
             "dynamics": dynamics_statement(),
         },
+        viewer=VIEW_FILE if config.record_episodes else None,
         video=videos[0] if videos else None,
         video_title="Three times as fast as it happened.",
     )
@@ -128,11 +145,13 @@ def triggers_statement(results: Sequence[EpisodeResult]) -> str:
     return f"{started} of {total} triggers started; {others}"
 
 
-def make_planner(kind: str, policies: Sequence[LoadedPolicy], env: DrivingVectorEnv) -> Planner:
+def make_planner(
+    config: DictConfig, policies: Sequence[LoadedPolicy], env: DrivingVectorEnv
+) -> Planner:
     """The planner that the option `planner` names."""
-    if kind == "policy":
-        return policy_planner(policies, env)
-    return RULE_PLANNERS[kind]()
+    if config.planner == "policy":
+        return policy_planner(policies, env, with_values=config.record_episodes)
+    return RULE_PLANNERS[config.planner]()
 
 
 def check_options(config: DictConfig) -> None:
@@ -152,6 +171,8 @@ def check_options(config: DictConfig) -> None:
             "evaluation.evaluate drives routes in simulator=embedded; evaluation.longest6_official "
             "drives them on CARLA's servers, benchmark=val14 drives nuPlan's scenarios"
         )
+    if config.video is True and not config.record_episodes:
+        raise ValueError("video=true needs the recorded drives: leave out record_episodes=false")
     if config.seeds < 1:
         raise ValueError(f"seeds={config.seeds}: at least one is needed")
 

@@ -63,3 +63,12 @@ class PlaysScripts(Protocol):
     def background_speed_mps(self) -> NDArray[np.float64]:
         """Mean speed of the traffic that belongs to no scenario, (B,), NaN without any."""
         ...
+
+
+@runtime_checkable
+class TellsPhases(Protocol):
+    """What a simulator can also tell of the scripts that it plays."""
+
+    def trigger_phases(self) -> NDArray[np.uint8]:
+        """Where the script of each trigger stands, in the scenario's order, (B, K); 0 waits."""
+        ...

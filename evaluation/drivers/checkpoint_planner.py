@@ -102,7 +102,11 @@ def checkpoint_layout(trained: DictConfig, trust: Sequence[str] = ()) -> DictCon
 
 
 def policy_planner(
-    policies: Sequence[LoadedPolicy], env: DrivenWorlds, name: str = "policy"
+    policies: Sequence[LoadedPolicy],
+    env: DrivenWorlds,
+    name: str = "policy",
+    *,
+    with_values: bool = False,
 ) -> PolicyPlanner:
     """The loaded networks, after a check that they were trained with `env`'s observation."""
     assert isinstance(env.single_observation_space, spaces.Dict)
@@ -114,7 +118,7 @@ def policy_planner(
                 f"the environment shows {found}, the checkpoint was trained with "
                 f"{policy.observation_spec}: use observation={choice}"
             )
-    return PolicyPlanner([policy.policy for policy in policies], name)
+    return PolicyPlanner([policy.policy for policy in policies], name, with_values=with_values)
 
 
 def untrained_planner(config: DictConfig, env: DrivingVectorEnv, seed: int) -> PolicyPlanner:

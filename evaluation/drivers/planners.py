@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -29,6 +29,13 @@ class Planner(Protocol):
         ...
 
 
+@runtime_checkable
+class EstimatesValues(Protocol):
+    """What a planner with a critic also tells."""
+
+    values: NDArray[np.float32] | None  # (E,) of the observation it acted on last, if it is asked
+
+
 class PolicyPlanner:
     """A trained network, acting with the mean of its Beta distribution as CaRL does.
 
@@ -36,12 +43,22 @@ class PolicyPlanner:
         policies: Networks for the environment's observation; of several, the mean actions are
             averaged (CaRL evaluates all `model*.pth` of a folder so).
         name: Shown in tables.
+        with_values: Keep the critics' mean estimate of each observation in `values`.
     """
 
-    def __init__(self, policies: Sequence[ActorCritic], name: str = "policy") -> None:
+    values: NDArray[np.float32] | None
+
+    def __init__(
+        self,
+        policies: Sequence[ActorCritic],
+        name: str = "policy",
+        *,
+        with_values: bool = False,
+    ) -> None:
         self.policies = [policy.eval() for policy in policies]
         self.device = next(self.policies[0].parameters()).device  # that of all of them
         self.name = name
+        self.with_values, self.values = with_values, None
 
     def begin_episodes(self, agents: NDArray[np.int64], env: DrivenWorlds) -> None:
         """The network remembers nothing."""
@@ -52,7 +69,13 @@ class PolicyPlanner:
         tensors = {
             name: torch.from_numpy(array).to(self.device) for name, array in observation.items()
         }
-        means = [policy.distribution(tensors).mean() for policy in self.policies]
+        if self.with_values:
+            outputs = [policy(tensors) for policy in self.policies]
+            means = [output.distribution.mean() for output in outputs]
+            values = torch.stack([output.value for output in outputs])
+            self.values = values.mean(dim=0).cpu().numpy()
+        else:
+            means = [policy.distribution(tensors).mean() for policy in self.policies]
         return torch.stack(means).mean(dim=0).cpu().numpy().astype(np.float32)
 
 

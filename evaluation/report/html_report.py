@@ -44,6 +44,7 @@ class Report:
         video_title: Its caption.
         world: Where the scores come from.
         route_columns: Further columns of the table of routes: title, and a text for each route id.
+        viewer: Page of the recorded drives beside the report, if any.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Report:
     video_title: str = ""
     world: ScoredWorld = EMBEDDED
     route_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    viewer: str | None = None
 
 
 def write_report(folder: Path, report: Report) -> Path:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from evaluation.drivers.planners import Planner
-from evaluation.rollout.recording import EpisodeRecorder
 from evaluation.rollout.route_queue import EvaluationTask, RouteQueue
 from evaluation.scoring.episode_record import EpisodeRecord
 from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.referee import LeaderboardReferee
+from evaluation.scoring.referee import LeaderboardReferee, StepWatcher
 from rewards.reward_breakdown import Reward
 from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.state import SceneBatch
 from sim_adapters.simulator import PlaysScripts
 
 
@@ -31,13 +32,31 @@ class Listener(Protocol):
         ...
 
 
+class Recorder(StepWatcher, Protocol):
+    """Records drives: sees every step, and is told where each begins and ends."""
+
+    def begin(
+        self, agent: int, task: EvaluationTask | None, scene: SceneBatch, maps: MapBank
+    ) -> None:
+        """Driver `agent` starts a task, or drives on unrecorded."""
+        ...
+
+    def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
+        """`planner` has chosen the actions of the next steps on this observation."""
+        ...
+
+    def end(self, agent: int, result: EpisodeResult) -> None:
+        """The drive of `agent` is over and judged."""
+        ...
+
+
 def run_episodes(
     env: DrivingVectorEnv,
     planner: Planner,
     tasks: Sequence[EvaluationTask],
     *,
     listener: Listener | None = None,
-    recorder: EpisodeRecorder | None = None,
+    recorder: Recorder | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[EpisodeResult]:
     """Drive every task once; none is lost, whatever the number of worlds.
@@ -47,7 +66,7 @@ def run_episodes(
         planner: Drives all worlds.
         tasks: Routes with their seeds.
         listener: Told of every step and every finished route.
-        recorder: Records some of the drives.
+        recorder: Records the drives.
         clock: Wall clock [s].
 
     Returns:
@@ -69,7 +88,10 @@ def run_episodes(
     num_steps = 0
     while len(results) < queue.num_tasks:
         driven = list(queue.running)  # a finished world gets its next task within the step
-        observation, _, terminated, truncated, _ = env.step(planner.act(observation, env))
+        actions = planner.act(observation, env)
+        if recorder:
+            recorder.decided(observation, planner)
+        observation, _, terminated, truncated, _ = env.step(actions)
         num_steps += 1
         finished = np.flatnonzero(terminated | truncated)
         for agent in finished:
@@ -79,6 +101,8 @@ def run_episodes(
                 record = referee.records.read(int(agent))
                 result = episode_result(task, record, env.scene.step_s, wall_s)
                 results.append(result)
+                if recorder:
+                    recorder.end(int(agent), result)
                 if listener:
                     listener.episode_finished(result)
             started_s[agent] = clock()
@@ -112,7 +136,7 @@ def _open_records(
     queue: RouteQueue,
     referee: LeaderboardReferee,
     planner: Planner,
-    recorder: EpisodeRecorder | None,
+    recorder: Recorder | None,
     agents: np.ndarray,
 ) -> None:
     for agent in map(int, agents):

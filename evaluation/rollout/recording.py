@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.drivers.planners import Planner
 from evaluation.rollout.route_queue import EvaluationTask
 from evaluation.scoring.episode_record import EpisodeRecords
+from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.infractions import Infraction
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
@@ -80,6 +82,12 @@ class EpisodeRecorder:
             route_y=scenario.route.y,
         )
         self._running[agent] = self.recordings[scenario.scenario_id, task.seed] = recording
+
+    def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
+        """A video shows no more than the step itself."""
+
+    def end(self, agent: int, result: EpisodeResult) -> None:
+        """The frames are there already."""
 
     def watch(
         self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords

@@ -205,6 +205,10 @@ class EmbeddedSimulator:
         number = counts.sum(axis=1)
         return np.divide(speed.sum(axis=1), number, out=mean, where=number > 0)
 
+    def trigger_phases(self) -> NDArray[np.uint8]:
+        """`Phase` of every trigger, in the scenario's order, (B, T); unused ones wait for ever."""
+        return self.scripts.triggers.phase
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Everything needed to go on exactly here, as named arrays (copies)."""
         return copy_arrays(self._state())

@@ -1,0 +1,240 @@
+"""RecordedEpisode: one drive with everybody in it, and the compact file it is kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.recording.packing import Column, pack, table, unpack
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+POSITION_STEP_M = 0.01
+YAW_STEP_RAD = 1 / 256  # 1 cm at the bumper of a car
+SPEED_STEP_MPS = 0.05  # of other road users; the ego's own speed is a driver's number
+SIZE_STEP_M = 0.005
+TERM_STEP = 0.001
+SEEN_STEP = 1 / 128  # features of the vector observation are about [-1, 1]
+# Numbers of the driver, one a step, and what they are rounded to
+DRIVER_STEPS = {
+    "speed_mps": 0.01,
+    "speed_limit_mps": 0.01,
+    "steer": 0.005,
+    "throttle": 0.005,
+    "brake": 0.005,
+    "route_percent": 0.01,
+    "reward": 0.001,
+    "value": 0.01,  # the critic's, of the state in which the step's action was chosen
+}
+
+
+class Tracks(NamedTuple):
+    """Road users, the ego first, (N,); their steps lie one after the other in (S,) arrays."""
+
+    actor_id: IntArray
+    kind: IntArray  # ActorKind
+    half_length_m: FloatArray
+    half_width_m: FloatArray
+    first_step: IntArray
+    num_steps: IntArray
+    x: FloatArray  # (S,) [m] box centre, world frame
+    y: FloatArray
+    yaw_rad: FloatArray
+    speed_mps: FloatArray
+    lights: IntArray  # LightBit
+
+    @property
+    def starts(self) -> IntArray:
+        """Where each track begins in the (S,) arrays, (N + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.num_steps)])
+
+
+class Seen(NamedTuple):
+    """What the policy was shown at each step, as far as it is kept."""
+
+    names: tuple[str, ...]  # of features
+    values: FloatArray  # (F, T)
+
+
+NOTHING_SEEN = Seen((), np.zeros((0, 0)))
+
+
+@dataclass(frozen=True)
+class RecordedEpisode:
+    """One drive of T steps; step k ends at (k + 1) * `step_s`.
+
+    Args:
+        about: Planner, route, town, seed, score, infractions, triggers ...: JSON values, read by
+            the viewer. `evaluation.recording.about` makes them.
+        step_s: Time between two steps.
+        route: (P, 2) [m] dense route.
+        tracks: Everybody.
+        driver: By names of DRIVER_STEPS, (T,); what is not known is missing.
+        terms: Reward terms by name, (T,).
+        signals: LightState of the town's lights, (L, T).
+        phases: Phase of the route's scripted triggers, (K, T).
+        seen: Features of the vector observation.
+        plan: Planned path at each step, (T, Q, 2) [m] world frame, Q = 0 without one.
+    """
+
+    about: Mapping[str, Any]
+    step_s: float
+    route: FloatArray
+    tracks: Tracks
+    driver: Mapping[str, FloatArray]
+    terms: Mapping[str, FloatArray] = field(default_factory=dict)
+    signals: IntArray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    phases: IntArray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    seen: Seen = NOTHING_SEEN
+    plan: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 2)))
+
+    @property
+    def num_steps(self) -> int:
+        """T."""
+        return int(self.tracks.num_steps[0])
+
+    @property
+    def times_s(self) -> FloatArray:
+        """End of every step, (T,)."""
+        return np.arange(1, self.num_steps + 1) * np.float64(self.step_s)
+
+
+def pack_episode(episode: RecordedEpisode) -> bytes:
+    """The file of an episode.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    tracks, rows = episode.tracks, episode.tracks.num_steps
+    yaw = _unwrapped(tracks.yaw_rad, tracks.starts)
+    columns = {
+        "track.id": Column(tracks.actor_id, order=1),
+        "track.kind": Column(tracks.kind),
+        "track.half_length_m": Column(tracks.half_length_m, SIZE_STEP_M),
+        "track.half_width_m": Column(tracks.half_width_m, SIZE_STEP_M),
+        "track.first": Column(tracks.first_step, order=1),
+        "track.count": Column(rows),
+        "x": Column(tracks.x, POSITION_STEP_M, 2, rows),
+        "y": Column(tracks.y, POSITION_STEP_M, 2, rows),
+        "yaw_rad": Column(yaw, YAW_STEP_RAD, 2, rows),
+        "speed_mps": Column(tracks.speed_mps, SPEED_STEP_MPS, 1, rows),
+        "lights": Column(tracks.lights, 1.0, 1, rows),
+        "signals": table(episode.signals),
+        "phases": table(episode.phases),
+        "route.x": Column(episode.route[:, 0], POSITION_STEP_M, 2),
+        "route.y": Column(episode.route[:, 1], POSITION_STEP_M, 2),
+        "seen": table(episode.seen.values, SEEN_STEP),
+    }
+    for name, values in episode.driver.items():
+        columns[f"driver.{name}"] = Column(values, DRIVER_STEPS[name], 1)
+    for name, values in episode.terms.items():
+        columns[f"term.{name}"] = Column(values, TERM_STEP, 1)
+    if episode.plan.size:
+        for axis, name in enumerate(("plan.x", "plan.y")):
+            columns[name] = table(episode.plan[:, :, axis], 0.05, 2)
+    about = {**episode.about, "step_s": episode.step_s, "seen": list(episode.seen.names)}
+    return pack(about, columns)
+
+
+def unpack_episode(content: bytes) -> RecordedEpisode:
+    """The episode of a file.
+
+    Raises:
+        ValueError: it is no such file, or a damaged one.
+    """
+    about, columns = unpack(content)
+    try:
+        step_s, names = float(about.pop("step_s")), tuple(about.pop("seen"))
+        whole = {key: np.rint(columns[key]).astype(np.int64) for key in _WHOLE}
+        count = whole["track.count"]
+        tracks = Tracks(
+            actor_id=whole["track.id"],
+            kind=whole["track.kind"],
+            half_length_m=columns["track.half_length_m"],
+            half_width_m=columns["track.half_width_m"],
+            first_step=whole["track.first"],
+            num_steps=count,
+            x=columns["x"],
+            y=columns["y"],
+            yaw_rad=columns["yaw_rad"],
+            speed_mps=columns["speed_mps"],
+            lights=whole["lights"],
+        )
+        plan = [columns[name] for name in ("plan.x", "plan.y") if name in columns]
+        num_steps = int(count[0])
+        return RecordedEpisode(
+            about=about,
+            step_s=step_s,
+            route=np.stack([columns["route.x"], columns["route.y"]], axis=1),
+            tracks=tracks,
+            driver=_with_prefix("driver.", columns),
+            terms=_with_prefix("term.", columns),
+            signals=_rows(whole["signals"], num_steps),
+            phases=_rows(whole["phases"], num_steps),
+            seen=Seen(names, columns["seen"].reshape(len(names), -1)),
+            plan=np.stack(plan, axis=-1).reshape(num_steps, -1, 2) if plan else np.zeros((0, 0, 2)),
+        )
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"the file holds no episode: {error!r} is missing") from error
+
+
+def find_tracks(ids: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Who was in which slot when.
+
+    Args:
+        ids: Actor in each slot at each step, 0 nobody, (T, A).
+
+    Returns:
+        Slot, first step and number of steps of every unbroken presence, by first step and slot.
+    """
+    num_steps, num_slots = ids.shape
+    flat = np.zeros((num_slots, num_steps + 1), ids.dtype)
+    flat[:, 1:] = ids.T
+    changed = flat[:, 1:] != flat[:, :-1]
+    slot, first = np.nonzero(changed)
+    last_of_slot = np.append(slot[1:] != slot[:-1], True) if len(slot) else np.zeros(0, bool)
+    end = np.where(last_of_slot, num_steps, np.append(first[1:], num_steps)[: len(first)])
+    filled = ids[first, slot] != 0
+    slot, first, end = slot[filled], first[filled], end[filled]
+    order = np.lexsort((slot, first))
+    return slot[order], first[order], (end - first)[order]
+
+
+def _unwrapped(yaw_rad: FloatArray, starts: IntArray) -> FloatArray:
+    """Angles without jumps along each track."""
+    turns = np.zeros(len(yaw_rad))
+    turns[1:] = np.rint(np.diff(yaw_rad) / (2 * np.pi))
+    turns[starts[:-1][starts[:-1] < len(turns)]] = 0.0
+    total = np.cumsum(turns)
+    base = np.repeat(total[np.minimum(starts[:-1], max(len(total) - 1, 0))], np.diff(starts))
+    return yaw_rad - 2 * np.pi * (total - base)
+
+
+_WHOLE = ("track.id", "track.kind", "track.first", "track.count", "lights", "signals", "phases")
+
+
+def _rows(values: IntArray, num_columns: int) -> IntArray:
+    return values.reshape(-1, num_columns) if values.size else np.zeros((0, num_columns), np.int64)
+
+
+def _with_prefix(prefix: str, columns: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    return {
+        name.removeprefix(prefix): values
+        for name, values in columns.items()
+        if name.startswith(prefix)
+    }
+
+
+def kept_features(names: Sequence[str]) -> list[int]:
+    """Features worth their bytes: of another actor only where it is; the rest its track tells."""
+    wanted = ("present", "forward", "left")
+    return [
+        index
+        for index, name in enumerate(names)
+        if not name.startswith("actor_") or name.split("_", 2)[2] in wanted
+    ]

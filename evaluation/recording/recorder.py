@@ -1,0 +1,224 @@
+"""DriveRecorder: records every drive of a rollout, cheaply; hand it to `run_episodes`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.drivers.planners import EstimatesValues, Planner, PolicyPlanner
+from evaluation.recording.about import about_result, about_triggers
+from evaluation.recording.episode import (
+    NOTHING_SEEN,
+    RecordedEpisode,
+    Seen,
+    Tracks,
+    find_tracks,
+    kept_features,
+)
+from evaluation.recording.tape import DRIVER_NUMBERS, Strip, Tape
+from evaluation.rollout.route_queue import EvaluationTask
+from evaluation.scoring.episode_record import EpisodeRecords
+from evaluation.scoring.episode_result import EpisodeResult
+from rewards.driving_events import DrivingEvents
+from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.observation.vector import VectorObserver
+from sim_adapters.observation.vector_traffic import FORWARD_SCALE_M, LEFT_SCALE_M
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.state import SceneBatch
+from sim_adapters.simulator import TellsPhases
+
+VECTOR = "vector"  # key of the vector observation
+# What 1.0 is in the features that the viewer draws
+VECTOR_SCALES = {"actor_forward_m": FORWARD_SCALE_M, "actor_left_m": LEFT_SCALE_M}
+_TRAITS = ("actor_id", "kind", "half_length_m", "half_width_m")
+
+
+class _Arrivals(NamedTuple):
+    """Actors that took a slot in one step."""
+
+    step: int
+    world: NDArray[np.int64]  # (N,)
+    traits: NDArray[np.float64]  # (N, _TRAITS)
+
+
+@dataclass(frozen=True)
+class _Drive:
+    task: EvaluationTask
+    first_step: int  # on the tape
+
+
+class DriveRecorder:
+    """Records the drives of all drivers of a batch of worlds.
+
+    Args:
+        scene: Of the simulator.
+        maps: Of its towns.
+        keep: Takes every finished drive.
+        about: JSON values that go into every drive: planner, benchmark.
+        feature_names: Of the vector observation; empty for policies that see something else.
+        phases: Phases of the scripted triggers in each world, (B, K); none by default.
+    """
+
+    def __init__(
+        self,
+        scene: SceneBatch,
+        maps: MapBank,
+        keep: Callable[[RecordedEpisode], None],
+        about: Mapping[str, Any],
+        *,
+        feature_names: Sequence[str] = (),
+        phases: Callable[[], NDArray[np.uint8]] | None = None,
+    ) -> None:
+        self._scene, self._maps, self._keep, self._about = scene, maps, keep, dict(about)
+        self._features = np.array(kept_features(feature_names), np.int64)
+        self._feature_names = tuple(feature_names)
+        self._phases = phases
+        self._tape: Tape | None = None
+        self._drives: dict[int, _Drive] = {}  # by driver
+        self._ends: dict[int, int] = {}  # step behind the last of a drive, by driver
+        self._arrivals: list[_Arrivals] = []
+        self._known_ids = np.zeros(scene.traits.actor_id.shape, np.int64)
+        self._value: NDArray[np.float32] | None = None
+        self._seen: NDArray[np.float32] | None = None
+
+    # Told by the rollout ---------------------------------------------------------------------
+
+    def begin(
+        self, agent: int, task: EvaluationTask | None, scene: SceneBatch, maps: MapBank
+    ) -> None:
+        """Driver `agent` starts a task, or drives on unrecorded."""
+        del scene, maps
+        self._drives.pop(agent, None)
+        self._ends.pop(agent, None)
+        self._known_ids[self._scene.ego.world[agent]] = 0
+        if task is not None:
+            self._drives[agent] = _Drive(task, self._tape.num_steps if self._tape else 0)
+        if self._tape and self._drives:
+            first = min(drive.first_step for drive in self._drives.values())
+            self._tape.forget(first)
+            self._arrivals = [arrival for arrival in self._arrivals if arrival.step >= first]
+
+    def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
+        """`planner` has chosen its actions on this observation."""
+        self._value = planner.values if isinstance(planner, EstimatesValues) else None
+        if not isinstance(planner, PolicyPlanner):
+            self._features = self._features[:0]  # rules read the scene itself
+        elif self._features.size:
+            self._seen = observation[VECTOR][:, self._features]
+
+    def watch(
+        self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
+    ) -> None:
+        """Keep this step of all worlds."""
+        if not self._drives:
+            return
+        phases = self._phases() if self._phases else None
+        if self._tape is None:
+            num_triggers = 0 if phases is None else phases.shape[1]
+            self._tape = Tape(self._scene, [*outcome.terms], self._features.size, num_triggers)
+        self._note_arrivals(self._tape.num_steps)
+        self._tape.add(outcome, records.route_percent, self._value, self._seen, phases)
+        for agent in self._drives:
+            if agent not in self._ends and records.ends[agent] is not None:
+                self._ends[agent] = self._tape.num_steps  # a held action may go on beyond it
+
+    def end(self, agent: int, result: EpisodeResult) -> None:
+        """The drive of `agent` is over and judged: hand it over."""
+        drive = self._drives[agent]
+        assert self._tape is not None
+        first, last = drive.first_step, self._ends[agent]
+        self._keep(self._episode(agent, drive, result, self._tape.cut(agent, first, last)))
+
+    # Making an episode -----------------------------------------------------------------------
+
+    def _note_arrivals(self, step: int) -> None:
+        traits = self._scene.traits
+        present = np.where(traits.valid, traits.actor_id, 0)
+        world, slot = np.nonzero((present != self._known_ids) & traits.valid)
+        if world.size:
+            rows = [getattr(traits, name)[world, slot].astype(np.float64) for name in _TRAITS]
+            self._arrivals.append(_Arrivals(step, world, np.stack(rows, axis=1)))
+        self._known_ids = present
+
+    def _episode(
+        self, agent: int, drive: _Drive, result: EpisodeResult, strip: Strip
+    ) -> RecordedEpisode:
+        assert self._tape is not None
+        scenario, step_s = drive.task.scenario, self._scene.step_s
+        signals = self._maps.ranges.signal
+        town = self._maps.map_index(scenario.town)
+        num_signals = int(signals[town + 1] - signals[town])
+        phases = strip.phases[:, : len(scenario.triggers)].T.astype(np.int64)
+        numbers = strip.numbers.T.astype(np.float64)
+        known = [name for name in DRIVER_NUMBERS if name != "value" or self._value is not None]
+        driver = {name: numbers[DRIVER_NUMBERS.index(name)] for name in known}
+        terms = numbers[len(DRIVER_NUMBERS) :]
+        names = tuple(self._feature_names[index] for index in self._features)
+        triggers = about_triggers(scenario.triggers, phases, step_s)
+        return RecordedEpisode(
+            about={**self._about, **about_result(result), "triggers": triggers},
+            step_s=step_s,
+            route=np.stack([scenario.route.x, scenario.route.y], axis=1),
+            tracks=self._tracks(agent, drive, strip),
+            driver=driver,
+            terms=dict(zip(self._tape.term_names, terms, strict=True)),
+            signals=strip.signals[:, :num_signals].T.astype(np.int64),
+            phases=phases,
+            seen=Seen(names, strip.seen.T.astype(np.float64)) if names else NOTHING_SEEN,
+        )
+
+    def _tracks(self, agent: int, drive: _Drive, strip: Strip) -> Tracks:
+        world, own = int(self._scene.ego.world[agent]), int(self._scene.ego.slot[agent])
+        slots, first, count = find_tracks(strip.actor_id.astype(np.int64))
+        ego_first = np.argsort(slots != own, kind="stable")
+        slots, first, count = slots[ego_first], first[ego_first], count[ego_first]
+        rows = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        place = (rows, np.repeat(slots, count))
+        ids = strip.actor_id[first, slots].astype(np.int64)
+        traits = self._traits_of(world, drive.first_step, ids)
+        return Tracks(
+            actor_id=ids,
+            kind=traits[:, 1].astype(np.int64),
+            half_length_m=traits[:, 2],
+            half_width_m=traits[:, 3],
+            first_step=first.astype(np.int64),
+            num_steps=count.astype(np.int64),
+            x=strip.x[place].astype(np.float64),
+            y=strip.y[place].astype(np.float64),
+            yaw_rad=strip.yaw_rad[place].astype(np.float64),
+            speed_mps=strip.speed_mps[place].astype(np.float64),
+            lights=strip.lights[place].astype(np.int64),
+        )
+
+    def _traits_of(
+        self, world: int, first_step: int, ids: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        rows = [a.traits[a.world == world] for a in self._arrivals if a.step >= first_step]
+        arrived = np.concatenate(rows)
+        _, unique = np.unique(arrived[:, 0], return_index=True)
+        arrived = arrived[unique]
+        return arrived[np.searchsorted(arrived[:, 0], ids)]
+
+
+def recorder_of(
+    env: DrivingVectorEnv, keep: Callable[[RecordedEpisode], None], about: Mapping[str, Any]
+) -> DriveRecorder:
+    """A recorder of all that an environment tells.
+
+    Args:
+        env: Drives.
+        keep: Takes every finished drive.
+        about: JSON values that go into every drive: planner, benchmark.
+    """
+    simulator, observer = env.simulator, env.observer
+    names: Sequence[str] = ()
+    if isinstance(observer, VectorObserver):
+        names = observer.feature_names
+        about = {**about, "scales": VECTOR_SCALES}
+    phases = simulator.trigger_phases if isinstance(simulator, TellsPhases) else None
+    return DriveRecorder(env.scene, env.maps, keep, about, feature_names=names, phases=phases)

@@ -1,0 +1,172 @@
+"""Writes the viewer's page: style, scripts and data in one HTML file that opens from a disk."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from evaluation.recording.folder import SUFFIX, find_episodes, town_file
+from evaluation.recording.packing import read_about
+from sim_adapters.atomic_file import write_atomically
+
+VIEW_FILE, DATA_FOLDER = "view.html", "view_files"
+MOST_INLINE_BYTES = 100_000_000  # browsers open pages of this size within seconds
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+# What the list needs of a drive without reading it
+_LISTED = (
+    "label",
+    "planner",
+    "route",
+    "town",
+    "seed",
+    "score",
+    "duration_s",
+    "infractions",
+    "triggers",
+)
+
+
+class RecordedFile(NamedTuple):
+    """A drive on the disk."""
+
+    path: Path
+    about: dict[str, Any]
+    town: Path  # its picture
+
+
+def write_page(folders: Sequence[Path], output: Path) -> Path:
+    """The page of all drives in these folders and below; returns `output`.
+
+    Drives beyond MOST_INLINE_BYTES together lie in DATA_FOLDER beside the page, as script files:
+    a page from a disk may read no other.
+
+    Args:
+        folders: Of evaluations; of one planner and route several may hold a drive.
+        output: The HTML file.
+
+    Raises:
+        FileNotFoundError: there is no drive, or the picture of a town is missing.
+        ValueError: a file is damaged, and is named.
+    """
+    drives = sorted((drive for folder in folders for drive in _drives_of(folder)), key=worst_first)
+    towns = {f"town-{i}": path for i, path in enumerate(sorted({d.town for d in drives}))}
+    names = {path: name for name, path in towns.items()}
+    rows = [_row(number, drive, names[drive.town]) for number, drive in enumerate(drives)]
+    _tell_apart(rows, drives)
+    data = {f"drive-{number}": drive.path for number, drive in enumerate(drives)} | towns
+    inline = sum(path.stat().st_size for path in data.values()) * 4 // 3 <= MOST_INLINE_BYTES
+    index = {
+        "title": _title(drives),
+        "note": str(drives[0].about.get("world", "")),
+        "folder": DATA_FOLDER,
+        "towns": {name: name for name in towns},
+        "episodes": rows,
+    }
+    parts = [_element("index", "application/json", json.dumps(index).replace("<", "\\u003c"))]
+    if inline:
+        parts += [_element(name, "text/plain", _base64(path)) for name, path in data.items()]
+    else:
+        _write_scripts(output.parent / DATA_FOLDER, data)
+    page = _shell()
+    write_atomically(output, page.replace("<!--DATA-->", "\n".join(parts), 1).encode())
+    return output
+
+
+def worst_first(drive: RecordedFile) -> tuple[float, list[str | int], str]:
+    """Order of the list: the lowest score first, then by route."""
+    route = [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", str(drive.about["route"]))]
+    return float(drive.about["score"]), [str(part).zfill(12) for part in route], str(drive.path)
+
+
+def bundle(page: Traversable, entry: str = "app.js") -> str:
+    """All modules in one, those that others import first.
+
+    Browsers load no module from a disk, and the modules' top-level names differ from each other.
+    """
+    return "\n".join(_modules(page, entry, set()))
+
+
+def _modules(page: Traversable, name: str, done: set[str]) -> Iterator[str]:
+    if name in done:
+        return
+    done.add(name)
+    source = (page / name).read_text()
+    for imported in _IMPORT.findall(source):
+        yield from _modules(page, imported, done)
+    yield _EXPORT.sub("", _IMPORT.sub("", source))
+
+
+def _shell() -> str:
+    """The page without data."""
+    page = files("evaluation.viewer") / "page"
+    html = (page / "page.html").read_text()
+    html = html.replace("/*STYLE*/", (page / "style.css").read_text())
+    return html.replace("/*SCRIPT*/", bundle(page))
+
+
+def _drives_of(folder: Path) -> list[RecordedFile]:
+    paths = find_episodes(folder)
+    if not paths:
+        raise FileNotFoundError(
+            f"{folder} holds no recorded drive (*{SUFFIX}): expected the output folder of "
+            f"evaluation.evaluate or evaluation.demo, run with record_episodes=true"
+        )
+    drives = []
+    for path in paths:
+        try:
+            about = read_about(path.read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        town = path.with_name(town_file(about))
+        if not town.is_file():
+            raise FileNotFoundError(f"{town} is missing, the map that {path.name} is shown on")
+        drives.append(RecordedFile(path, about, town))
+    return drives
+
+
+def _row(number: int, drive: RecordedFile, town: str) -> dict[str, Any]:
+    about = {key: drive.about[key] for key in _LISTED if key in drive.about}
+    infractions = [{"kind": i["kind"], "name": i["name"]} for i in about["infractions"]]
+    triggers = [{"type": t["type"]} for t in about.get("triggers", [])]
+    lists = {"infractions": infractions, "triggers": triggers}
+    return {**about, **lists, "data": f"drive-{number}", "town_data": town}
+
+
+def _tell_apart(rows: Sequence[dict[str, Any]], drives: Sequence[RecordedFile]) -> None:
+    """Give each drive a name of its own; planners of one name are told apart by their folders."""
+    names = [f"{row['planner']}/{row['route']}/{row['seed']}" for row in rows]
+    counts = Counter(names)
+    for row, drive, name in zip(rows, drives, names, strict=True):
+        if counts[name] > 1:
+            row["planner"] = f"{row['planner']} ({drive.path.parent.parent.name})"
+        row["name"] = f"{row['planner']}/{row['route']}/{row['seed']}"
+
+
+def _title(drives: Sequence[RecordedFile]) -> str:
+    benchmarks = sorted({str(drive.about.get("benchmark", "recorded drives")) for drive in drives})
+    planners = sorted({str(drive.about["planner"]) for drive in drives})
+    return f"{', '.join(benchmarks)}: {', '.join(planners)}"
+
+
+def _element(name: str, kind: str, text: str) -> str:
+    return f'<script type="{kind}" id="{name}">{text}</script>'
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def _write_scripts(folder: Path, data: dict[str, Path]) -> None:
+    for path in folder.glob("*.js"):
+        path.unlink()
+    for name, path in data.items():
+        script = f'viewerReceive("{name}", "{_base64(path)}");\n'
+        write_atomically(folder / f"{name}.js", script.encode())
