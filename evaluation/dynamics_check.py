@@ -23,22 +23,21 @@ from sim_adapters.world.dynamics_check import (
     read_recordings,
 )
 
-DEFAULT_FOLDERS = (Path("../shared/data/carla_recordings"), Path("data/carla_recordings"))
+DEFAULT_FOLDER = Path("data/carla_recordings")
 
 log = logging.getLogger(__name__)
 
 
 def find_recordings(path: str | None) -> Path:
-    """The path given, else the first default folder there is.
+    """The path given, else the default folder.
 
     Raises:
         ValueError: there is nothing to compare with.
     """
     if path is not None:
         return Path(path)
-    for folder in DEFAULT_FOLDERS:
-        if folder.is_dir():
-            return folder
+    if DEFAULT_FOLDER.is_dir():
+        return DEFAULT_FOLDER
     raise ValueError(
         "there is no recording of a CARLA ego: pass recording=PATH, or make one on a running CARLA "
         "with record=drive.csv running_is_carla=true. Until then the dynamics are unvalidated"
