@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from sim_adapters.maps.file_names import checked_name
+
 RECORD_FILE, LOG_FILE = "record.json", "evaluator.log"
 # The leaderboard's words for routes that ended by its own rules; everything else is run again
 FINAL_STATUSES = (
@@ -64,12 +66,29 @@ class Attempt:
 
 
 def make_jobs(routes: list[tuple[str, str]], seeds: range, folder: Path) -> list[RouteJob]:
-    """Every route (id, town) with every seed, short names below `folder`."""
-    return [
-        RouteJob(route_id, town, seed, folder / f"route_{route_id.zfill(2)}_seed_{seed}")
+    """Every route (id, town) with every seed, short names below `folder`.
+
+    Raises:
+        ValueError: an id is a path, or two would share a folder, as 1 and 01 do.
+    """
+    jobs = [
+        RouteJob(route_id, town, seed, folder / f"route_{_folder_part(route_id)}_seed_{seed}")
         for route_id, town in routes
         for seed in seeds
     ]
+    by_folder: dict[Path, str] = {}
+    for job in jobs:
+        other = by_folder.setdefault(job.folder, job.route_id)
+        if other != job.route_id:
+            raise ValueError(
+                f"the routes {other} and {job.route_id} would both write to {job.folder}: give "
+                "one of them another id"
+            )
+    return jobs
+
+
+def _folder_part(route_id: str) -> str:
+    return checked_name(route_id, "the route id").zfill(2)
 
 
 def read_record(job: RouteJob) -> dict[str, Any] | None:

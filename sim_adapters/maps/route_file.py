@@ -20,6 +20,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.maps.file_names import checked_name
 from sim_adapters.maps.safe_xml import read_xml
 from sim_adapters.scene.scenario import ScenarioTrigger
 
@@ -28,13 +29,20 @@ _FLIPPED_ATTRIBUTES = ("y", "yaw")  # mirrored between CARLA's frame and ours
 
 @dataclass(frozen=True)
 class RouteSpec:
-    """One route as a file describes it: a few points to pass, not yet a line on a map."""
+    """One route as a file describes it: a few points to pass, not yet a line on a map.
+
+    Raises:
+        ValueError: the id is a path: videos and results are named by it.
+    """
 
     route_id: str
     town: str
     waypoints: NDArray[np.float64]  # (W, 3) x, y, z [m], right-handed
     triggers: tuple[ScenarioTrigger, ...] = ()
     weathers: tuple[Mapping[str, str], ...] = field(default=())  # kept for writing it back
+
+    def __post_init__(self) -> None:
+        checked_name(self.route_id, "the route id")
 
 
 def read_routes(path: str | Path) -> list[RouteSpec]:
@@ -113,8 +121,12 @@ def _read_route(place: _Place, element: Element) -> RouteSpec:
             f"found {len(positions)} waypoints", "a route needs at least its start and its end"
         )
     weathers = [*element.iterfind("weathers/weather"), *element.iterfind("weather")]
+    try:
+        route_id = checked_name(place.text(element, "id"), "the route id")
+    except ValueError as error:
+        raise ValueError(f"{place.path}: {error}") from error
     return RouteSpec(
-        route_id=place.text(element, "id"),
+        route_id=route_id,
         town=place.text(element, "town"),
         waypoints=np.array([_read_position(place, position) for position in positions]),
         triggers=tuple(
