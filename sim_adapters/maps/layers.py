@@ -21,6 +21,7 @@ from sim_adapters.scene.map_bank import Crosswalks, LaneKind
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, tile_plane
 
 MARGIN_M = 100.0
+MAX_PIXELS = 1 << 29  # of a town: 11.6 km square at 2 px/m, more than any of CARLA's
 _BOUNDS_STEP_M = 2.0
 _DOUBLE_LINE_HALF_GAP_M = 0.25
 
@@ -100,6 +101,12 @@ def _empty_canvas(carla_map: carla.Map, pixels_per_meter: float) -> _Canvas:
     y = np.array([location.y for location in locations])  # CARLA's, down
     width = int(np.ceil((x.max() - x.min() + 2.0 * MARGIN_M) * pixels_per_meter))
     height = int(np.ceil((y.max() - y.min() + 2.0 * MARGIN_M) * pixels_per_meter))
+    if width * height > MAX_PIXELS:
+        raise ValueError(
+            f"its roads lie within {width / pixels_per_meter / 1e3:.1f} x "
+            f"{height / pixels_per_meter / 1e3:.1f} km, {width * height / 1e9:.0f} Gpixel at "
+            f"{pixels_per_meter:g} px/m, of which {MAX_PIXELS / 1e9:.1f} are allowed"
+        )
     # The lattice hangs from CARLA's upper left corner (least x, least y)
     top = -(float(y.min()) - MARGIN_M)
     return _Canvas(

@@ -18,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.maps.lane_answers import DrivingAnswers, NearestLanes, ParkingAnswers
-from sim_adapters.maps.worker_status import UNUSABLE_STATUS
+from sim_adapters.maps.worker_status import map_work
 
 
 def ask_carla(document: str, places: NDArray[np.float64]) -> NearestLanes:
     """CARLA's answers for places in our frame, (K, 3)."""
-    carla_map = carla.Map("town", document)
+    try:
+        carla_map = carla.Map("town", document)
+    except IndexError as error:  # std::out_of_range from CARLA's tables of roads
+        raise ValueError(f"a link leads to a road or lane that is missing ({error})") from error
     driving, parking = [], []
     for x, y, z in places.tolist():
         place = carla.Location(x, 0.0 - y, z)
@@ -67,11 +70,8 @@ def _columns(rows: list[tuple[float, ...]], width: int) -> NDArray[np.float64]:
 def main() -> None:
     """Read the document from standard input and write the answers."""
     places_file, answers_file = sys.argv[1:]
-    try:
+    with map_work():
         answers = ask_carla(sys.stdin.buffer.read().decode("utf-8"), np.load(places_file))
-    except (ValueError, RuntimeError, IndexError) as error:  # the last two: carla.Map's refusals
-        sys.stderr.write(f"{error}\n")
-        sys.exit(UNUSABLE_STATUS)
     np.savez(answers_file, driving=np.array(answers.driving), parking=np.array(answers.parking))
 
 

@@ -32,7 +32,7 @@ from sim_adapters.maps.roundabouts import leave_ring, ring_lanes
 from sim_adapters.maps.speed_limits import speed_limit_of_points
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
 from sim_adapters.maps.traffic_signs import TrafficSigns, build_traffic_signs
-from sim_adapters.maps.worker_status import UNUSABLE_STATUS
+from sim_adapters.maps.worker_status import map_work
 from sim_adapters.scene.map_bank import (
     EntryRule,
     LaneKind,
@@ -54,11 +54,13 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
     samples = sample_lanes(carla_map, document)
     if not any(lane.kind == LaneKind.DRIVING for lane in samples):
         raise ValueError("the map has no driving lane")
+    crosswalks = read_crosswalks(carla_map)
+    # First of all that grows with the town: it refuses one that is too large
+    layers = bake_layers(carla_map, samples, crosswalks, pixels_per_meter)
     graph, junction_ids = _build_graph(samples)
     lights = build_traffic_lights(graph, document, carla_map)
     signs = build_traffic_signs(graph, document)
     graph.points.speed_limit_mps[:] = speed_limit_of_points(graph, signs.limits)
-    crosswalks = read_crosswalks(carla_map)
     counts = {
         "lane": len(graph.samples),
         "point": len(graph.points.x),
@@ -81,7 +83,7 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
         groups=lights.groups,
         signs=signs.signs,
         crosswalks=crosswalks,
-        layers=bake_layers(carla_map, samples, crosswalks, pixels_per_meter),
+        layers=layers,
     )
 
 
@@ -133,11 +135,8 @@ def _rules(graph: TownGraph, lights: TrafficLights, signs: TrafficSigns) -> Lane
 def main() -> None:
     """Read the document from standard input and write the bank."""
     output, pixels_per_meter = Path(sys.argv[1]), float(sys.argv[2])
-    try:
+    with map_work():
         bank = build_town_bank(sys.stdin.buffer.read(), pixels_per_meter)
-    except (ValueError, RuntimeError) as error:  # RuntimeError: carla.Map's refusal
-        sys.stderr.write(f"{error}\n")
-        sys.exit(UNUSABLE_STATUS)
     save_bank(bank, output)
 
 

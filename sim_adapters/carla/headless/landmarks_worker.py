@@ -12,6 +12,8 @@ import sys
 
 import carla
 
+from sim_adapters.maps.worker_status import map_work
+
 
 def list_landmarks(text: str) -> list[dict[str, object]]:
     """Every signal once, by OpenDRIVE id; positions and headings in the right-handed frame."""
@@ -35,7 +37,9 @@ def list_landmarks(text: str) -> list[dict[str, object]]:
 
 def main() -> None:
     """Read the document from standard input, write JSON to standard output."""
-    json.dump(list_landmarks(sys.stdin.buffer.read().decode()), sys.stdout)
+    with map_work():
+        landmarks = list_landmarks(sys.stdin.buffer.read().decode())
+    json.dump(landmarks, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""Small map files that ask for gigabytes are refused, in a child process that is bounded."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim_adapters.kernel_cache import kernel_folder
+from sim_adapters.maps.opendrive import load_map_bank
+
+ROAD = """
+<road name="" length="{length}" id="{id}" junction="-1">
+ <planView><geometry s="0" x="{x}" y="{y}" hdg="0" length="{length}"><line/></geometry></planView>
+ <elevationProfile><elevation s="0" a="0" b="0" c="0" d="0"/></elevationProfile>
+ <lanes><laneSection s="0"><center><lane id="0" type="none"/></center>
+ <right><lane id="-1" type="driving"><width sOffset="0" a="3.5" b="0" c="0" d="0"/></lane></right>
+ </laneSection></lanes></road>"""
+
+
+def map_of(path: Path, *roads: tuple[float, float, float]) -> Path:
+    """A file of straight roads (x, y, length)."""
+    text = "".join(
+        ROAD.format(id=number, x=x, y=y, length=length)
+        for number, (x, y, length) in enumerate(roads, start=1)
+    )
+    header = '<header revMajor="1" revMinor="4" name="" north="0" south="0" east="0" west="0"/>'
+    path.write_text(f'<?xml version="1.0"?><OpenDRIVE>{header}{text}</OpenDRIVE>')
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(kernel_folder()))
+    monkeypatch.setenv("CARL_PLANNER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_roads_127_km_apart_are_refused(cache: Path, tmp_path: Path) -> None:
+    path = map_of(tmp_path / "far.xodr", (0.0, 0.0, 60.0), (90e3, 90e3, 60.0))
+    assert path.stat().st_size < 1500
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with pytest.raises(ValueError, match=r"far.xodr .* within 90\.3 x 90\.2 km, 33 Gpixel"):
+        load_map_bank([str(path)])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert max(after, before) < 2e6  # kB; the raster alone would take 33 GB
+    assert not list((cache / "maps").iterdir())
+
+
+def test_roads_as_far_apart_as_a_large_town_are_taken(cache: Path, tmp_path: Path) -> None:
+    path = map_of(tmp_path / "wide.xodr", (0.0, 0.0, 60.0), (3e3, 3e3, 60.0))
+    assert load_map_bank([str(path)]).towns == ("wide",)
+
+
+def test_work_that_asks_for_more_memory_than_it_may_have_ends_with_the_reason() -> None:
+    code = (
+        "import numpy as np\n"
+        "from sim_adapters.maps.worker_status import map_work\n"
+        "with map_work():\n"
+        "    np.ones(6 << 30, np.uint8)\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert child.returncode == 3
+    assert child.stderr.decode() == (
+        "it needs more than 4 GiB of memory: its roads are too long or too far\n"
+    )
