@@ -176,7 +176,7 @@ def unpack_episode(content: bytes) -> RecordedEpisode:
             terms=_with_prefix("term.", columns),
             signals=_rows(whole["signals"], num_steps),
             phases=_rows(whole["phases"], num_steps),
-            seen=Seen(names, columns["seen"].reshape(len(names), -1)),
+            seen=Seen(names, columns["seen"].reshape(len(names), num_steps if names else 0)),
             plan=np.stack(plan, axis=-1).reshape(num_steps, -1, 2) if plan else np.zeros((0, 0, 2)),
         )
     except (KeyError, TypeError, IndexError) as error:
@@ -203,6 +203,33 @@ def find_tracks(ids: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     slot, first, end = slot[filled], first[filled], end[filled]
     order = np.lexsort((slot, first))
     return slot[order], first[order], (end - first)[order]
+
+
+class Presences(NamedTuple):
+    """Unbroken presences of road users in the slots of a scene, the ego's first, (N,)."""
+
+    slot: IntArray
+    first_step: IntArray
+    num_steps: IntArray
+
+    @property
+    def start(self) -> tuple[IntArray, IntArray]:
+        """Index of each one's first step in (T, A) arrays."""
+        return self.first_step, self.slot
+
+    @property
+    def place(self) -> tuple[IntArray, IntArray]:
+        """Index of all their steps, one presence after the other, in (T, A) arrays."""
+        count = self.num_steps
+        begins = np.repeat(self.first_step - (np.cumsum(count) - count), count)
+        return begins + np.arange(count.sum()), np.repeat(self.slot, count)
+
+
+def find_presences(ids: IntArray, own_slot: int) -> Presences:
+    """Who was in which slot when, the ego (in `own_slot`) first; `ids` as for `find_tracks`."""
+    slot, first, count = find_tracks(ids)
+    order = np.argsort(slot != own_slot, kind="stable")
+    return Presences(slot[order], first[order], count[order])
 
 
 def _unwrapped(yaw_rad: FloatArray, starts: IntArray) -> FloatArray:

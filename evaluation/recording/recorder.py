@@ -16,7 +16,7 @@ from evaluation.recording.episode import (
     RecordedEpisode,
     Seen,
     Tracks,
-    find_tracks,
+    find_presences,
     kept_features,
 )
 from evaluation.recording.tape import DRIVER_NUMBERS, Strip, Tape
@@ -174,20 +174,17 @@ class DriveRecorder:
 
     def _tracks(self, agent: int, drive: _Drive, strip: Strip) -> Tracks:
         world, own = int(self._scene.ego.world[agent]), int(self._scene.ego.slot[agent])
-        slots, first, count = find_tracks(strip.actor_id.astype(np.int64))
-        ego_first = np.argsort(slots != own, kind="stable")
-        slots, first, count = slots[ego_first], first[ego_first], count[ego_first]
-        rows = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(count.sum())
-        place = (rows, np.repeat(slots, count))
-        ids = strip.actor_id[first, slots].astype(np.int64)
+        found = find_presences(strip.actor_id.astype(np.int64), own)
+        place = found.place
+        ids = strip.actor_id[found.start].astype(np.int64)
         traits = self._traits_of(world, drive.first_step, ids)
         return Tracks(
             actor_id=ids,
             kind=traits[:, 1].astype(np.int64),
             half_length_m=traits[:, 2],
             half_width_m=traits[:, 3],
-            first_step=first.astype(np.int64),
-            num_steps=count.astype(np.int64),
+            first_step=found.first_step,
+            num_steps=found.num_steps,
             x=strip.x[place].astype(np.float64),
             y=strip.y[place].astype(np.float64),
             yaw_rad=strip.yaw_rad[place].astype(np.float64),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation.recording.episode import (
+    NOTHING_SEEN,
     POSITION_STEP_M,
     YAW_STEP_RAD,
     find_tracks,
@@ -34,6 +35,12 @@ def test_an_episode_comes_back_within_its_steps():
     np.testing.assert_allclose(again.terms["comfort"], drive.terms["comfort"], atol=0.0005)
     assert again.seen.names == drive.seen.names
     np.testing.assert_allclose(again.seen.values, drive.seen.values, atol=1 / 256)
+
+
+def test_a_drive_by_rules_that_saw_no_vector_comes_back():
+    again = unpack_episode(pack_episode(replace(small_drive(), seen=NOTHING_SEEN)))
+    assert again.seen.names == ()
+    assert again.num_steps == STEPS
 
 
 def test_a_plan_comes_back():
