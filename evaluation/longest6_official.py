@@ -40,6 +40,7 @@ from evaluation.leaderboard_jobs.official_report import (
 from evaluation.leaderboard_jobs.official_results import official_results
 from evaluation.leaderboard_jobs.official_servers import OfficialServers
 from evaluation.leaderboard_jobs.official_worlds import headless_world, unreal_world
+from evaluation.leaderboard_jobs.recorded_drives import write_official_view
 from evaluation.leaderboard_jobs.upstream import Upstream, find_upstream
 from sim_adapters.carla.servers import ServerSettings, describe
 
@@ -92,6 +93,13 @@ def run_official(config: DictConfig) -> Path:
         },
         beside=beside,
     )
+    if config.record:
+        about = {
+            "planner": config.name,
+            "benchmark": Path(config.routes).stem,
+            "world": run.world.warning,
+        }
+        log.info("drives: %s", write_official_view(folder, jobs, results, about))
     report = write_official_report(folder, run, jobs)
     log.info("report: %s", report)
     return report
