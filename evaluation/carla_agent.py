@@ -1,7 +1,8 @@
 """Our planners as an agent of the unmodified CARLA leaderboard 2.x, track MAP.
 
-    python $LEADERBOARD_ROOT/leaderboard/leaderboard_evaluator.py --track MAP
-        --agent evaluation/carla_agent.py --agent-config AGENT.yaml --routes ROUTES.xml
+    python -m evaluation.leaderboard_jobs.evaluator_start \
+        $LEADERBOARD_ROOT/leaderboard/leaderboard_evaluator.py --track=MAP \
+        --agent=evaluation/carla_agent.py --agent-config=AGENT.yaml --routes=ROUTES.xml
 
 The simulator ticks at 20 Hz and an action is held for two ticks, as CaRL evaluates. The agent is
 privileged: it reads the true state of the world through the same scene and observation code that
@@ -11,8 +12,6 @@ it was trained with. `evaluation.longest6_official` runs it on many servers at o
 from __future__ import annotations
 
 import math
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,12 @@ import carla
 import numpy as np
 import py_trees  # pyright: ignore[reportMissingImports]
 
-# The leaderboard imports every file of scenario_runner's `scenarios` folder. That of OpenSCENARIO
-# 2.0 needs antlr 4.10, hydra needs 4.9, and no route uses it: an empty module takes its place.
-sys.modules.setdefault("osc2_scenario", types.ModuleType("osc2_scenario"))
+from evaluation.leaderboard_agent.scenario_runner_repair import (
+    leave_out_openscenario,
+    repair_scenario_runner,
+)
+
+leave_out_openscenario()  # where the evaluator was started by its own command
 
 from leaderboard.autoagents.autonomous_agent import (  # noqa: E402 # pyright: ignore[reportMissingImports]
     AutonomousAgent,
@@ -43,9 +45,6 @@ from evaluation.leaderboard_agent.agent_config import read_agent_config  # noqa:
 from evaluation.leaderboard_agent.agent_planner import AgentParts, build_agent_parts  # noqa: E402
 from evaluation.leaderboard_agent.criteria_log import CriteriaLog  # noqa: E402
 from evaluation.leaderboard_agent.live_drive import LiveDrive  # noqa: E402
-from evaluation.leaderboard_agent.scenario_runner_repair import (  # noqa: E402
-    repair_scenario_runner,
-)
 from evaluation.leaderboard_agent.stop_lines import official_stop_lines  # noqa: E402
 from evaluation.leaderboard_agent.tick_recording import TickRecorder  # noqa: E402
 from sim_adapters.carla.contact_log import ContactLog  # noqa: E402

@@ -1,4 +1,7 @@
-"""Mends, on request, the fault of scenario_runner that stops routes of Town03 and Town04.
+"""Lets scenario_runner run in our environment; mends, on request, its fault in Town03 and Town04.
+
+The leaderboard imports every file of scenario_runner's `scenarios` folder. That of OpenSCENARIO 2
+needs antlr 4.10, hydra needs 4.9, and no route uses it: an empty module takes its place.
 
 `BackgroundBehavior._join_complex_junctions` (leaderboard-2.0 up to 0.9.16) asks a list of
 junctions for its id as soon as a route enters the roundabout of Town03 or a petrol station of
@@ -8,8 +11,15 @@ do. Reports say when this repair was in use.
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Sequence
 from typing import Any
+
+
+def leave_out_openscenario() -> None:
+    """Let `osc2_scenario` be an empty module in this process; call it before routes are loaded."""
+    sys.modules.setdefault("osc2_scenario", types.ModuleType("osc2_scenario"))
 
 
 def repair_scenario_runner(background_behavior: Any) -> None:

@@ -16,6 +16,7 @@ from sim_adapters.carla import server_guard
 
 PACKAGE_ROOT = Path(evaluation.__file__).parents[1]
 AGENT = Path(evaluation.__file__).with_name("carla_agent.py")
+_START = "evaluation.leaderboard_jobs.evaluator_start"
 _POLL_S = 0.5
 _EXIT_S = 10.0  # an evaluator with its record written gets so long to leave
 _LOG_TAIL_BYTES = 65_536
@@ -63,7 +64,7 @@ class EvaluatorSettings:
             "timeout": self.timeout_s,
         }
         pairs = [f"--{name}={value}" for name, value in options.items()]
-        return [self.python, str(self.upstream.evaluator), *pairs]
+        return [self.python, "-m", _START, str(self.upstream.evaluator), *pairs]
 
 
 def run_evaluator(

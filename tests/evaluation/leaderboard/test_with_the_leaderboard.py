@@ -92,15 +92,14 @@ def test_the_merged_file_is_that_of_the_leaderboards_own_script(upstream, tmp_pa
     ]
 
 
-def run_short_route(folder: Path, *overrides: str) -> tuple[dict[str, Any], TickRecording]:
-    """Drive 60 m of Town01 on the headless server; the official record and the ticks."""
-    routes = folder / "routes.xml"
-    routes.write_text(ROUTE)
-    run_folder = folder / "run"
+def run_route(folder: Path, routes: str, *overrides: str) -> dict[str, Any]:
+    """Drive a route file on the headless server; the official results."""
+    file, run_folder = folder / "routes.xml", folder / "run"
+    file.write_text(routes)
     common = [
         "server.kind=headless",
         f"server.first_port={FIRST_PORT}",
-        f"routes={routes}",
+        f"routes={file}",
         f"python={PYTHON}",
         f"output={run_folder}",
         "attempts=2",
@@ -111,8 +110,13 @@ def run_short_route(folder: Path, *overrides: str) -> tuple[dict[str, Any], Tick
     report = run_official(config)
     assert "headless DS" in report.read_text()
     assert (run_folder / "server.json").is_file()
-    (record,) = json.loads((run_folder / "results.json").read_text())["_checkpoint"]["records"]
-    return record, read_recording(run_folder / "routes" / "route_00_seed_0" / RECORDING_FILE)
+    return json.loads((run_folder / "results.json").read_text())
+
+
+def run_short_route(folder: Path, *overrides: str) -> tuple[dict[str, Any], TickRecording]:
+    """Drive 60 m of Town01; the official record and the ticks."""
+    (record,) = run_route(folder, ROUTE, *overrides)["_checkpoint"]["records"]
+    return record, read_recording(folder / "run" / "routes" / "route_00_seed_0" / RECORDING_FILE)
 
 
 @pytest.mark.carla
@@ -142,3 +146,11 @@ def test_checkpoints_complete_a_short_route_with_their_mean_action(upstream, tmp
     assert len(throttle) > 100
     np.testing.assert_allclose(throttle, 0.4, atol=1e-6)
     np.testing.assert_allclose(steer, 0.0, atol=1e-6)
+
+
+@pytest.mark.carla
+def test_a_plain_agent_of_anybodys_drives_a_short_route(upstream, tmp_path):
+    agent = Path(__file__).with_name("plain_agent.py")
+    document = run_route(tmp_path, ROUTE, f"agent={agent}", "name=plain", "record=false")
+    (record,) = document["_checkpoint"]["records"]
+    assert record["scores"]["score_route"] == 100
