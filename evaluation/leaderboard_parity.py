@@ -22,7 +22,7 @@ from rich.table import Table
 
 from carl_planner.command_errors import input_errors_reported
 from evaluation.leaderboard_agent.tick_recording import read_recording
-from evaluation.leaderboard_jobs.job import RouteJob, read_record
+from evaluation.leaderboard_jobs.job import RouteJob, job_of_folder, read_record
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import official_result
 from evaluation.leaderboard_jobs.second_opinion import judge_recording
@@ -31,6 +31,7 @@ from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_f
 from evaluation.scoring.results_file import write_json
 from evaluation.scoring.scores import natural_key
 from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.town_files import town_name
 
 log = logging.getLogger(__name__)
 PARITY_FILE = "parity.json"
@@ -70,10 +71,9 @@ def compare_run(folder: Path, config: DictConfig) -> list[RouteParity]:
         if not recording_file.is_file():
             continue
         recording = read_recording(recording_file)
-        _, route_id, _, seed = route_folder.name.split("_")
-        job = RouteJob(str(int(route_id)), recording.town, int(seed), route_folder)
-        record = read_record(job)
-        if record is None:
+        job = job_of_folder(route_folder, town_name(recording.town))
+        record = read_record(job) if job is not None else None
+        if job is None or record is None:
             continue
         maps = load_map_bank([recording.town], pixels_per_meter=config.pixels_per_meter)
         ours = judge_recording(recording, maps, detector)

@@ -28,6 +28,7 @@ from evaluation.leaderboard_jobs.job import Attempt, JobEnd, make_jobs, read_rec
 from evaluation.leaderboard_jobs.job_queue import JobQueue
 from evaluation.leaderboard_jobs.official_options import (
     check_options,
+    check_towns,
     chosen_routes,
     keep_choices,
     write_agent_config,
@@ -63,6 +64,8 @@ def run_official(config: DictConfig) -> Path:
     jobs = make_jobs([(spec.route_id, spec.town) for spec in routes], seeds, folder / "routes")
     beside = dict(read_beside(Path(path), jobs) for path in config.beside)
     settings = server_settings(config)
+    is_headless = settings.kind == "headless"
+    check_towns(routes, needs_maps=config.agent is None or is_headless)
     servers = OfficialServers(settings, config.servers, folder)
     with locked_folder(folder):
         queue = JobQueue(

@@ -91,6 +91,23 @@ def _folder_part(route_id: str) -> str:
     return checked_name(route_id, "the route id").zfill(2)
 
 
+def job_of_folder(folder: Path, town: str) -> RouteJob | None:
+    """The job that drove into a folder of `make_jobs`; None if its evaluator wrote no record.
+
+    The record names the route: a folder's name has more digits, and an id may have underscores.
+    """
+    seed = int(folder.name.rpartition("_seed_")[2])
+    try:
+        (record,) = json.loads((folder / RECORD_FILE).read_text())["_checkpoint"]["records"]
+        return RouteJob(_route_id(record), town, seed, folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _route_id(record: dict[str, Any]) -> str:
+    return record["route_id"].removeprefix("RouteScenario_").rpartition("_rep")[0]
+
+
 def read_record(job: RouteJob) -> dict[str, Any] | None:
     """The job's record if its route ended by the leaderboard's rules, else None.
 
@@ -99,8 +116,7 @@ def read_record(job: RouteJob) -> dict[str, Any] | None:
     try:
         document = json.loads(job.record_file.read_text())
         (record,) = document["_checkpoint"]["records"]
-        route_id = record["route_id"].removeprefix("RouteScenario_").rsplit("_rep", 1)[0]
-        is_final = record["status"] in FINAL_STATUSES and route_id == job.route_id
+        is_final = record["status"] in FINAL_STATUSES and _route_id(record) == job.route_id
         return record if is_final else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

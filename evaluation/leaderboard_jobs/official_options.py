@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from evaluation.leaderboard_agent.agent_planner import RULE_PLANNERS
 from evaluation.scoring.results_file import write_json
 from sim_adapters.maps.route_file import RouteSpec, read_routes
+from sim_adapters.maps.safe_xml import read_xml
+from sim_adapters.maps.town_files import find_town_file
 
+_ID = re.compile(r"\d+(_\d+)*")  # what int() reads and a list of ids may hold
 CHOICES_FILE, AGENT_FILE = "choices.json", "agent.yaml"
 RECORDING_FILE = "ticks.npz"  # in the folder of each route, where its evaluator runs
 # A folder holds drives of one agent: these may not change while it is being filled
@@ -50,11 +56,10 @@ def chosen_routes(config: DictConfig) -> list[RouteSpec]:
     """Routes to drive and to score, in the order in which they were named.
 
     Raises:
-        ValueError: the file lacks one of those named, is in the old format, or none is left.
+        ValueError: the file lacks one of those named, none is left, or the evaluator could not read
+            one of them.
     """
     specs = read_routes(config.routes)
-    if any(not spec.weathers and not spec.triggers for spec in specs):
-        _refuse_old_format(Path(config.routes))
     known = [spec.route_id for spec in specs]
     wanted, without = _ids(config.route) or known, _ids(config.without)
     unknown = sorted({*wanted, *without} - set(known))
@@ -66,15 +71,80 @@ def chosen_routes(config: DictConfig) -> list[RouteSpec]:
     chosen = [by_id[route_id] for route_id in wanted if route_id not in without]
     if not chosen:
         raise ValueError("no route is left to drive: look at route= and without=")
+    check_readable(Path(config.routes), {spec.route_id for spec in chosen})
     return chosen
 
 
-def _refuse_old_format(path: Path) -> None:
-    if "<waypoints" not in path.read_text(errors="replace"):
-        raise ValueError(
-            f"{path} is a leaderboard 1 route file, the evaluator reads leaderboard 2: convert it "
-            "with the leaderboard's scripts/route_bridge.py"
+def check_towns(routes: list[RouteSpec], *, needs_maps: bool) -> None:
+    """Refuse towns of which no map can be loaded, before a server starts for them.
+
+    Args:
+        routes: To drive.
+        needs_maps: Our agent or the headless server drives there; other agents on a real CARLA may
+            go anywhere.
+
+    Raises:
+        ValueError: names the route, and the towns that can be driven.
+        FileNotFoundError: there is no file of a town.
+    """
+    for town in sorted({spec.town for spec in routes} if needs_maps else ()):
+        ids = ", ".join(spec.route_id for spec in routes if spec.town == town)
+        try:
+            find_town_file(town)
+        except (ValueError, FileNotFoundError) as error:
+            raise type(error)(
+                f"route {ids}: {error}. Leave routes out with without=[{ids}]"
+            ) from error
+
+
+def check_readable(path: Path, route_ids: set[str]) -> None:
+    """Refuse what the evaluator's own reader stumbles over, once servers have started.
+
+    Args:
+        path: Route file.
+        route_ids: Of the routes that will be driven.
+
+    Raises:
+        ValueError: says what was found, what was expected and what to do.
+    """
+    if path.suffix == ".gz":
+        raise ValueError(f"{path}: the evaluator reads no compressed files: gunzip it first")
+    for route in read_xml(path).iter("route"):
+        route_id = route.get("id", "")
+        if route_id not in route_ids:
+            continue
+        problem = _reading_problem(route, route_id)
+        if problem:
+            raise ValueError(
+                f"{path}, route {route_id}: {problem}. sim_adapters.maps.route_file.write_routes "
+                "writes what read_routes has read as the evaluator wants it"
+            )
+
+
+def _reading_problem(route: Element, route_id: str) -> str:
+    """What the leaderboard's route parser could not read, or nothing."""
+    if len(list(route.iterfind("waypoints/position"))) < 2:
+        return "a leaderboard 1 route, the evaluator reads leaderboard 2: <waypoints> of <position>"
+    if route.find("scenarios") is None:
+        return "there is no <scenarios>, which may be empty"
+    weathers = route.find("weathers")
+    if weathers is not None and not list(weathers.iter("weather")):
+        return "<weathers> holds no <weather>, which ends the evaluator in an IndexError"
+    for weather in weathers.iter("weather") if weathers is not None else ():
+        if not _is_number(weather.get("route_percentage", "")):
+            return "a <weather> has no number as its route_percentage (0: from the start)"
+    if not _ID.fullmatch(route_id):
+        return (
+            "the evaluator takes ids apart at commas and hyphens and sorts them as numbers: use one"
         )
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _ids(value: Any) -> list[str]:

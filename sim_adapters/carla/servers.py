@@ -59,6 +59,7 @@ class ServerSettings:
     call_timeout_s: float = 20.0  # of one call; a server that takes longer counts as lost
     log_folder: str | None = None  # of the servers' output; null: none is kept
     client_python: str | None = None  # interpreter that drives on the servers; null: this one
+    key: str = "simulator.server"  # of these settings in the command's configuration, for messages
     headless_version: str | None = field(init=False, default=None)  # its client library's
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class ServerSettings:
         if self.kind == "unreal" and self.command is None and not self.unreal_script.is_file():
             raise ValueError(
                 f"there is no CARLA server {self.unreal_script}: set {CARLA_ROOT_VARIABLE} to an "
-                "unpacked CARLA 0.9.15 or 0.9.16, or use simulator.server.kind=headless"
+                f"unpacked CARLA 0.9.15 or 0.9.16, or use {self.key}.kind=headless"
             )
         if self.kind == "headless" and self.command is None:
             object.__setattr__(self, "headless_version", client_version(self.client_python))
@@ -136,7 +137,7 @@ class LiveServer:
                 return self.port + offset
         raise RuntimeError(
             f"ports {self.port + _TM_PORTS[0]} to {self.port + _TM_PORTS[-1]} are all in use: "
-            "choose another simulator.server.first_port"
+            f"choose another {self.settings.key}.first_port"
         )
 
     def start(self) -> None:
@@ -161,8 +162,14 @@ class LiveServer:
         command = " ".join(self.settings.server_command(self.port, self.town))
         raise WorldLostError(
             f"no CARLA server could be started in {_ATTEMPTS} attempts: {reason}. Its command was "
-            f"`{command}`; simulator.server.log_folder=DIR keeps what it says"
+            f"`{command}`; {self._where_output_is()}"
         )
+
+    def _where_output_is(self) -> str:
+        folder = self.settings.log_folder
+        if folder is not None:
+            return f"its output is in {folder}"
+        return f"{self.settings.key}.log_folder=DIR keeps what it says"
 
     def connect(self) -> LiveSession:
         """A client of the server.
@@ -203,7 +210,7 @@ class LiveServer:
             if port + PORTS_PER_SERVER > _LAST_PORT:
                 raise WorldLostError(
                     f"no free ports from {self.settings.first_port} to {_LAST_PORT} for server "
-                    f"{self.number}: set simulator.server.first_port lower, or end old servers"
+                    f"{self.number}: set {self.settings.key}.first_port lower, or end old servers"
                 )
             taken = [port + k for k in _NEEDED_PORTS if not is_free(port + k)]
             if not taken:

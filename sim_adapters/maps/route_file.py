@@ -24,6 +24,9 @@ from sim_adapters.maps.file_names import checked_name
 from sim_adapters.maps.safe_xml import read_xml
 from sim_adapters.scene.scenario import ScenarioTrigger
 
+# The leaderboard's own for routes that say nothing. Its evaluator needs a weather in `<weathers>`,
+# and the share of the route behind which each begins, which leaderboard 1 did not know.
+CLEAR_DAY = {"cloudiness": "50.0", "sun_altitude_angle": "70.0"}
 _FLIPPED_ATTRIBUTES = ("y", "yaw")  # mirrored between CARLA's frame and ours
 
 
@@ -183,8 +186,8 @@ def _refuse_duplicates(path: Path, specs: Sequence[RouteSpec]) -> None:
 def _write_route(root: Element, spec: RouteSpec) -> None:
     route = SubElement(root, "route", id=spec.route_id, town=spec.town)
     weathers = SubElement(route, "weathers")
-    for weather in spec.weathers:
-        SubElement(weathers, "weather", dict(weather))
+    for weather in spec.weathers or (CLEAR_DAY,):
+        SubElement(weathers, "weather", {"route_percentage": "0", **weather})
     waypoints = SubElement(route, "waypoints")
     for x, y, z in spec.waypoints.tolist():
         SubElement(waypoints, "position", _position(x, y, z))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim_adapters.maps.route_file import RouteSpec, read_routes, write_routes
+from sim_adapters.maps.route_file import CLEAR_DAY, RouteSpec, read_routes, write_routes
+from sim_adapters.maps.safe_xml import read_xml
 from sim_adapters.scene.scenario import ScenarioTrigger
 from tests.data_folders import data_folder
 
@@ -101,6 +102,19 @@ spec = st.builds(
 )
 
 
+@pytest.mark.parametrize("text", [LEADERBOARD_1, LEADERBOARD_2.replace("<weather r", "<w r")])
+def test_routes_are_written_with_a_weather_that_the_leaderboard_reads(
+    text: str, tmp_path: Path
+) -> None:
+    # Its parser takes float(attrib["route_percentage"]) of every <weather> and the first of them
+    (spec,) = read_routes(_file(tmp_path, text))
+    write_routes(tmp_path / "written.xml", [spec])
+    weathers = list(read_xml(tmp_path / "written.xml").iterfind("route/weathers/weather"))
+    assert [weather.get("route_percentage") for weather in weathers] == ["0"]
+    cloudiness = spec.weathers[0]["cloudiness"] if spec.weathers else "50.0"
+    assert weathers[0].get("cloudiness") == cloudiness
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(specs=st.lists(spec, min_size=1, max_size=3, unique_by=lambda spec: spec.route_id))
 @pytest.mark.parametrize("name", ["routes.xml", "routes.xml.gz"])
@@ -109,7 +123,9 @@ def test_what_is_written_is_read_back(specs: list[RouteSpec], name: str, tmp_pat
     again = read_routes(tmp_path / name)
     assert len(again) == len(specs)
     for old, new in zip(specs, again, strict=True):
-        assert (new.route_id, new.town, new.weathers) == (old.route_id, old.town, old.weathers)
+        assert (new.route_id, new.town) == (old.route_id, old.town)
+        begun = ({"route_percentage": "0", **weather} for weather in old.weathers or (CLEAR_DAY,))
+        assert new.weathers == tuple(begun)
         np.testing.assert_array_equal(new.waypoints, old.waypoints)
         assert len(new.triggers) == len(old.triggers)
         for before, after in zip(old.triggers, new.triggers, strict=True):

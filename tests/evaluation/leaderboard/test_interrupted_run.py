@@ -21,7 +21,8 @@ import os, pathlib, time
 pathlib.Path("evaluator").write_text(str(os.getpid()))
 time.sleep(600)
 """
-ROUTES = """<routes><route id="0" town="Town01"><weathers/><waypoints>
+ROUTES = """<routes><route id="0" town="Town01">
+<weathers><weather route_percentage="0"/></weathers><waypoints>
 <position x="200.0" y="2.0" z="0.0"/><position x="260.0" y="2.0" z="0.0"/></waypoints>
 <scenarios/></route></routes>"""
 
