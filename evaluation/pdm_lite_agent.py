@@ -16,16 +16,15 @@ import importlib
 import importlib.util
 import os
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evaluation.leaderboard_agent.bounding_boxes import remember_bounding_boxes
+from evaluation.leaderboard_agent.scenario_runner_repair import leave_out_openscenario
 
-# See evaluation/carla_agent.py: OpenSCENARIO 2's parser is of no use here and needs another antlr
-sys.modules.setdefault("osc2_scenario", types.ModuleType("osc2_scenario"))
+leave_out_openscenario()  # where the evaluator was started by its own command
 
 from leaderboard.autoagents.autonomous_agent import (  # noqa: E402 # pyright: ignore[reportMissingImports]
     AutonomousAgent,
@@ -55,8 +54,7 @@ class PdmLiteAgent(AutonomousAgent):
         os.chdir(root)  # it reads its speed limits by a path relative to its root
         sys.path.insert(0, str(root / "team_code"))
         _import_file(_LOCAL_BASE, root.joinpath("leaderboard", *_LOCAL_BASE.split(".")))
-        if not hasattr(np, "float"):
-            setattr(np, "float", float)  # noqa: B010 # written for numpy before 1.24
+        restore_numpy_names()
         if not hasattr(CarlaDataProvider, "active_scenarios"):
             CarlaDataProvider.active_scenarios = []
         self.expert: Any = importlib.import_module("autopilot").AutoPilot(path_to_conf_file, 0)
@@ -75,6 +73,13 @@ class PdmLiteAgent(AutonomousAgent):
     def run_step(self, input_data: dict[str, Any], timestamp: float) -> Any:
         """The expert's control."""
         return self.expert.run_step(input_data, timestamp)
+
+
+def restore_numpy_names() -> None:
+    """Give numpy back, in this process, what the expert uses of it and newer ones left out."""
+    for name, value in {"float": float, "object": object, "float_": np.float64}.items():
+        if name not in vars(np):
+            setattr(np, name, value)
 
 
 def pdm_lite_root() -> Path:
