@@ -60,6 +60,10 @@ class PlaysScripts(Protocol):
         """How many of them have ended because the ego did not get past them, (B,)."""
         ...
 
+    def held_up(self) -> NDArray[np.bool_]:
+        """Whether a scenario with a time limit runs, which may hold the ego up that long, (B,)."""
+        ...
+
     def background_speed_mps(self) -> NDArray[np.float64]:
         """Mean speed of the traffic that belongs to no scenario, (B,), NaN without any."""
         ...

@@ -121,6 +121,7 @@ def script_facts(env: DrivingVectorEnv) -> dict[str, Callable[..., Any]]:
     return {
         "started_triggers": lambda: simulator.begun_triggers()[worlds],
         "timed_out_triggers": lambda: simulator.timed_out_triggers()[worlds],
+        "held_up": lambda: simulator.held_up()[worlds],
         "traffic_speed": lambda _: simulator.background_speed_mps()[worlds],
     }
 

@@ -28,6 +28,8 @@ FIRST_BUDGET_S = 300.0  # leaderboard RouteTimeoutBehavior
 SLOWEST_SHARE_OF_LIMIT = 0.1  # each metre gained buys the time it takes at 10 % of the limit
 ARRIVAL_M = 10.0  # RouteCompletionTest: this near to the end and past 99 % is arrival
 ARRIVAL_PERCENT = 99.0
+BLOCKED_S = 180.0  # ActorBlockedTest, whose clock ScenarioTimeout stops and restarts
+_CLOCK_SLACK_S = 1e-6  # sums of 0.1 s are not exact
 COLLISION_INFRACTIONS = {
     CollisionKind.VEHICLE: InfractionKind.COLLISION_VEHICLE,
     CollisionKind.PEDESTRIAN: InfractionKind.COLLISION_PEDESTRIAN,
@@ -65,6 +67,8 @@ class LeaderboardReferee:
             default.
         timed_out_triggers: How many of them the driver did not get past in time, (E,); none by
             default. ScenarioTimeoutTest counts them as infractions.
+        held_up: Whether a scenario with a time limit runs around each driver, (E,); never by
+            default. Nobody is blocked meanwhile, and the clock begins anew afterwards.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class LeaderboardReferee:
         traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None,
         started_triggers: Callable[[], NDArray[np.int64]] | None = None,
         timed_out_triggers: Callable[[], NDArray[np.int64]] | None = None,
+        held_up: Callable[[], NDArray[np.bool_]] | None = None,
     ) -> None:
         self.driving_reward = driving_reward
         self.watcher = watcher
@@ -87,6 +92,8 @@ class LeaderboardReferee:
         self._started_triggers = started_triggers
         self._timed_out_triggers = timed_out_triggers
         self._num_timed_out = np.zeros(scene.num_agents, np.int64)
+        self._held_up = held_up
+        self._held_until_s = np.full(scene.num_agents, -np.inf)
         self._place = (scene.ego.world, scene.ego.slot)
 
     def begin(self, agent: int, length_m: float) -> None:
@@ -94,6 +101,7 @@ class LeaderboardReferee:
         self.records.open(agent, length_m, FIRST_BUDGET_S)
         self._speed_test.restart(agent)
         self._num_timed_out[agent] = 0
+        self._held_until_s[agent] = -np.inf
 
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Record one step; see the class."""
@@ -158,15 +166,20 @@ class LeaderboardReferee:
         failed = events.simulator_failed.numpy()
         arrived = self._has_arrived(events) & ~failed
         out_of_time = events.timed_out.numpy() | (self._elapsed_s() > self.records.budget_s)
-        lost = events.off_route.numpy() | events.blocked.numpy()
+        blocked = self._is_blocked(events)
+        lost = events.off_route.numpy() | blocked
         terminated = arrived | (lost & ~failed)
         truncated = failed | (out_of_time & ~terminated)
         for agent in np.flatnonzero(terminated | truncated):
-            self._close(int(agent), self._end_of(agent, events, arrived))
+            self._close(int(agent), self._end_of(agent, events, arrived, blocked))
         return terminated, truncated
 
     def _end_of(
-        self, agent: np.integer, events: DrivingEvents, arrived: NDArray[np.bool_]
+        self,
+        agent: np.integer,
+        events: DrivingEvents,
+        arrived: NDArray[np.bool_],
+        blocked: NDArray[np.bool_],
     ) -> EpisodeEnd:
         if events.simulator_failed[agent]:
             return EpisodeEnd.SIMULATOR_FAILED
@@ -174,7 +187,16 @@ class LeaderboardReferee:
             return EpisodeEnd.COMPLETED
         if events.off_route[agent]:
             return EpisodeEnd.ROUTE_DEVIATION
-        return EpisodeEnd.BLOCKED if events.blocked[agent] else EpisodeEnd.TIMEOUT
+        return EpisodeEnd.BLOCKED if blocked[agent] else EpisodeEnd.TIMEOUT
+
+    def _is_blocked(self, events: DrivingEvents) -> NDArray[np.bool_]:
+        """Standing for too long, not counted while a scenario with a time limit ran, (E,)."""
+        now_s = self._elapsed_s()
+        if self._held_up:
+            held = self._held_up()
+            self._held_until_s[held] = now_s[held]
+        waited_s = now_s - self._held_until_s
+        return events.blocked.numpy() & (waited_s > BLOCKED_S + _CLOCK_SLACK_S)
 
     def _close(self, agent: int, end: EpisodeEnd) -> None:
         """Book what the leaderboard books once, at the end of a route."""

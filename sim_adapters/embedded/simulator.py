@@ -193,6 +193,13 @@ class EmbeddedSimulator:
         """How many scenarios have timed out in each world since its reset, (B,)."""
         return self.scripts.triggers.is_timed_out.sum(axis=1)
 
+    def held_up(self) -> NDArray[np.bool_]:
+        """Whether one of the streams runs in each world, which have a time limit, (B,)."""
+        triggers = self.scripts.triggers
+        is_stream = np.isin(triggers.kind, (ScenarioKind.LEFT_TURN, ScenarioKind.RIGHT_TURN))
+        runs = (triggers.phase != Phase.WAITING) & (triggers.phase != Phase.OVER)
+        return (is_stream & runs).any(axis=1)
+
     def background_speed_mps(self) -> NDArray[np.float64]:
         """Mean speed of the traffic that belongs to no scenario, (B,), NaN without any."""
         motion, rows = (

@@ -104,6 +104,7 @@ def test_begun_triggers_are_those_that_the_ego_has_reached(simulator: EmbeddedSi
     for phase in _drive(simulator, scenario, seconds=20.0):
         assert simulator.begun_triggers().tolist() == [int(phase != Phase.WAITING)]
     assert simulator.begun_triggers().tolist() == [1]
+    assert not simulator.held_up().any()  # it has no time limit
 
 
 def test_control_loss_disturbs_the_ego_over_three_places(simulator: EmbeddedSimulator) -> None:

@@ -49,6 +49,7 @@ def test_triggers_that_have_begun_are_counted_before_the_world_is_reset():
     env.simulator = SimpleNamespace(
         begun_triggers=lambda: begun,
         timed_out_triggers=lambda: timed_out,
+        held_up=lambda: np.zeros(1, np.bool_),
         background_speed_mps=lambda: np.full(1, np.nan),
     )
     trigger = ScenarioTrigger("ControlLoss_1", "ControlLoss", 0.0, 0.0, 0.0, 0.0)

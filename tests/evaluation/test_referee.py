@@ -82,6 +82,19 @@ def test_only_these_facts_end_a_route(fact, end, truncates):
     assert referee.records.read(1).end is end
 
 
+def test_nobody_is_blocked_by_a_scenario_with_a_time_limit_and_the_clock_begins_anew():
+    scene, held = make_scene(2), np.array([True, False])
+    referee = LeaderboardReferee(no_reward, scene, empty_memory(scene).route, held_up=lambda: held)
+    for agent in range(2):
+        referee.begin(agent, LENGTH_M)
+    stands = events_with(2, blocked=True)  # both have stood for 180 s already
+    assert referee(stands).terminated.tolist() == [False, True]
+    held[0] = False  # after one step, at 0.1 s: 180 s from there are 1,800 steps
+    outcomes = [referee(stands).terminated[0].item() for _ in range(1801)]
+    assert outcomes.index(True) == 1800
+    assert referee.records.read(0).end is EpisodeEnd.BLOCKED
+
+
 def test_ten_metres_before_the_end_and_past_99_percent_is_arrival():
     referee = make_referee()
     referee.scene.motion.x[0, 0] = LENGTH_M - 9.0
