@@ -152,7 +152,9 @@ class Recording:
     def __init__(self, world: LiveWorld) -> None:
         self._world = world
         self._recorder = TickRecorder(world.town, world.plan)
-        self._stop_lines = official_stop_lines(world.reader.lights, CarlaDataProvider.get_map())
+        actors = world.carla_world.get_actors().filter("traffic.traffic_light*")
+        self._lights = [actor for actor in actors if isinstance(actor, carla.TrafficLight)]
+        self._stop_lines = official_stop_lines(self._lights, CarlaDataProvider.get_map())
         self._criteria = CriteriaLog(py_trees.blackboard.Blackboard, CollisionTest)
         blueprint = world.carla_world.get_blueprint_library().find("sensor.other.collision")
         sensor = world.carla_world.spawn_actor(blueprint, carla.Transform(), attach_to=world.hero)
@@ -168,7 +170,8 @@ class Recording:
         self._contacts.write(snapshot.frame, scene, world.reader.slots)
         hero = snapshot.find(world.hero.id)
         place = from_carla_transform(hero.get_transform()) if hero is not None else None
-        self._recorder.add(scene, background_speed_mps(), place)
+        states = [int(light.state) for light in self._lights]
+        self._recorder.add(scene, background_speed_mps(), ego_place=place, light_states=states)
         self._criteria.tick = self._num_ticks
         self._num_ticks += 1
 

@@ -10,7 +10,7 @@ Source: behaviour of scenario_runner's RunningRedLightTest (0.9.16).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import carla
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.carla.frames import from_carla_location, from_carla_transform
-from sim_adapters.carla.live_lights import LiveLights
 
 _BOX_SHARE = 0.9  # of the trigger box that is looked at
 _SAMPLE_M = 1.0
@@ -28,7 +27,7 @@ _STEP_M = 0.5
 class StopLineRow(NamedTuple):
     """One stop line, in our frame; a column of the recording's array each."""
 
-    light: float  # row of the light within the map
+    light: float  # number of the light actor
     center_x: float  # [m] of the light's trigger box
     center_y: float
     center_z: float
@@ -41,18 +40,18 @@ class StopLineRow(NamedTuple):
     lane_id: float
 
 
-def official_stop_lines(lights: LiveLights, carla_map: carla.Map) -> NDArray[np.float64]:
-    """All lines of a world as rows of StopLineRow, (K, 11)."""
+def official_stop_lines(
+    lights: Sequence[carla.TrafficLight], carla_map: carla.Map
+) -> NDArray[np.float64]:
+    """All lines of a world as rows of StopLineRow, (K, 11); lights are numbered in their order."""
     rows = []
-    for index in range(lights.num_lights):
-        actor = lights.light(index)
-        if actor is not None:
-            center = actor.get_transform().transform(actor.trigger_volume.location)
-            for waypoint in _line_waypoints(actor, carla_map):
-                pose = from_carla_transform(waypoint.transform)
-                ids = (float(waypoint.road_id), float(waypoint.lane_id))
-                place = from_carla_location(center)
-                rows.append(StopLineRow(index, *place, *pose, waypoint.lane_width, *ids))
+    for number, actor in enumerate(lights):
+        center = actor.get_transform().transform(actor.trigger_volume.location)
+        for waypoint in _line_waypoints(actor, carla_map):
+            pose = from_carla_transform(waypoint.transform)
+            ids = (float(waypoint.road_id), float(waypoint.lane_id))
+            place = from_carla_location(center)
+            rows.append(StopLineRow(number, *place, *pose, waypoint.lane_width, *ids))
     return np.array(rows, np.float64).reshape(-1, len(StopLineRow._fields))
 
 

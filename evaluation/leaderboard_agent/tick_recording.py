@@ -37,7 +37,12 @@ class TickRecorder:
         self._columns: dict[str, list[np.ndarray]] = {}
 
     def add(
-        self, scene: SceneBatch, background_mps: float, ego_place: Sequence[float] | None = None
+        self,
+        scene: SceneBatch,
+        background_mps: float,
+        *,
+        ego_place: Sequence[float] | None = None,
+        light_states: Sequence[int] = (),
     ) -> None:
         """Keep the present.
 
@@ -46,6 +51,7 @@ class TickRecorder:
             background_mps: Mean speed of the background vehicles, NaN without any.
             ego_place: x, y, z [m] and yaw [rad] of the ego's origin, by which criteria judge; its
                 box's centre if left out.
+            light_states: Of all light actors, those that the map does not know included.
         """
         row = {f"{group}.{name}": array for group, name, array in _arrays(scene)}
         row["elapsed_s"] = scene.clocks.elapsed_s
@@ -53,6 +59,7 @@ class TickRecorder:
         motion = scene.motion
         centre = motion.x[0, 0], motion.y[0, 0], motion.z[0, 0], motion.yaw_rad[0, 0]
         row["ego_place"] = np.array([ego_place or centre])
+        row["light_states"] = np.array([light_states], np.uint8)
         for name, array in row.items():
             self._columns.setdefault(name, []).append(array[0].copy())
 

@@ -116,7 +116,7 @@ class RedLightTest:
     def __init__(self, recording: TickRecording, tails: NearestLanes) -> None:
         self._place = recording.ego_place
         self._half_length_m = recording.arrays["traits.half_length_m"][:, 0]
-        self._states = recording.arrays["lights.state"]
+        self._states = recording.arrays["light_states"]
         self._tails = tails.driving
         self._lines = [StopLineRow(*row) for row in recording.stop_lines.tolist()]
         self._last_light = -1

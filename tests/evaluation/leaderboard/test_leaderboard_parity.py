@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.leaderboard_agent.criteria_log import CriteriaEvent, CriteriaLog
+from evaluation.leaderboard_agent.stop_lines import StopLineRow
 from evaluation.leaderboard_agent.tick_recording import (
     TickRecorder,
     TickRecording,
@@ -58,6 +59,7 @@ def record_drive(
     start_x: float = 5.0,
     left_m: float = 0.0,
     said: Sequence[tuple[int, CriteriaEvent, int]] = (),
+    stop_lines: Sequence[StopLineRow] = (),
 ) -> TickRecording:
     """10 m/s along the plan beside a parked car in slot 1; traffic drives at 20 m/s."""
     plan = plan_east(maps, length_m, start_x)
@@ -79,9 +81,13 @@ def record_drive(
         if abs(time_s - hit_at_s) < 0.5 * TICK_S:
             scene.contacts.other_slot[0, 0] = 1
         scene.clocks.elapsed_s[0] = time_s
-        recorder.add(scene, 20.0)
+        recorder.add(scene, 20.0, light_states=[lights])
     events = np.array([(tick, int(event), number) for tick, event, number in said], np.int64)
-    recorder.save(tmp_path / "ticks.npz", criteria_events=events.reshape(-1, 3))
+    recorder.save(
+        tmp_path / "ticks.npz",
+        stop_lines=np.array(stop_lines).reshape(-1, len(StopLineRow._fields)),
+        criteria_events=events.reshape(-1, 3),
+    )
     return read_recording(tmp_path / "ticks.npz")
 
 
@@ -211,6 +217,41 @@ def test_a_scenarios_own_collision_test_counts_once_more(crossing, tmp_path, fir
     recording = record_drive(crossing, tmp_path, seconds=3.0, hit_at_s=1.0, said=said)
     record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
     assert count(record, InfractionKind.COLLISION_VEHICLE) == hits
+
+
+# Of the west arm's light: the lane leads to the junction at x = -10 m, the line lies 0.4 m before
+LINE = StopLineRow(
+    light=0, center_x=-13.0, center_y=-1.75, center_z=0.0, x=-10.4, y=-1.75, z=0.0, yaw_rad=0.0,
+    width_m=3.5, road_id=1, lane_id=-1,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "lights", "runs"),
+    [
+        (LINE, LightState.RED, 1),
+        (LINE, LightState.GREEN, 0),
+        (LINE, LightState.YELLOW, 0),
+        (LINE._replace(lane_id=-2), LightState.RED, 0),  # not the lane that the tail is in
+        (LINE._replace(yaw_rad=np.pi), LightState.RED, 0),  # for the other direction
+        (LINE._replace(center_x=-30.0), LightState.RED, 0),  # further than 15 m away by then
+        (LINE._replace(x=-9.0), LightState.RED, 0),  # crossed when the tail is in the junction
+    ],
+)
+def test_a_red_light_is_run_where_the_lights_own_line_is_crossed(
+    crossing, tmp_path, line, lights, runs
+):
+    recording = record_drive(
+        crossing,
+        tmp_path,
+        seconds=6.0,
+        length_m=100.0,
+        start_x=-55.0,
+        lights=lights,
+        stop_lines=[line],
+    )
+    record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
+    assert count(record, InfractionKind.RED_LIGHT) == runs
 
 
 class Board:
