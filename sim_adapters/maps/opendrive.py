@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import signal
 import subprocess
@@ -19,11 +20,12 @@ from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.bank_file import join_banks, load_bank
 from sim_adapters.maps.lane_answers import DrivingAnswers, LaneId, NearestLanes, ParkingAnswers
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
-from sim_adapters.maps.worker_status import UNUSABLE_STATUS
+from sim_adapters.maps.worker_status import LEFT_OUT_SUFFIX, UNUSABLE_STATUS
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.source_files import code_digest
 
 PARSE_TIME_LIMIT_S = 120.0  # the slowest supported town takes below 15 s on one core
+_log = logging.getLogger(__name__)
 _WORKER = "sim_adapters.maps.opendrive_worker"
 _NEAREST_WORKER = "sim_adapters.maps.opendrive_nearest"
 _PACKAGE_ROOT = Path(__file__).parents[2]
@@ -79,8 +81,18 @@ def _cached_bank(path: Path, pixels_per_meter: float, time_limit_s: float) -> Pa
             built = Path(scratch) / "bank.npz"
             arguments = [_WORKER, str(built), repr(float(pixels_per_meter))]
             _run_in_child(arguments, path, document, time_limit_s)
+            left_out = built.with_suffix(LEFT_OUT_SUFFIX)
+            if left_out.is_file():
+                left_out.replace(cached.with_suffix(LEFT_OUT_SUFFIX))
             built.replace(cached)
+    _warn_of_left_out(path, cached.with_suffix(LEFT_OUT_SUFFIX))
     return cached
+
+
+def _warn_of_left_out(path: Path, left_out: Path) -> None:
+    if left_out.is_file():
+        for line in left_out.read_text(encoding="utf-8").splitlines():
+            _log.warning("%s: %s", path, line)
 
 
 def nearest_driving_lanes(

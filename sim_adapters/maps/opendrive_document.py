@@ -12,7 +12,11 @@ from xml.etree import ElementTree
 
 from sim_adapters.maps.safe_xml import parse_xml
 
-LIGHT_TYPES = frozenset({"1000001", "1000002"})
+# What CARLA takes for a traffic light (LibCarla, road/SignalType.cpp, IsTrafficLight): lights for
+# cars with or without arrows, for pedestrians, cyclists and trams
+LIGHT_TYPES = frozenset(
+    {"1000001", "1000002", *(str(code) for code in range(1000007, 1000021)), "F", "W", "A"}
+)
 STOP_TYPE = "206"
 YIELD_TYPE = "205"
 LIMIT_TYPE = "274"
@@ -84,6 +88,7 @@ class OpenDriveDocument:
     roads: tuple[Road, ...]
     signal_types: dict[str, str]  # signal id -> OpenDRIVE type
     signal_values: dict[str, float]  # signal id -> value (km/h of a speed-limit sign)
+    dynamic_signals: frozenset[str]  # ids of those that change what they show
     references: tuple[SignalReference, ...]
     objects: tuple[RoadObject, ...]
     junction_controllers: dict[int, tuple[str, ...]]  # junction id -> controller ids in order
@@ -106,6 +111,9 @@ def parse_document(text: bytes) -> OpenDriveDocument:
         roads=tuple(_road(road) for road in roads),
         signal_types={_text(signal, "id"): _text(signal, "type") for signal in signals},
         signal_values={_text(signal, "id"): _number(signal, "value") for signal in signals},
+        dynamic_signals=frozenset(
+            _text(signal, "id") for signal in signals if _text(signal, "dynamic") == "yes"
+        ),
         references=tuple(
             _reference(road, element)
             for road in roads

@@ -2,7 +2,8 @@
 
 `python -m sim_adapters.maps.opendrive_worker OUTPUT PIXELS_PER_METER < document` is started by
 `opendrive.load_map_bank`; a document that crashes or hangs CARLA's parser takes only this process
-with it. Exit status 3 and one line on standard error: the document cannot be used.
+with it. Exit status 3 and one line on standard error: the document cannot be used. What of it has
+no effect here is listed in a text file beside the output, if there is anything.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from sim_adapters.maps.lane_grid import build_lane_grid
 from sim_adapters.maps.lane_places import TownGraph
 from sim_adapters.maps.lane_samples import SampledLane, sample_lanes
 from sim_adapters.maps.layers import bake_layers
+from sim_adapters.maps.left_out import describe_left_out
 from sim_adapters.maps.opendrive_document import parse_document
 from sim_adapters.maps.roundabouts import leave_ring, ring_lanes
 from sim_adapters.maps.speed_limits import speed_limit_of_points
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
 from sim_adapters.maps.traffic_signs import TrafficSigns, build_traffic_signs
-from sim_adapters.maps.worker_status import map_work
+from sim_adapters.maps.worker_status import LEFT_OUT_SUFFIX, map_work
 from sim_adapters.scene.map_bank import (
     EntryRule,
     LaneKind,
@@ -44,8 +46,8 @@ from sim_adapters.scene.map_bank import (
 )
 
 
-def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
-    """Parse one town; its name is left empty."""
+def build_town_bank(document_text: bytes, pixels_per_meter: float) -> tuple[MapBank, list[str]]:
+    """Parse one town; its name is left empty. Also a line about each thing that is left out."""
     document = parse_document(document_text)
     try:
         carla_map = carla.Map("town", document_text.decode("utf-8"))
@@ -70,7 +72,7 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
         "crosswalk": len(crosswalks.first_corner) - 1,
         "junction": len(junction_ids),
     }
-    return MapBank(
+    bank = MapBank(
         towns=("",),
         ranges=MapRanges(**{name: np.array([0, n], np.int32) for name, n in counts.items()}),
         points=graph.points,
@@ -85,6 +87,7 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> MapBank:
         crosswalks=crosswalks,
         layers=layers,
     )
+    return bank, describe_left_out(document, lights, signs)
 
 
 def _build_graph(samples: list[SampledLane]) -> tuple[TownGraph, list[int]]:
@@ -136,7 +139,9 @@ def main() -> None:
     """Read the document from standard input and write the bank."""
     output, pixels_per_meter = Path(sys.argv[1]), float(sys.argv[2])
     with map_work():
-        bank = build_town_bank(sys.stdin.buffer.read(), pixels_per_meter)
+        bank, left_out = build_town_bank(sys.stdin.buffer.read(), pixels_per_meter)
+    if left_out:
+        output.with_suffix(LEFT_OUT_SUFFIX).write_text("\n".join(left_out), encoding="utf-8")
     save_bank(bank, output)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import carla
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_adapters.maps.lane_graph import LanePose, pose_on_lane
 from sim_adapters.maps.lane_places import (
@@ -42,6 +44,7 @@ class TrafficLights(NamedTuple):
     stop_lines: StopLines
     groups: SignalGroups
     signal_of_entry: dict[JunctionEntry, int]
+    names: tuple[str, ...]  # OpenDRIVE ids as the file spells them, one a signal
 
 
 class _GroupPlan(NamedTuple):
@@ -68,11 +71,12 @@ def build_traffic_lights(
         for light in lights
         if light in governed
     ]
+    names = tuple(light for light, _, _ in order)
     signal_of_entry: dict[JunctionEntry, int] = {}
-    for signal, (light, _, _) in enumerate(order):
+    for signal, light in enumerate(names):
         for entry in governed[light]:
             signal_of_entry.setdefault(entry, signal)
-    approaches = [sorted({entry.approach for entry in governed[light]}) for light, _, _ in order]
+    approaches = [sorted({entry.approach for entry in governed[light]}) for light in names]
     volumes = [_trigger_volume(graph, lanes) for lanes in approaches]
     signals = Signals(
         x=np.array([volume.x for volume in volumes], np.float64),
@@ -80,13 +84,13 @@ def build_traffic_lights(
         z=np.array([volume.z for volume in volumes], np.float64),
         group=np.array([group for _, group, _ in order], np.int32),
         phase=np.array([phase for _, _, phase in order], np.int32),
-        opendrive_id=np.array([_as_number(light) for light, _, _ in order], np.int32),
+        opendrive_id=_id_codes(document, names),
         first_stop_line=np.concatenate(
             [[0], np.cumsum([len(lanes) for lanes in approaches])]
         ).astype(np.int32),
     )
     stop_lines = _stop_lines(graph, carla_map, approaches, volumes)
-    return TrafficLights(signals, stop_lines, _groups(plans), signal_of_entry)
+    return TrafficLights(signals, stop_lines, _groups(plans), signal_of_entry, names)
 
 
 def _governed_entries(
@@ -202,5 +206,19 @@ def _trigger_volume(graph: TownGraph, approaches: list[int]) -> TriggerVolume:
     )
 
 
-def _as_number(opendrive_id: str) -> int:
-    return int(opendrive_id) if opendrive_id.isdigit() else -1
+def _id_codes(document: OpenDriveDocument, names: Sequence[str]) -> NDArray[np.int32]:
+    """`Signals.opendrive_id`: an id that is a plain number is itself."""
+    place = {name: row for row, name in enumerate(document.signal_types)}
+    codes = [int(name) if _is_number(name) else -2 - place[name] for name in names]
+    return np.array(codes, np.int32)
+
+
+def light_names(document: OpenDriveDocument, codes: NDArray[np.int32]) -> list[str]:
+    """OpenDRIVE ids as the file spells them, from `Signals.opendrive_id`."""
+    spelled = list(document.signal_types)
+    return [str(code) if code >= 0 else spelled[-2 - code] for code in codes.tolist()]
+
+
+def _is_number(name: str) -> bool:
+    """Whether the number alone gives the id back (not "007") and fits into its column."""
+    return name.isdecimal() and str(int(name)) == name and int(name) < 2**31

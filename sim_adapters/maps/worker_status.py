@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LEFT_OUT_SUFFIX = ".txt"  # beside a bank: a line about each thing of the file that has no effect
 UNUSABLE_STATUS = 3  # the reason is the last line of their standard error
 MEMORY_LIMIT_BYTES = 4 << 30  # CARLA's towns take below 300 MB
 

@@ -127,7 +127,7 @@ class Signals(NamedTuple):
     z: FloatArray
     group: IntArray  # global group (junction) index
     phase: IntArray  # position of the light's controller in the group's cycle
-    opendrive_id: IntArray  # id of the OpenDRIVE signal, -1 if not a number
+    opendrive_id: IntArray  # id of the OpenDRIVE signal; no number: -2 less its place in the file
     first_stop_line: IntArray  # (S + 1,) CSR into StopLines
 
 

@@ -1,6 +1,8 @@
 """Lights, stop lines, signs and limits: on the hand-written crossing and counted in the towns."""
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import carla
 import numpy as np
@@ -8,6 +10,9 @@ import pytest
 
 from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
 from sim_adapters.carla.headless.town import load_town
+from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.opendrive_document import LIGHT_TYPES, parse_document
+from sim_adapters.maps.traffic_lights import light_names
 from sim_adapters.scene.map_bank import EntryRule, LaneKind, MapBank, SignKind
 
 KMH = 1.0 / 3.6
@@ -86,7 +91,7 @@ PHASES = {
     "Town06": {2: 5, 3: 3},
     "Town07": {4: 2, 3: 3},
     "Town10HD": {4: 1, 3: 3, 2: 1, 1: 2},
-    "Town15": {4: 2, 3: 5, 2: 1},
+    "Town15": {4: 2, 3: 5, 2: 1, 1: 2},  # the lone ones are its two arrows
 }
 
 
@@ -110,7 +115,7 @@ def test_lone_lights_of_town10_stay_red_for_ten_seconds(towns: MapBank) -> None:
 # Junction lanes that heed a light = the map's light references (every reference is one lane)
 LIGHT_REFERENCES = {
     **{"Town01": 72, "Town02": 48, "Town03": 112, "Town04": 121, "Town05": 200},
-    **{"Town06": 82, "Town07": 42, "Town10HD": 58, "Town15": 72},
+    **{"Town06": 82, "Town07": 42, "Town10HD": 58, "Town15": 72 + 2},
 }
 
 
@@ -128,7 +133,8 @@ def test_every_light_reference_governs_one_way_through_a_junction(
 def test_stop_lines_lie_at_the_end_of_lanes_that_enter_a_junction(towns: MapBank) -> None:
     stop, lanes, points, links = towns.stop_lines, towns.lanes, towns.points, towns.links
     assert np.all(lanes.junction[stop.lane] == -1)
-    assert len(set(stop.lane.tolist())) == len(stop.lane)  # one light a lane
+    # One light a lane; a lane of Town15 has an arrow beside its round light
+    assert len(set(stop.lane.tolist())) == len(stop.lane) - 1
     end = lanes.first_point[stop.lane + 1] - 1
     gap = np.hypot(points.x[end] - stop.x, points.y[end] - stop.y)
     assert gap.max() < 0.5 + 0.01  # or else one step more had been taken
@@ -253,3 +259,70 @@ def test_driving_lanes_have_the_length_of_the_town(towns: MapBank, town: str) ->
     assert towns.lanes.length_m[lanes][driving].sum() / 1000.0 == pytest.approx(
         LANE_KM[town], rel=0.04
     )
+
+
+# LibCarla, road/SignalType.cpp, IsTrafficLight
+CARLAS_LIGHTS = (
+    *("1000001", "1000002", "1000007", "1000008", "1000009", "1000010", "1000011", "1000012"),
+    *("1000013", "1000014", "1000015", "1000016", "1000017", "1000018", "1000019", "1000020"),
+    *("F", "W", "A"),
+)
+
+
+def retyped(crossing_file: Path, folder: Path, types: Sequence[str]) -> MapBank:
+    """The crossing with lights 901 to 904 of other types."""
+    text = crossing_file.read_text()
+    for light, kind in zip(range(901, 905), types, strict=True):
+        head, _, rest = text.partition(f'<signal name="light" id="{light}"')
+        text = f'{head}<signal name="light" id="{light}"' + rest.replace("1000001", kind, 1)
+    (folder / "retyped.xodr").write_text(text)
+    return load_map_bank([str(folder / "retyped.xodr")], pixels_per_meter=0.25)
+
+
+def test_lights_of_every_type_that_carla_knows_are_lights() -> None:
+    assert set(CARLAS_LIGHTS) == LIGHT_TYPES
+    assert not LIGHT_TYPES & {"1000003", "1000004", "1000006", "1000021", "294", "", "-1"}
+
+
+def test_arrow_lights_govern_as_round_ones_do(tmp_path: Path, crossing_file: Path) -> None:
+    bank = retyped(crossing_file, tmp_path, ("1000009", "1000010", "1000011", "F"))
+    assert bank.signals.opendrive_id.tolist() == [901, 902, 903, 904]
+    assert (bank.rules.entry == EntryRule.LIGHT).sum() == 12
+
+
+def test_signals_without_effect_are_counted_at_every_load(
+    tmp_path: Path, crossing_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):  # the second time from the cache
+        caplog.clear()
+        retyped(crossing_file, tmp_path, ("1000001", "1000003", "1000003", "strange"))
+        assert "retyped.xodr: 3 dynamic signals are of no type" in caplog.text
+        assert "type '1000003': 2, type 'strange': 1" in caplog.text
+
+
+def test_lights_away_from_junctions_and_idle_signs_are_counted(
+    tmp_path: Path, crossing_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    signal = '<signal id="{}" s="10" t="-5" orientation="-" dynamic="{}" type="{}" value="-1"/>'
+    ours = signal.format("P", "yes", "1000001") + signal.format("Q", "no", "274")
+    text = crossing_file.read_text().replace('name="Speed_60"', 'name="none"')
+    head, _, rest = text.partition('<road name="" length="100.0" id="5"')
+    rest = rest.replace("</objects>", f"</objects><signals>{ours}</signals>", 1)
+    text = f'{head}<road name="" length="100.0" id="5"{rest}'
+    (tmp_path / "more.xodr").write_text(text)
+    load_map_bank([str(tmp_path / "more.xodr")], pixels_per_meter=0.25)
+    assert "1 of 5 traffic lights govern no lane that enters a junction within 30 m" in caplog.text
+    assert "none of 1 speed-limit signs acts on a driving lane (Q)" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["light_7", "007", "99999999999"])
+def test_light_may_have_any_name(tmp_path: Path, crossing_file: Path, name: str) -> None:
+    text = crossing_file.read_text()
+    for attribute in ("id", "signalId"):
+        text = text.replace(f'{attribute}="902"', f'{attribute}="{name}"')
+    (tmp_path / "named.xodr").write_text(text)
+    bank = load_map_bank([str(tmp_path / "named.xodr")], pixels_per_meter=0.25)
+    names = light_names(parse_document(text.encode()), bank.signals.opendrive_id)
+    assert names == ["901", name, "903", "904"]
+    lights = furnish(load_town(str(tmp_path / "named.xodr"))).lights
+    assert [light.sign_id for light in lights] == names

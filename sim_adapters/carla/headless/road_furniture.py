@@ -20,11 +20,12 @@ from sim_adapters.carla.headless.trigger_boxes import (
     SPEED_LIMIT,
     TriggerBoxes,
 )
-from sim_adapters.maps.opendrive_document import LIGHT_TYPES
+from sim_adapters.maps.opendrive_document import LIGHT_TYPES, parse_document
 from sim_adapters.maps.traffic_lights import (
     LONE_RED_S,
     TRIGGER_HALF_LENGTH_M,
     TRIGGER_HALF_WIDTH_SHARE,
+    light_names,
     trigger_pose,
 )
 from sim_adapters.scene.map_bank import SignKind
@@ -132,11 +133,12 @@ def _lights(town: Town) -> tuple[list[RoadThing], list[GroupPlan]]:
         GroupPlan(*(column[row].item() for column in table)) for row in range(len(table.num_phases))
     ]
     lights: list[RoadThing] = []
+    names = _light_names(town)
     for row in range(len(bank.signals.x)):
         first, last = bank.signals.first_stop_line[row : row + 2]
         lanes = [int(lane) for lane in bank.stop_lines.lane[first:last]]
         boxes = [_approach_box(town, lane) for lane in lanes]
-        sign_id = str(bank.signals.opendrive_id[row])
+        sign_id = names[row]
         pose = _across_the_road(town.landmarks.get(sign_id), boxes[0])
         group, phase = int(bank.signals.group[row]), int(bank.signals.phase[row])
         lights.append(
@@ -152,6 +154,14 @@ def _lights(town: Town) -> tuple[list[RoadThing], list[GroupPlan]]:
                 RoadThing("traffic.traffic_light", landmark.sign_id, pose, [], group=group)
             )
     return lights, groups
+
+
+def _light_names(town: Town) -> list[str]:
+    """OpenDRIVE ids of the bank's lights as the file spells them."""
+    codes = town.bank.signals.opendrive_id
+    if (codes >= 0).all():
+        return [str(code) for code in codes]
+    return light_names(parse_document(town.document.encode()), codes)
 
 
 def _approach_box(town: Town, lane: int) -> LaneBox:
