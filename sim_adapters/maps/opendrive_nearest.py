@@ -18,25 +18,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.maps.lane_answers import DrivingAnswers, NearestLanes, ParkingAnswers
+from sim_adapters.maps.opendrive_shift import centred
 from sim_adapters.maps.worker_status import map_work
 
 
-def ask_carla(document: str, places: NDArray[np.float64]) -> NearestLanes:
+def ask_carla(document: bytes, places: NDArray[np.float64]) -> NearestLanes:
     """CARLA's answers for places in our frame, (K, 3)."""
+    text, *shift = centred(document)
     try:
-        carla_map = carla.Map("town", document)
+        carla_map = carla.Map("town", text.decode("utf-8"))
     except IndexError as error:  # std::out_of_range from CARLA's tables of roads
         raise ValueError(f"a link leads to a road or lane that is missing ({error})") from error
     driving, parking = [], []
-    for x, y, z in places.tolist():
+    for x, y, z in (places - [*shift, 0.0]).tolist():
         place = carla.Location(x, 0.0 - y, z)
         driving.append(_driving(carla_map.get_waypoint(place)))
         beside = carla_map.get_waypoint(place, lane_type=carla.LaneType.Parking)
         parking.append(_parking(beside))
-    return NearestLanes(
+    answers = NearestLanes(
         DrivingAnswers(*_columns(driving, len(DrivingAnswers._fields))),
         ParkingAnswers(*_columns(parking, len(ParkingAnswers._fields))),
     )
+    for kind in answers:
+        for column, metres in zip((kind.x, kind.y), shift, strict=True):
+            column += metres
+    return answers
 
 
 def _driving(waypoint: carla.Waypoint) -> tuple[float, ...]:
@@ -71,7 +77,7 @@ def main() -> None:
     """Read the document from standard input and write the answers."""
     places_file, answers_file = sys.argv[1:]
     with map_work():
-        answers = ask_carla(sys.stdin.buffer.read().decode("utf-8"), np.load(places_file))
+        answers = ask_carla(sys.stdin.buffer.read(), np.load(places_file))
     np.savez(answers_file, driving=np.array(answers.driving), parking=np.array(answers.parking))
 
 

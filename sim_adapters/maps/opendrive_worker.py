@@ -30,6 +30,7 @@ from sim_adapters.maps.lane_samples import SampledLane, sample_lanes
 from sim_adapters.maps.layers import bake_layers
 from sim_adapters.maps.left_out import describe_left_out
 from sim_adapters.maps.opendrive_document import parse_document
+from sim_adapters.maps.opendrive_shift import centred, moved
 from sim_adapters.maps.roundabouts import leave_ring, ring_lanes
 from sim_adapters.maps.speed_limits import speed_limit_of_points
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
@@ -48,9 +49,10 @@ from sim_adapters.scene.map_bank import (
 
 def build_town_bank(document_text: bytes, pixels_per_meter: float) -> tuple[MapBank, list[str]]:
     """Parse one town; its name is left empty. Also a line about each thing that is left out."""
-    document = parse_document(document_text)
+    text, shift_x, shift_y = centred(document_text)
+    document = parse_document(text)
     try:
-        carla_map = carla.Map("town", document_text.decode("utf-8"))
+        carla_map = carla.Map("town", text.decode("utf-8"))
     except IndexError as error:  # std::out_of_range from CARLA's tables of roads
         raise ValueError(f"a link leads to a road or lane that is missing ({error})") from error
     samples = sample_lanes(carla_map, document)
@@ -87,7 +89,7 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> tuple[MapB
         crosswalks=crosswalks,
         layers=layers,
     )
-    return bank, describe_left_out(document, lights, signs)
+    return moved(bank, shift_x, shift_y), describe_left_out(document, lights, signs)
 
 
 def _build_graph(samples: list[SampledLane]) -> tuple[TownGraph, list[int]]:

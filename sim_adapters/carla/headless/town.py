@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from sim_adapters.carla.headless.frame import PoseTuple
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.lane_graph import pose_on_lane
 from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.opendrive_shift import centred
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.source_files import code_digest
@@ -30,6 +32,7 @@ _SHORTEST_SPAWN_LANE_M = 8.0
 _WORKER = "sim_adapters.carla.headless.landmarks_worker"
 _WORKER_FILE = str(Path(__file__).with_name("landmarks_worker.py"))
 _WORKER_LIMIT_S = 120.0
+_log = logging.getLogger(__name__)
 _PACKAGE_ROOT = Path(__file__).parents[3]
 
 
@@ -78,18 +81,29 @@ def generate_town(document: str) -> Town:
     """
     if "<OpenDRIVE" not in document:  # not worth a child process
         raise ValueError("the text is not OpenDRIVE: it has no <OpenDRIVE> element")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{GENERATED_TOWN}.xodr"
-        path.write_text(document, encoding="utf-8")
-        return _load(path, GENERATED_TOWN, _GENERATED_PIXELS_PER_M)
+    return _load_text(document.encode("utf-8"), GENERATED_TOWN, _GENERATED_PIXELS_PER_M)
 
 
 def _load(path: Path, name: str, pixels_per_meter: float = 2.0) -> Town:
-    document = read_town_document(path)
+    document, *shift = centred(read_town_document(path))
+    if any(shift):
+        _log.warning(
+            "%s lies at x = %.0f, y = %.0f m, where float32 coordinates bend roads: clients get it "
+            "moved to the origin, so add these to their x and subtract this y from theirs",
+            *(path, *shift),
+        )
+        return _load_text(document, name, pixels_per_meter)
     # In a child process, so that a bad file ends only that; named towns share the adapters' cache
     bank = load_map_bank([str(path)], pixels_per_meter=pixels_per_meter)
     landmarks = {landmark.sign_id: landmark for landmark in _read_landmarks(document)}
     return Town(name, document.decode("utf-8"), bank, landmarks, spawn_points(bank))
+
+
+def _load_text(document: bytes, name: str, pixels_per_meter: float) -> Town:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.xodr"
+        path.write_bytes(document)
+        return _load(path, name, pixels_per_meter)
 
 
 def spawn_points(bank: MapBank) -> list[PoseTuple]:
