@@ -124,12 +124,20 @@ def _join_lines(ways: Sequence[Sequence[int]], maps: MapBank) -> Polylines:
 def _routes(
     ways: Sequence[Sequence[int]], logs: Sequence[ScenarioLog], simulator: NuplanSimulator
 ) -> IdmRoutes:
-    """Desired speeds (the first edge's limit, or the present speed if higher) and gates."""
+    """Desired speeds (the first edge's limit, or the present speed if higher) and gates.
+
+    A connector whose polygon has several parts is as many gates.
+    """
     vector = simulator.maps.vector
     assert vector is not None
     body, edges = simulator.scene.body, vector.edges
     gates = [
-        [e for e in dict.fromkeys(candidate_edges(log, simulator.maps)) if edges.is_connector[e]]
+        [
+            edge
+            for edge in dict.fromkeys(candidate_edges(log, simulator.maps))
+            if edges.is_connector[edge]
+            for _ in _exteriors(vector, edge)
+        ]
         for log in logs
     ]
     rows = np.zeros((len(logs), max(1, *map(len, gates))), np.int32)
@@ -148,18 +156,28 @@ def _shapes_of_gates(routes: IdmRoutes, num_slots: int, maps: MapBank) -> Shapes
     vector: VectorMap | None = maps.vector
     assert vector is not None
     areas, boxes = vector.areas, BOX_CORNERS * num_slots
-    ring = areas.first_ring[vector.edges.area[routes.gate]]
-    first, last = areas.first_corner[ring], areas.first_corner[ring + 1] - 1
-    corners = boxes + int((last - first).sum(axis=1).max())
+    rings = [
+        [ring for edge in dict.fromkeys(row[:count].tolist()) for ring in _exteriors(vector, edge)]
+        for row, count in zip(routes.gate, routes.num_gates, strict=True)
+    ]
+    sizes = np.diff(areas.first_corner) - 1
+    corners = boxes + max(int(sizes[row].sum()) for row in rings)
     shapes = empty_shapes(routes.gate.shape[0], num_slots + routes.gate.shape[1], corners)
     shapes.ring[:, :num_slots, FIRST] = BOX_CORNERS * np.arange(num_slots)
     for world in range(routes.gate.shape[0]):
         end = boxes
-        for gate in range(routes.num_gates[world]):
-            points = slice(first[world, gate], last[world, gate])
+        for gate, ring in enumerate(rings[world]):
+            points = slice(areas.first_corner[ring], areas.first_corner[ring + 1] - 1)
             begin, end = end, end + points.stop - points.start
             shapes.ring[world, num_slots + gate, FIRST] = begin
             shapes.corner[world, begin:end, X] = areas.x[points]
             shapes.corner[world, begin:end, Y] = areas.y[points]
             close_shape(world, num_slots + gate, end, end, shapes)
     return shapes
+
+
+def _exteriors(vector: VectorMap, edge: int) -> list[int]:
+    """The outer rings of a connector's polygon, one a part."""
+    area, areas = vector.edges.area[edge], vector.areas
+    rings = range(areas.first_ring[area], areas.first_ring[area + 1])
+    return [ring for ring in rings if areas.is_exterior[ring]]

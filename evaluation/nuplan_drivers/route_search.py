@@ -91,14 +91,17 @@ def _starting_edge(log: ScenarioLog, edges: Sequence[int], vector: VectorMap) ->
     return nearest
 
 
-def area_polygon(area: int, vector: VectorMap) -> shapely.Polygon:
-    """An area as shapely has it."""
+def area_polygon(area: int, vector: VectorMap) -> shapely.Polygon | shapely.MultiPolygon:
+    """An area as shapely has it, with all its parts and their holes."""
     areas = vector.areas
-    rings = []
+    parts: list[list[np.ndarray]] = []
     for ring in range(areas.first_ring[area], areas.first_ring[area + 1]):
         corners = slice(areas.first_corner[ring], areas.first_corner[ring + 1])
-        rings.append(np.column_stack([areas.x[corners], areas.y[corners]]))
-    return shapely.Polygon(rings[0], rings[1:])
+        if areas.is_exterior[ring]:
+            parts.append([])
+        parts[-1].append(np.column_stack([areas.x[corners], areas.y[corners]]))
+    polygons = [shapely.Polygon(exterior, holes) for exterior, *holes in parts]
+    return polygons[0] if len(polygons) == 1 else shapely.MultiPolygon(polygons)
 
 
 def _search(

@@ -81,6 +81,7 @@ def _areas(
         fid=fid,
         first_ring=csr_firsts(area_of_part[part_of_ring], len(shapes)),
         first_corner=csr_firsts(ring_of_corner, len(rings)),
+        is_exterior=np.diff(part_of_ring, prepend=-1) != 0,
         x=corners[:, 0].copy(),
         y=corners[:, 1].copy(),
         bounds=shapely.bounds(shapes).reshape(-1, 4),

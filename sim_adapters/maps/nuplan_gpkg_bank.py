@@ -120,12 +120,15 @@ def _points(tables: EdgeTables, areas: MapAreas) -> LanePoints:
 
 
 def _exterior_area_m2(areas: MapAreas, area: int) -> float:
-    """Area within an area's first ring, by the shoelace formula about its first corner."""
-    ring = areas.first_ring[area]
-    corners = slice(areas.first_corner[ring], areas.first_corner[ring + 1])
-    x = areas.x[corners] - areas.x[corners][0]
-    y = areas.y[corners] - areas.y[corners][0]
-    return 0.5 * abs(float(x[:-1] @ y[1:] - x[1:] @ y[:-1]))
+    """Area within the outer rings of all parts, by the shoelace formula."""
+    area_m2 = 0.0
+    for ring in range(areas.first_ring[area], areas.first_ring[area + 1]):
+        corners = slice(areas.first_corner[ring], areas.first_corner[ring + 1])
+        x = areas.x[corners] - areas.x[corners][0]
+        y = areas.y[corners] - areas.y[corners][0]
+        if areas.is_exterior[ring]:
+            area_m2 += 0.5 * abs(float(x[:-1] @ y[1:] - x[1:] @ y[:-1]))
+    return area_m2
 
 
 def _lanes(tables: EdgeTables, areas: MapAreas) -> Lanes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.scenario_log import BoxLog, ScenarioLog, TrackType
@@ -26,6 +27,11 @@ class TrackLimits:
     bicycles: int = 10
     static_objects: int = 10
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"track_limits.{name} is {value}, expected 0 or more")
+
     @property
     def num_boxes(self) -> int:
         """Most boxes a frame."""
@@ -38,14 +44,15 @@ CARL_LIMITS = TrackLimits()
 def nearest_tracks(log: ScenarioLog, limits: TrackLimits) -> ScenarioLog:
     """The scenario with the boxes nearest to the logged ego's centre, frame by frame.
 
-    The order of the boxes that stay is kept.
+    Where a kind has more boxes than its limit, those that stay go nearest first, as CaRL's cache
+    has them, so that in the picture farther ones cover nearer ones. Others keep their order.
     """
     ego, boxes = log.ego, log.boxes
     frame = np.repeat(np.arange(log.num_frames), np.diff(boxes.first))
     x = ego.x + REAR_AXLE_TO_CENTRE_M * np.cos(ego.yaw_rad)
     y = ego.y + REAR_AXLE_TO_CENTRE_M * np.sin(ego.yaw_rad)
     distance_m = np.hypot(boxes.x - x[frame], boxes.y - y[frame])
-    kept = np.zeros(len(frame), bool)
+    kept: list[NDArray[np.int64]] = []
     for is_kind, most in (
         (boxes.type == TrackType.VEHICLE, limits.vehicles),
         (boxes.type == TrackType.PEDESTRIAN, limits.pedestrians),
@@ -53,11 +60,15 @@ def nearest_tracks(log: ScenarioLog, limits: TrackLimits) -> ScenarioLog:
         (boxes.type > TrackType.BICYCLE, limits.static_objects),
     ):
         rows = np.flatnonzero(is_kind)
-        rows = rows[np.lexsort((distance_m[rows], frame[rows]))]
-        first = np.searchsorted(frame[rows], frame[rows])  # of the frame's rows, nearest first
-        kept[rows[np.arange(len(rows)) - first < most]] = True
-    if kept.all():
+        is_many = (np.bincount(frame[rows], minlength=log.num_frames) > most)[frame[rows]]
+        rows = rows[np.lexsort((np.where(is_many, distance_m[rows], 0.0), frame[rows]))]
+        first = np.searchsorted(frame[rows], frame[rows])  # of the frame's rows
+        kept.append(rows[np.arange(len(rows)) - first < most])
+    chosen = np.concatenate(kept)
+    if len(chosen) == len(frame):
         return log
-    counts = np.bincount(frame[kept], minlength=log.num_frames)
+    # By frame, and within it by type as the devkit has them: a stable sort keeps what is above
+    chosen = chosen[np.lexsort((boxes.type[chosen], frame[chosen]))]
+    counts = np.bincount(frame[chosen], minlength=log.num_frames)
     first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    return replace(log, boxes=BoxLog._make([first, *(column[kept] for column in boxes[1:])]))
+    return replace(log, boxes=BoxLog._make([first, *(column[chosen] for column in boxes[1:])]))

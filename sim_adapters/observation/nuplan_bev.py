@@ -116,8 +116,8 @@ class NuplanBevObserver:
             self.view,
             *(scene.motion, scene.traits, scene.ego, scene.body),
             *(scene.lights, scene.route_areas, scene.clocks),
-            *(maps.ranges.signal, tables.index.signal_edge),
-            *(tables.vector.edges.area, tables.vector.areas.bounds),
+            *(maps.ranges.signal, tables.index.light_order, tables.index.signal_edge),
+            *(tables.vector.edges.roadblock, tables.vector.areas.bounds),
             rows_of(out),
         )
         self._check_room("max_boxes", boxes, self._sizes.max_boxes)

@@ -158,23 +158,25 @@ def _is_near(
 def gather_lights(
     first_signal: int,
     states: NDArray[np.uint8],
+    light_order: IntArray,
     signal_edge: IntArray,
-    edge_area: IntArray,
+    edge_block: IntArray,
     bounds: NDArray[np.float64],
     origin: Origin,
     reach_m: float,
     edges: IntArray,
     values: NDArray[np.uint8],
 ) -> int:
-    """Connectors near the picture whose light shows a colour; how many there are."""
+    """Connectors of near blocks whose light shows a colour, as drawn; how many there are."""
     count = 0
-    for light in range(len(states)):
+    for place in range(len(states)):
+        light = light_order[first_signal + place]
         if states[light] >= _OFF:
             continue
         edge = signal_edge[first_signal + light]
-        if edge < 0:
+        if edge < 0 or edge_block[edge] < 0:
             continue
-        b = bounds[edge_area[edge]]
+        b = bounds[edge_block[edge]]
         if _is_near(b[0], b[1], b[2], b[3], origin, reach_m):
             if count < len(edges):
                 edges[count], values[count] = edge, LIGHT_VALUES[states[light]]
@@ -216,8 +218,9 @@ def _gather_driver(
     route: RouteAreas,
     clocks: Clocks,
     first_signal: IntArray,
+    light_order: IntArray,
     signal_edge: IntArray,
-    edge_area: IntArray,
+    edge_block: IntArray,
     bounds: NDArray[np.float64],
     rows: NuplanRows,
 ) -> tuple[int, int, int]:
@@ -235,8 +238,8 @@ def _gather_driver(
     # A scene's lights are padded to those of the map with most
     num_signals = first_signal[map_index + 1] - first_signal[map_index]
     shown = gather_lights(
-        first_signal[map_index], lights.state[world, :num_signals], signal_edge, edge_area, bounds,
-        origin, reach_m, rows.light_edges[driver], rows.light_values[driver],
+        first_signal[map_index], lights.state[world, :num_signals], light_order, signal_edge,
+        edge_block, bounds, origin, reach_m, rows.light_edges[driver], rows.light_values[driver],
     )  # fmt: skip
     passed = gather_route_areas(
         route.area[driver], bounds, origin, reach_m, rows.route_areas[driver]
@@ -257,8 +260,9 @@ def gather_nuplan_range(
     route: RouteAreas,
     clocks: Clocks,
     first_signal: IntArray,
+    light_order: IntArray,
     signal_edge: IntArray,
-    edge_area: IntArray,
+    edge_block: IntArray,
     bounds: NDArray[np.float64],
     rows: NuplanRows,
 ) -> tuple[int, int, int]:
@@ -276,8 +280,9 @@ def gather_nuplan_range(
         route: Of the scene.
         clocks: Of the scene.
         first_signal: `MapRanges.signal`.
+        light_order: `AreaIndex.light_order`.
         signal_edge: `AreaIndex.signal_edge`.
-        edge_area: `RoadEdges.area`.
+        edge_block: `RoadEdges.roadblock`.
         bounds: `MapAreas.bounds`.
         rows: Where the rows go.
     """
@@ -286,7 +291,7 @@ def gather_nuplan_range(
     for driver in range(first, last):
         boxes, shown, passed = _gather_driver(
             driver, reach_m, view, motion, traits, ego, body, lights, route, clocks, first_signal,
-            signal_edge, edge_area, bounds, rows,
+            light_order, signal_edge, edge_block, bounds, rows,
         )  # fmt: skip
         most_boxes, most_lights = max(most_boxes, boxes), max(most_lights, shown)
         most_areas = max(most_areas, passed)

@@ -18,7 +18,7 @@ _STOP_POLYGON = int(AreaKind.STOP_POLYGON)
 class NearAreas(NamedTuple):
     """Scratch of one thread."""
 
-    area: NDArray[np.int32]  # rows of MapAreas that the picture touches, ascending
+    area: NDArray[np.int32]  # rows of MapAreas that the picture touches, as they are drawn
     intersection: NDArray[np.int32]  # rows of MapAreas that the picture shows already
     column_px: NDArray[np.int64]  # pixels of the corners of one ring or line
     row_px: NDArray[np.int64]
@@ -68,11 +68,10 @@ def place_points(
 
 
 @device_function
-def place_exterior(
-    view: NuplanView, origin: Origin, area: int, areas: MapAreas, near: NearAreas
+def place_ring(
+    view: NuplanView, origin: Origin, ring: int, areas: MapAreas, near: NearAreas
 ) -> int:
-    """Write the pixels of an area's outer ring into the scratch; how many there are."""
-    ring = areas.first_ring[area]
+    """Write the pixels of a ring into the scratch; how many there are."""
     first, last = int(areas.first_corner[ring]), int(areas.first_corner[ring + 1])
     return place_points(view, origin, areas.x, areas.y, first, last, near)
 
@@ -93,16 +92,16 @@ def _enters_square(x0: float, y0: float, x1: float, y1: float, size: float) -> b
 @device_function
 def touches_picture(view: NuplanView, origin: Origin, area: int, areas: MapAreas) -> bool:
     """Whether an area's polygon and the picture's square share a point."""
-    ring = areas.first_ring[area]
-    first, last = int(areas.first_corner[ring]), int(areas.first_corner[ring + 1])
-    before_column, before_row = to_picture(view, origin, areas.x[first], areas.y[first])
-    for i in range(first, last):
-        column, row = to_picture(view, origin, areas.x[i], areas.y[i])
-        if in_picture(view, column, row):
-            return True
-        if _enters_square(before_column, before_row, column, row, view.size_px):
-            return True
-        before_column, before_row = column, row
+    for ring in range(areas.first_ring[area], areas.first_ring[area + 1]):
+        first, last = int(areas.first_corner[ring]), int(areas.first_corner[ring + 1])
+        before_column, before_row = to_picture(view, origin, areas.x[first], areas.y[first])
+        for i in range(first, last):
+            column, row = to_picture(view, origin, areas.x[i], areas.y[i])
+            if in_picture(view, column, row):
+                return True
+            if _enters_square(before_column, before_row, column, row, view.size_px):
+                return True
+            before_column, before_row = column, row
     return area_contains(area, origin.x, origin.y, areas)
 
 

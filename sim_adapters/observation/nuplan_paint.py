@@ -11,8 +11,8 @@ from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.nuplan_near_areas import (
     NearAreas,
     find_near_areas,
-    place_exterior,
     place_points,
+    place_ring,
 )
 from sim_adapters.observation.nuplan_rows import NO_LINE, NUM_CORNERS, NuplanRows
 from sim_adapters.observation.nuplan_view import NuplanView, Origin, origin_at, speed_value
@@ -74,8 +74,11 @@ def _fill_area(
     near: NearAreas,
     bits: FillBits,
 ) -> None:
-    count = place_exterior(view, origin, area, areas, near)
-    fill_polygon(plane, bits, near.column_px, near.row_px, count, _WHITE)
+    """Fill all parts of an area, and their holes with them."""
+    for ring in range(areas.first_ring[area], areas.first_ring[area + 1]):
+        if areas.is_exterior[ring]:
+            count = place_ring(view, origin, ring, areas, near)
+            fill_polygon(plane, bits, near.column_px, near.row_px, count, _WHITE)
 
 
 @device_function

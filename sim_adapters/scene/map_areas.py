@@ -37,8 +37,9 @@ class MapAreas(NamedTuple):
 
     kind: NDArray[np.uint8]  # AreaKind
     fid: NDArray[np.int64]  # the layer's own feature id: unique within map and kind
-    first_ring: IntArray  # (N + 1,) CSR into `first_corner`; an area's first ring is its exterior
+    first_ring: IntArray  # (N + 1,) CSR into `first_corner`; an area's first ring is an exterior
     first_corner: IntArray  # (R + 1,) CSR into x and y
+    is_exterior: NDArray[np.bool_]  # (R,) begins another part of its area; others are holes
     x: FloatArray  # [m]
     y: FloatArray
     bounds: FloatArray  # (N, 4) min x, min y, max x, max y [m]

@@ -98,6 +98,7 @@ def _areas(rows: list[tuple[AreaKind, int, list[tuple[float, float]]]]) -> MapAr
         fid=np.array([fid for _, fid, _ in rows], np.int64),
         first_ring=np.arange(len(rows) + 1, dtype=np.int32),
         first_corner=first,
+        is_exterior=np.ones(len(rows), np.bool_),
         x=points[:, 0].copy(),
         y=points[:, 1].copy(),
         bounds=np.array([[*ring.min(0), *ring.max(0)] for ring in corners]),

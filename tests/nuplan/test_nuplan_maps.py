@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import shapely
 
+from evaluation.nuplan_drivers import route_search
 from sim_adapters.maps import nuplan_gpkg
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.maps.nuplan_gpkg_areas import area_polygon
@@ -204,6 +205,7 @@ def test_an_area_keeps_its_hole(tiny_maps: MapBank) -> None:
     areas = vector_of(tiny_maps).areas
     row = int(np.flatnonzero(areas.kind == AreaKind.INTERSECTION)[0])
     assert areas.first_ring[row + 1] - areas.first_ring[row] == 2
+    assert areas.is_exterior[slice(*areas.first_ring[row : row + 2])].tolist() == [True, False]
     polygon = area_polygon(areas, row)
     assert not polygon.contains(shapely.Point(place(116.5, -10.0)))
     assert polygon.area == pytest.approx(20.0 * 14.0 - 6.0)
@@ -221,6 +223,17 @@ def test_a_feature_of_two_parts_is_one_area(tmp_path: Path) -> None:
     rows = np.flatnonzero(areas.kind == AreaKind.CROSSWALK)
     assert len(rows) == 1
     assert area_polygon(areas, rows[0]).equals(parts)
+    assert areas.is_exterior[slice(*areas.first_ring[rows[0] : rows[0] + 2])].tolist() == [True] * 2
+
+
+def test_a_connector_of_two_parts_is_as_far_as_the_nearer_one(tmp_path: Path) -> None:
+    """The devkit's IDM planner asks its way by distances to lanes and connectors."""
+    parts = shapely.MultiPolygon([box(101, -7, 104, 0), box(110, -7, 112, 0)])
+    vector = vector_of(load_changed(tmp_path, with_crosswalk(parts)))
+    row = int(np.flatnonzero(vector.areas.kind == AreaKind.CROSSWALK)[0])
+    polygon = route_search.area_polygon(row, vector)
+    assert polygon.equals(parts)
+    assert polygon.distance(shapely.Point(place(113.0, -3.0))) == pytest.approx(1.0)
 
 
 def test_a_ring_that_crosses_itself_counts_by_the_even_odd_rule(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_missing_map_is_named_at_once(cache: Path) -> None:
         CachedScenarios(make_map_bank(), 0, cache=cache)
 
 
-def test_the_nearest_tracks_of_each_kind_stay_in_order(tmp_path: Path) -> None:
+def test_the_nearest_tracks_of_each_kind_stay_nearest_first(tmp_path: Path) -> None:
     # The ego drives from x = 5 at 4 m/s: in the window it goes from 53 to 113
     cars = [TinyTrack("vehicle", x, -1.75) for x in (120.0, 60.0, 90.0)]
     cones = [TinyTrack("traffic_cone", x, -9.0) for x in (100.0, 40.0)]
@@ -111,11 +111,30 @@ def test_the_nearest_tracks_of_each_kind_stay_in_order(tmp_path: Path) -> None:
         rows = slice(kept.boxes.first[frame], kept.boxes.first[frame + 1])
         return (kept.boxes.x[rows] - 664_000.0).tolist()
 
-    assert at(0) == [90.0, 60.0, 40.0]  # stored last track first
-    assert at(150) == [90.0, 120.0, 100.0]
+    # Centre at 54.4: 60 is 5.6 m away (and 3.5 aside), 90 is 35.6 m; stored are 90, 60, 120
+    assert at(0) == [60.0, 90.0, 40.0]
+    assert at(150) == [120.0, 90.0, 100.0]  # centre at 114.4
     assert (np.diff(kept.boxes.first) == 3).all()
     assert kept.boxes.type[:3].tolist() == [TrackType.VEHICLE] * 2 + [TrackType.TRAFFIC_CONE]
     assert nearest_tracks(log, TrackLimits()) is log
+    as_stored = nearest_tracks(log, TrackLimits(vehicles=3, static_objects=1))
+    assert (as_stored.boxes.x[:3] - 664_000.0).tolist() == [90.0, 60.0, 120.0]
+
+
+def test_too_many_static_objects_stay_nearest_first_within_their_types(tmp_path: Path) -> None:
+    kinds = ("barrier", "traffic_cone", "barrier", "traffic_cone", "generic_object")
+    places = (52.0, 90.0, 70.0, 60.0, 200.0)  # the ego's centre is at 54.4 in the first frame
+    static = [TinyTrack(kind, x, -9.0) for kind, x in zip(kinds, places, strict=True)]
+    path = write_log(tmp_path / "a.db", TinyLog(tracks=static))
+    (log,) = read_scenarios(path, ScenarioFilter(scenario_types=("changing_lane",)), None)
+    kept = nearest_tracks(log, TrackLimits(static_objects=4)).boxes
+    # The devkit sorts by type: cones, then barriers; the generic object is farthest and goes
+    assert (kept.x[: kept.first[1]] - 664_000.0).tolist() == [60.0, 90.0, 52.0, 70.0]
+
+
+def test_limits_hold_for_any_number_of_boxes() -> None:
+    with pytest.raises(ValueError, match="vehicles is -1, expected 0 or more"):
+        TrackLimits(vehicles=-1)
 
 
 def test_training_takes_the_maps_that_the_cache_was_made_with(

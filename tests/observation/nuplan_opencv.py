@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from sim_adapters.maps.nuplan_gpkg_areas import area_polygon
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, Polylines, VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, SceneBatch
@@ -39,7 +40,8 @@ class OpenCvPicture:
         self.square = shapely.Polygon(square @ self._turn() + self.origin)
         self.frame = np.zeros((9, SIZE, SIZE), np.uint8)
         near = self._near(AreaKind.ROADBLOCK, AreaKind.ROADBLOCK_CONNECTOR, AreaKind.CARPARK)
-        self._draw_map(near)
+        self.near = near
+        self.draw_map(near)
         if stop_lines:
             self._fill(4, self._near(AreaKind.STOP_POLYGON))
         self._draw_boxes()
@@ -52,33 +54,37 @@ class OpenCvPicture:
         local = (points - self.origin) @ self._turn().T
         return (local * 2.0 + 128.0).astype(np.int32)
 
-    def _exterior(self, row: int) -> Points:
+    def _exteriors(self, row: int) -> list[Points]:
         areas: MapAreas = self.vector.areas
-        ring = areas.first_ring[row]
-        span = slice(areas.first_corner[ring], areas.first_corner[ring + 1])
-        return np.column_stack([areas.x[span], areas.y[span]])
+        rings = np.arange(areas.first_ring[row], areas.first_ring[row + 1])
+        spans = [
+            slice(areas.first_corner[ring], areas.first_corner[ring + 1])
+            for ring in rings[areas.is_exterior[rings]]
+        ]
+        return [np.column_stack([areas.x[span], areas.y[span]]) for span in spans]
 
     def _near(self, *kinds: AreaKind) -> list[int]:
-        rows = np.flatnonzero(np.isin(self.vector.areas.kind, kinds)).tolist()
-        shapes = [shapely.Polygon(self._exterior(row)) for row in rows]
-        return [row for row, shape in zip(rows, shapes, strict=True) if self._touches(shape)]
-
-    def _touches(self, shape: shapely.Polygon) -> bool:
-        return bool(self.square.intersects(shape))
+        """Areas in the picture, in the order in which one tree of those kinds lists them."""
+        kind = self.vector.areas.kind
+        rows = np.concatenate([np.flatnonzero(kind == one) for one in kinds])
+        shapes = [area_polygon(self.vector.areas, row) for row in rows.tolist()]
+        return rows[shapely.STRtree(shapes).query(self.square, predicate="intersects")].tolist()
 
     def _fill(self, channel: int, rows: Iterable[int]) -> None:
         for row in rows:
-            cv2.fillPoly(self.frame[channel], [self._pixels(self._exterior(row))], 255)
+            for exterior in self._exteriors(row):
+                cv2.fillPoly(self.frame[channel], [self._pixels(exterior)], 255)
 
     def _line(self, channel: int, lines: Polylines, row: int, value: int) -> None:
         span = slice(lines.first_point[row], lines.first_point[row + 1])
         pixels = self._pixels(np.column_stack([lines.x[span], lines.y[span]]))
         cv2.polylines(self.frame[channel], [pixels], False, value)
 
-    def _draw_map(self, near: list[int]) -> None:
+    def draw_map(self, near: list[int]) -> None:
+        """Channels 0 to 3 and 5, from the given areas in their order."""
         vector, edges = self.vector, self.vector.edges
         kind = vector.areas.kind
-        loaded = np.flatnonzero(np.isin(edges.roadblock, near))
+        loaded = np.concatenate([np.flatnonzero(edges.roadblock == row) for row in near])
         lanes = loaded[~edges.is_connector[loaded]]
         connectors = loaded[edges.is_connector[loaded]]
         self._fill(0, [row for row in near if kind[row] != AreaKind.ROADBLOCK_CONNECTOR])

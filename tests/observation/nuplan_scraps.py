@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from sim_adapters.maps.nuplan_gpkg_areas import build_area_grid
@@ -53,7 +54,12 @@ def scrap_maps(seed: int) -> MapBank:
     kinds += [AreaKind.INTERSECTION] * NUM_INTERSECTIONS
     kinds += [AreaKind.STOP_POLYGON] * 10 + [AreaKind.CARPARK] * 6 + [AreaKind.CROSSWALK] * 4
     rings = [scrap_ring(rng, 20.0 if kind <= 1 else 60.0) for kind in kinds]
-    areas = areas_of(kinds, rings)
+    scraps = [shapely.Polygon(ring) for ring in rings]
+    for row in range(num_edges, len(kinds), 5):  # some in two parts, the second of them with a hole
+        hole = shapely.Point(*rings[row][0]).buffer(9.0, quad_segs=3)
+        second = shapely.Polygon(hole.exterior.coords, [hole.buffer(-3.0).exterior.coords])
+        scraps[row] = shapely.MultiPolygon([scraps[row], second])
+    areas = areas_of(kinds, scraps)
     first_intersection = num_edges + NUM_BLOCKS
     of_edge = first_intersection + rng.integers(0, NUM_INTERSECTIONS, num_edges)
     starts = np.array([ring[0] for ring in rings[:num_edges]])
@@ -92,18 +98,24 @@ def _with_signals(bank: MapBank, vector: VectorMap, signal: NDArray[np.int32]) -
     )
 
 
-def areas_of(kinds: list[AreaKind], rings: list[Ring]) -> MapAreas:
-    """Areas of one ring each."""
-    points = np.concatenate(rings)
-    first = np.concatenate([[0], np.cumsum([len(ring) for ring in rings])]).astype(np.int32)
+def areas_of(
+    kinds: list[AreaKind], scraps: list[shapely.Polygon | shapely.MultiPolygon]
+) -> MapAreas:
+    """Areas with all rings of their shapes."""
+    parts = [shapely.get_parts(scrap) for scrap in scraps]
+    rings = [[ring for part in own for ring in (part.exterior, *part.interiors)] for own in parts]
+    flat = [np.asarray(ring.coords) for own in rings for ring in own]
+    points = np.concatenate(flat)
+    is_exterior = [i == 0 for own in parts for part in own for i in range(1 + len(part.interiors))]
     return MapAreas(
         kind=np.array(kinds, np.uint8),
         fid=np.arange(len(kinds), dtype=np.int64),
-        first_ring=np.arange(len(kinds) + 1, dtype=np.int32),
-        first_corner=first,
+        first_ring=np.cumsum([0, *map(len, rings)]).astype(np.int32),
+        first_corner=np.cumsum([0, *map(len, flat)]).astype(np.int32),
+        is_exterior=np.array(is_exterior),
         x=points[:, 0].copy(),
         y=points[:, 1].copy(),
-        bounds=np.array([[*ring.min(0), *ring.max(0)] for ring in rings]),
+        bounds=shapely.bounds(np.array(scraps, object)),
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
+import shapely
 
 from sim_adapters.observation.nuplan_bev import NuplanBevObserver
 from sim_adapters.observation.nuplan_view import speed_value
@@ -16,11 +19,12 @@ from sim_adapters.observation.polygon_fill import (
     make_fill_bits,
 )
 from sim_adapters.observation_rows import allocate
+from sim_adapters.scene.map_areas import AreaKind
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.state import ActorKind, LightState, SceneBatch
+from sim_adapters.scene.state import ActorKind, LightState, SceneBatch, empty_scene
 from tests.nuplan.hand_made_logs import make_nuplan_maps
 from tests.observation.nuplan_opencv import OpenCvPicture
-from tests.observation.nuplan_scraps import nuplan_memory, scrap_maps, scrap_scene
+from tests.observation.nuplan_scraps import EAST, NORTH, nuplan_memory, scrap_maps, scrap_scene
 from tests.scene.hand_made_map import make_scene
 
 SIZE = 64
@@ -80,6 +84,101 @@ def test_whole_pictures_equal_those_drawn_with_opencv(stop_lines: bool):
             np.testing.assert_array_equal(drawn[world, channel], expected[channel])
     shown = drawn.any(axis=(0, 2, 3))
     assert shown.tolist() == [stop_lines or channel != STOP_LINES for channel in range(9)]
+
+
+def test_overlapping_lights_and_limits_are_drawn_as_carls_tree_lists_them():
+    """All centre lines are folded into 20 m, so that many lie over one another."""
+    maps = scrap_maps(9)
+    scene = scrap_scene(maps, 10, num_worlds=12)
+    scene.motion.x[:, 0], scene.motion.y[:, 0] = EAST + 200.0, NORTH + 200.0
+    assert maps.vector is not None
+    lines = maps.vector.baselines
+    folded = lines._replace(x=EAST + 190.0 + lines.x % 20.0, y=NORTH + 190.0 + lines.y % 20.0)
+    maps = replace(maps, vector=maps.vector._replace(baselines=folded))
+    drawn = observe(NuplanBevObserver(), scene, maps)["bev"]
+    in_file_order = 0
+    for world in range(scene.num_worlds):
+        picture = OpenCvPicture(scene, world, maps, stop_lines=False)
+        np.testing.assert_array_equal(drawn[world, LIGHTS], picture.frame[LIGHTS])
+        np.testing.assert_array_equal(drawn[world, SPEED_LIMITS], picture.frame[SPEED_LIMITS])
+        picture.frame[:] = 0
+        picture.draw_map(sorted(picture.near))
+        in_file_order += int((drawn[world, LIGHTS] != picture.frame[LIGHTS]).sum())
+    assert in_file_order > 100  # the orders can be told apart here
+
+
+def test_the_tree_lists_a_part_of_a_map_in_the_order_of_the_whole():
+    rng = np.random.default_rng(11)
+    corners = rng.uniform(0.0, 4000.0, (3000, 2))
+    shapes = shapely.box(*corners.T, *(corners + rng.uniform(1.0, 90.0, (3000, 2))).T)
+    tree = shapely.STRtree(shapes)
+    everything = tree.query(shapely.box(-10.0, -10.0, 5000.0, 5000.0))
+    place = np.argsort(everything)
+    for x, y in rng.uniform(0.0, 4000.0, (200, 2)):
+        found = tree.query(shapely.box(x, y, x + 128.0, y + 128.0), predicate="intersects")
+        assert (np.diff(place[found]) > 0).all()
+
+
+def test_of_two_lights_on_one_place_the_tree_says_which_is_seen():
+    """Two connectors over one another: the tree lists the eastern of two boxes of one leaf last.
+
+    The western connector comes later in the file and would hide the other.
+    """
+    maps = make_nuplan_maps()
+    vector = maps.vector
+    assert vector is not None
+    signal = maps.rules.signal.copy()
+    signal[4] = 1  # the westbound connector gets a light, too, and the eastbound one's centre line
+    lines, eastbound = vector.baselines, slice(*vector.baselines.first_point[1:3])
+    westbound = slice(*lines.first_point[4:6])
+    x, y = lines.x.copy(), lines.y.copy()
+    x[westbound], y[westbound] = x[eastbound], y[eastbound]
+    place = {"x": np.zeros(2)}
+    maps = replace(
+        maps,
+        rules=maps.rules._replace(signal=signal),
+        signals=maps.signals._replace(**place),
+        ranges=maps.ranges._replace(signal=np.array([0, 2], np.int32)),
+        vector=vector._replace(baselines=lines._replace(x=x, y=y)),
+    )
+    kind = vector.areas.kind
+    rows = [*np.flatnonzero(kind == AreaKind.ROADBLOCK)]
+    rows += [*np.flatnonzero(kind == AreaKind.ROADBLOCK_CONNECTOR)]
+    boxes = shapely.box(*vector.areas.bounds[rows].T)
+    listed = [rows[i] for i in shapely.STRtree(boxes).query(shapely.box(-1e4, -1e4, 1e4, 1e4))]
+    blocks = vector.edges.roadblock
+    last = 0 if listed.index(blocks[1]) > listed.index(blocks[4]) else 1
+    scene = empty_scene(1, 4, num_lights=2, num_route_points=2)
+    scene.motion.x[0, 0], scene.motion.y[0, 0] = 90.0, -1.75
+    scene.traits.valid[0, 0], scene.traits.kind[0, 0] = True, ActorKind.CAR
+    for red in (0, 1):
+        scene.lights.state[0, red], scene.lights.state[0, 1 - red] = (
+            LightState.RED,
+            LightState.GREEN,
+        )
+        bev = observe(NuplanBevObserver(), scene, maps)["bev"][0]
+        assert bev[LIGHTS, 128, 140] == (255 if red == last else 80)
+
+
+def test_areas_of_several_parts_are_drawn_whole():
+    """A car park 10 m ahead of the ego in two parts, the second with a hole, which is filled."""
+    maps = scrap_maps(5)
+    assert maps.vector is not None
+    carparks = np.flatnonzero(maps.vector.areas.kind == AreaKind.CARPARK)
+    first_ring = maps.vector.areas.first_ring
+    parts = np.diff(first_ring)[carparks]
+    assert parts.max() == 3  # two exteriors and a hole
+    row = int(carparks[parts.argmax()])
+    scene = scrap_scene(maps, 6, num_worlds=1)
+    picture = OpenCvPicture(scene, 0, maps, stop_lines=False)
+    areas, ring = maps.vector.areas, int(first_ring[row]) + 1  # the second part
+    corners = slice(areas.first_corner[ring], areas.first_corner[ring + 1])
+    centre_x, centre_y = areas.x[corners].mean(), areas.y[corners].mean()
+    scene.motion.x[0, 0], scene.motion.y[0, 0] = centre_x, centre_y
+    bev = observe(NuplanBevObserver(), scene, maps)["bev"][0]
+    picture = OpenCvPicture(scene, 0, maps, stop_lines=False)
+    np.testing.assert_array_equal(bev[ROAD], picture.frame[ROAD])
+    assert bev[ROAD, 128, 100] == 255  # the ego stands in the hole of the second part
 
 
 def road_scene(y: float = -1.75) -> SceneBatch:

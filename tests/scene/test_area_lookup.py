@@ -23,6 +23,7 @@ def _areas(polygons: list[shapely.Polygon], kinds: list[AreaKind]) -> MapAreas:
         fid=np.arange(len(polygons), dtype=np.int64),
         first_ring=np.cumsum([0, *map(len, rings)], dtype=np.int32),
         first_corner=np.cumsum([0, *map(len, flat)], dtype=np.int32),
+        is_exterior=np.array([i == 0 for several in rings for i in range(len(several))]),
         x=corners[:, 0].copy(),
         y=corners[:, 1].copy(),
         bounds=np.array([one.bounds for one in polygons]),

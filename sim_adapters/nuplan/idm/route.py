@@ -134,19 +134,20 @@ def write_stop_shapes(
         if not edges.is_connector[edge] or not light_shows(world, frame, edge, _RED, lights):
             continue
         for k in range(edges.first_stop[edge], edges.first_stop[edge + 1]):
-            ring = areas.first_ring[edges.stop[k]]
-            begin, end = areas.first_corner[ring], areas.first_corner[ring + 1] - 1
-            shape = first_shape + count
-            if shape >= shapes.ring.shape[1] or corner + end - begin > shapes.corner.shape[1]:
-                motion.trouble[world] = _TOO_MANY_STOPS
-                return count
-            shapes.ring[world, shape, FIRST] = corner
-            for point in range(begin, end):
-                shapes.corner[world, corner, X], shapes.corner[world, corner, Y] = (
-                    areas.x[point],
-                    areas.y[point],
-                )
-                corner += 1
-            close_shape(world, shape, corner, corner, shapes)
-            count += 1
+            stop = edges.stop[k]
+            for ring in range(areas.first_ring[stop], areas.first_ring[stop + 1]):
+                if not areas.is_exterior[ring]:
+                    continue
+                begin, end = areas.first_corner[ring], areas.first_corner[ring + 1] - 1
+                shape = first_shape + count
+                if shape >= shapes.ring.shape[1] or corner + end - begin > shapes.corner.shape[1]:
+                    motion.trouble[world] = _TOO_MANY_STOPS
+                    return count
+                shapes.ring[world, shape, FIRST] = corner
+                for point in range(begin, end):
+                    shapes.corner[world, corner, X] = areas.x[point]
+                    shapes.corner[world, corner, Y] = areas.y[point]
+                    corner += 1
+                close_shape(world, shape, corner, corner, shapes)
+                count += 1
     return count
