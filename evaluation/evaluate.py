@@ -198,7 +198,9 @@ def command(config: DictConfig) -> None:
         if isinstance(benchmark, Benchmark):
             evaluate(config)
         else:
-            benchmark.evaluate(config)  # Val14 has no routes
+            shortfall = benchmark.shortfall(benchmark.evaluate(config))  # Val14 has no routes
+            if shortfall:
+                raise SystemExit(f"error: {shortfall}")
 
 
 def main() -> None:

@@ -67,21 +67,27 @@ class Val14:
             )
         if self.mode not in (*TRAFFIC, "both"):
             raise ValueError(f"mode={self.mode}: choose {', '.join(TRAFFIC)} or both")
+        for key in ("filter", "map_root"):
+            if getattr(self, key) == "":
+                raise ValueError(f"{key} is empty: name a file or folder, or leave it out")
         for name in self.yardsticks:
             if name not in RULE_DRIVERS:
                 raise ValueError(f"yardstick {name}: choose among {', '.join(RULE_DRIVERS)}")
 
     def evaluate(self, config: DictConfig) -> Results:
         """Run the composed config of `evaluate`; returns every scenario by planner and mode."""
+        if not (isinstance(config.num_worlds, int) and config.num_worlds >= 1):
+            raise ValueError(f"num_worlds={config.num_worlds}: at least one is needed")
         torch.set_num_threads(config.num_threads)
         planners = tuple(dict.fromkeys((config.planner, *self.yardsticks)))
         makers = {name: driver_maker(name, config) for name in planners}
         cache = open_cache(self.cache)
-        selection = select(cache, load_filter(self.filter) if self.filter else ScenarioFilter())
+        wanted = load_filter(self.filter) if self.filter else ScenarioFilter()
+        selection = select(cache, wanted)
         locations = sorted({name.map_name for name in selection.names})
         folder = cache.find_maps(self.map_root)
         maps = load_nuplan_maps(folder.root, locations, map_version=folder.version)
-        data = provenance(selection.names)
+        data = provenance(selection.names, wanted.name or cache.filter_name)
         about = describe(config, self, data)
         output = Path(config.output)
         book = ScenarioBook(output, about)
@@ -92,6 +98,17 @@ class Val14:
             )
         finish(output, results, about, data)
         return results
+
+    def shortfall(self, results: Results) -> str:
+        """What a run lacks: a line on its failed scenarios, "" if there are none."""
+        lost = {
+            "/".join(drive): sum(one.metrics is None for one in scenarios)
+            for drive, scenarios in results.items()
+        }
+        named = ", ".join(f"{count} of {drive}" for drive, count in lost.items() if count)
+        return (
+            named and f"scenarios without a score: {named}; the report names each with its reason"
+        )
 
 
 def finish(

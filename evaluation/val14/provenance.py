@@ -1,10 +1,13 @@
-"""What scores of a scenario cache may be called: only nuPlan's own logs give nuPlan scores."""
+"""What scores of a scenario cache may be called: only nuPlan's own logs give nuPlan scores.
+
+Of those, only the scenarios of Val14's own filter are Val14; any other filter names its scores.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 
@@ -14,6 +17,7 @@ NUPLAN_LOCATIONS = (
     "us-pa-pittsburgh-hazelwood",
     "sg-one-north",
 )
+BENCHMARKS = {"val14_split": "Val14"}  # by the name of the filter's file
 # Date, time, car and two numbers of the drive, e.g. 2021.05.12.22.00.38_veh-35_01008_01518
 _NUPLAN_LOG = re.compile(r"\d{4}(\.\d\d){5}_veh-\d+_\d+_\d+")
 
@@ -34,8 +38,8 @@ class Provenance:
 
 
 SYNTHETIC = Provenance(
-    score_name="synthetic Val14-style scores",
-    warning="These are synthetic Val14-style scores, not nuPlan results.",
+    score_name="synthetic scores",
+    warning="These are synthetic scores, not nuPlan results.",
     limits=(
         "The logs are drives of this project's own world on synthetic maps, or other logs that are "
         "not nuPlan's; nobody's published scores can be compared with these.",
@@ -44,7 +48,7 @@ SYNTHETIC = Provenance(
     ),
 )
 NUPLAN = Provenance(
-    score_name="Val14 scores",
+    score_name="nuPlan scores of no named filter",
     warning="Computed by this project, checked against the devkit's runner on exported logs.",
     limits=(
         "Logs and maps are taken to be nuPlan's by their names.",
@@ -54,9 +58,19 @@ NUPLAN = Provenance(
 )
 
 
-def provenance(names: Sequence[ScenarioName]) -> Provenance:
-    """NUPLAN if all logs and maps bear names of nuPlan's, else SYNTHETIC."""
+def provenance(names: Sequence[ScenarioName], filter_name: str = "") -> Provenance:
+    """NUPLAN if all logs and maps bear names of nuPlan's, else SYNTHETIC; titled by the filter.
+
+    Args:
+        names: Scenarios that are driven.
+        filter_name: Of the filter that chose them, `val14_split` for Val14.
+    """
     genuine = all(
         name.map_name in NUPLAN_LOCATIONS and _NUPLAN_LOG.fullmatch(name.log_name) for name in names
     )
-    return NUPLAN if genuine else SYNTHETIC
+    data = NUPLAN if genuine else SYNTHETIC
+    if not filter_name:
+        return data
+    title = BENCHMARKS.get(filter_name, filter_name)
+    name = f"{title} scores" if genuine else f"{data.score_name} of {filter_name}"
+    return replace(data, score_name=name)

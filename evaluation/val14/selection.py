@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from sim_adapters.nuplan.scenario_cache.file import REPORT_FILE, ScenarioCache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
+from sim_adapters.nuplan.scenario_mapping import absent_types
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,9 @@ def select(cache: ScenarioCache, wanted: ScenarioFilter) -> Selection:
         wanted: Filter; one without any key takes the whole cache, and all that its making skipped.
 
     Raises:
-        ValueError: nothing is left to drive.
+        ValueError: nothing is left to drive, or the filter names a type that nobody knows.
     """
+    _name_empty_keys(cache, wanted)
     missing = {}
     chosen: list[ScenarioName] = []
     skipped = _skipped_by_cache(cache)
@@ -66,8 +71,33 @@ def _skipped_by_cache(cache: ScenarioCache) -> dict[str, str]:
     path = cache.folder / REPORT_FILE
     if not path.is_file():
         return {}
-    report = json.loads(path.read_text())
-    return {**report["missing_tokens"], **report["skipped"]}
+    try:
+        report = json.loads(path.read_text())
+        return {**report["missing_tokens"], **report["skipped"]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error!r}): run the cache command again, which writes it anew"
+        ) from error
+
+
+def _name_empty_keys(cache: ScenarioCache, wanted: ScenarioFilter) -> None:
+    """Say which types, logs and maps of the filter no scenario of the cache has."""
+    names = [entry.name for entry in cache.entries.values()]
+    types = absent_types(
+        wanted.scenario_types or (), {name.scenario_type for name in names}, str(cache.folder)
+    )
+    logs, maps = {name.log_name for name in names}, {name.map_name for name in names}
+    for what, absent in (
+        ("scenario types", types),
+        ("logs", [name for name in wanted.log_names or () if name not in logs]),
+        ("maps", [name for name in wanted.map_names or () if name not in maps]),
+    ):
+        if absent:
+            log.warning(
+                "%d %s of the filter have no scenario in %s: %s%s",
+                *(len(absent), what, cache.folder, ", ".join(absent[:5])),
+                ", ..." if len(absent) > 5 else "",
+            )
 
 
 def _other_than_wanted(name: ScenarioName, wanted: ScenarioFilter) -> str:

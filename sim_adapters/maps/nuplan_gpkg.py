@@ -70,7 +70,7 @@ def find_map_file(map_root: str | Path, location: str, map_version: str = MAP_VE
         FileNotFoundError: no version file, or no map of that version.
         ValueError: the version file is damaged or lacks the location.
     """
-    versions = _read_versions(Path(map_root) / f"{map_version}.json")
+    versions = _read_versions(map_root, map_version)
     if location not in versions:
         raise ValueError(
             f"map {location!r} is not in {map_version}.json of {map_root} "
@@ -88,7 +88,18 @@ def find_map_file(map_root: str | Path, location: str, map_version: str = MAP_VE
     return path
 
 
-def _read_versions(path: Path) -> dict[str, str]:
+def map_locations(map_root: str | Path, map_version: str = MAP_VERSION) -> tuple[str, ...]:
+    """Locations that the version file names, sorted.
+
+    Raises:
+        FileNotFoundError: no version file.
+        ValueError: the version file is damaged.
+    """
+    return tuple(sorted(_read_versions(map_root, map_version)))
+
+
+def _read_versions(map_root: str | Path, map_version: str) -> dict[str, str]:
+    path = Path(map_root) / f"{map_version}.json"
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing: map_root must be the folder that holds {path.name} "

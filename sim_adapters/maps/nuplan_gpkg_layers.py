@@ -7,6 +7,7 @@ come out in that zone, as the devkit has them, without heights.
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,9 @@ import shapely
 from numpy.typing import NDArray
 
 from sim_adapters.scene.map_areas import AreaKind
+from sim_adapters.sqlite_file import SqliteFile, SqliteFileError
 
+MAX_SHAPE_BYTES = 64 << 20  # four million corners; the largest of nuPlan's shapes have thousands
 META_LAYER = "meta"
 CONNECTOR_LAYER = "lane_connectors"
 BASELINE_LAYER = "baseline_paths"
@@ -88,14 +91,41 @@ def read_layers(path: Path) -> dict[str, Layer]:
         # GDAL warns of rings that real maps leave open by a nanometre; what is used is checked
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
+            _check_tables(path)
             _check_schema(path)
             zone = _metric_zone(path)
             return {name: _read_layer(path, name, zone) for name in _LAYERS}
-        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        except (
+            pyogrio.errors.DataSourceError,
+            pyogrio.errors.DataLayerError,
+            SqliteFileError,
+        ) as error:
             raise ValueError(
                 f"{path} cannot be read as a GeoPackage ({error}): the file is damaged or "
                 f"incomplete, copy the maps again"
             ) from error
+
+
+def _check_tables(path: Path) -> None:
+    """Refuse layers that are views, which run a stranger's code, and shapes of no map.
+
+    Raises:
+        SqliteFileError: the file is damaged.
+        ValueError: a layer is no plain table, or holds a shape larger than any of nuPlan's.
+    """
+    with closing(SqliteFile(path)) as file:
+        tables = file.plain_tables()
+        names = {str(row[0]) for row in file.rows("SELECT name FROM sqlite_master")}
+        for name in (*_LAYERS, META_LAYER):
+            if name in names and name not in tables:
+                raise ValueError(f"layer {name} of {path} is no plain table: it is no nuPlan map")
+            for column in {"geom", "geometry"} & set(tables.get(name, ())):
+                (row,) = file.rows(f"SELECT MAX(LENGTH({column})) FROM {name}")
+                if row[0] is not None and row[0] > MAX_SHAPE_BYTES:
+                    raise ValueError(
+                        f"layer {name} of {path} has a shape of {row[0]} bytes, at most "
+                        f"{MAX_SHAPE_BYTES}: it is no nuPlan map, or damaged"
+                    )
 
 
 def _check_schema(path: Path) -> None:

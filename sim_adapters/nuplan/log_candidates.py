@@ -51,6 +51,7 @@ class LogCandidates:
 
     candidates: tuple[Candidate, ...]  # by time
     refused: dict[str, str] = field(default_factory=dict)  # asked-for tokens it holds, and why not
+    tags: frozenset[str] = frozenset()  # all types of the log's tags, if some are asked for
 
 
 def find_candidates(database: LogDatabase, query: CandidateQuery) -> LogCandidates:
@@ -87,7 +88,15 @@ def find_candidates(database: LogDatabase, query: CandidateQuery) -> LogCandidat
     candidates = tuple(
         _candidate(row, database.path) for row in rows if wanted is None or row[0] in wanted
     )
-    return LogCandidates(candidates, _refusals(database, query, valid_scenes, candidates))
+    refusals = _refusals(database, query, valid_scenes, candidates)
+    return LogCandidates(candidates, refusals, _tags(database, query))
+
+
+def _tags(database: LogDatabase, query: CandidateQuery) -> frozenset[str]:
+    if query.scenario_types is None:
+        return frozenset()
+    rows = database.rows("SELECT DISTINCT type FROM scenario_tag")
+    return frozenset(row[0] for row in rows if isinstance(row[0], str))
 
 
 def _candidate(row: tuple[Any, ...], path: Path) -> Candidate:

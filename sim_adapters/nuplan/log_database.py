@@ -5,12 +5,12 @@ Blobs are compared and never unpickled; nothing of the devkit is needed.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import quote
+
+from sim_adapters.sqlite_file import SqliteFile, SqliteFileError
 
 LIDAR_CHANNEL = "MergedPointCloud"
 
@@ -27,6 +27,8 @@ _SCHEMA = {
     "lidar_box": "lidar_pc_token track_token x y yaw width length vx vy",
     "traffic_light_status": "lidar_pc_token lane_connector_id status",
 }
+# Small tables whose rows others name
+_KEYED = ("log", "lidar", "scene", "category", "track")
 
 
 class LogError(ValueError):
@@ -52,18 +54,15 @@ class LogDatabase:
         if not self.path.is_file():
             raise LogError(f"log {self.path} does not exist")
         try:
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(self.path.resolve()))}?mode=ro", uri=True
-            )
-        except sqlite3.Error as error:
+            self._file = SqliteFile(self.path)
+        except SqliteFileError as error:
             raise self._unreadable(error) from error
         try:
-            # A stranger's file must not run functions through views or triggers of its schema
-            self.rows("PRAGMA trusted_schema = OFF")
             self._check_schema()
+            self._check_keys()
             self.lidar_token = self._find_lidar()
         except LogError:
-            self._connection.close()
+            self.close()
             raise
 
     @property
@@ -75,16 +74,20 @@ class LogDatabase:
         """All rows of a query.
 
         Raises:
-            LogError: the file turns out to be damaged.
+            LogError: the file turns out to be damaged, or asks for more than a log can hold.
         """
         try:
-            return self._connection.execute(query, parameters).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # the message itself may be damaged
+            return self._file.rows(query, parameters)
+        except SqliteFileError as error:
             raise self._unreadable(error) from error
+
+    def has_column(self, table: str, column: str) -> bool:
+        """Whether a table has a column that scenarios can do without."""
+        return column in self._columns.get(table, ())
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
-        self._connection.close()
+        self._file.close()
 
     def __enter__(self) -> LogDatabase:
         return self
@@ -104,8 +107,12 @@ class LogDatabase:
         )
 
     def _check_schema(self) -> None:
+        try:
+            self._columns = self._file.plain_tables()
+        except SqliteFileError as error:
+            raise self._unreadable(error) from error
         for table, columns in _SCHEMA.items():
-            found = {row[1] for row in self.rows(f"PRAGMA table_info({table})")}
+            found = self._columns.get(table, ())
             missing = [column for column in columns.split() if column not in found]
             if missing:
                 what = (
@@ -120,4 +127,17 @@ class LogDatabase:
             raise LogError(
                 f"log {self.path} has {len(rows)} lidars named {LIDAR_CHANNEL}, expected one"
             )
-        return bytes(rows[0][0])
+        token = rows[0][0]
+        if not isinstance(token, bytes):
+            raise LogError(f"lidar {token!r:.80} of log {self.path} has no token of bytes")
+        return token
+
+    def _check_keys(self) -> None:
+        """Tokens that others name are unique, or joins would multiply what a log holds."""
+        for table in _KEYED:
+            (rows,) = self.rows(f"SELECT COUNT(*), COUNT(DISTINCT token) FROM {table}")
+            if rows[0] != rows[1]:
+                raise LogError(
+                    f"table {table} of log {self.path} has {rows[0]} rows, but {rows[1]} tokens: "
+                    f"it is no nuPlan log, or damaged"
+                )

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.nuplan import log_checks
 from sim_adapters.nuplan.log_candidates import Candidate, find_candidates
 from sim_adapters.nuplan.log_database import LogDatabase, LogError, ScenarioError
 from sim_adapters.nuplan.route_correction import RouteCorrector
+from sim_adapters.nuplan.scenario_cache.record import MAX_LIT_CONNECTORS, MAX_TOKEN_BYTES
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter, keep_of_log, select_scenarios
 from sim_adapters.nuplan.scenario_log import (
     BoxLog,
@@ -27,6 +29,9 @@ from sim_adapters.scene.map_bank import MapBank
 
 PAST_FRAMES = 50  # 5 s; the devkit's history takes 2.2 s
 FUTURE_FRAMES = 160  # 16 s; planners that replay the log look 8 s ahead
+
+MAX_RAW_FRAMES = 30_000  # SQLite binds 32,766 values to a query; 25 minutes of a log
+LATEST_US = 1 << 62  # far beyond any date, and far from what 64 bits cannot add to
 
 _TYPES = {kind.name.lower(): kind for kind in TrackType}
 _STATIC = (
@@ -61,13 +66,16 @@ class LogReader:
         self.mapping = mapping or ScenarioMapping()
         self.corrector = corrector
         self.notes: Counter[str] = Counter()  # oddities met, and how often
+        next_token = "next_token" if database.has_column("lidar_pc", "next_token") else "NULL"
         frames = database.rows(
-            "SELECT token, timestamp FROM lidar_pc WHERE lidar_token = ? ORDER BY timestamp, rowid",
+            f"SELECT token, timestamp, {next_token} FROM lidar_pc WHERE lidar_token = ? "
+            "ORDER BY timestamp, rowid",
             (database.lidar_token,),
         )
-        if any(not isinstance(time_us, int) for _, time_us in frames):
+        if any(not isinstance(row[1], int) for row in frames):
             raise LogError(f"log {database.path} has frames without a time")
         self._tokens = [row[0] for row in frames]
+        self._next_tokens = [row[2] for row in frames]
         self._time_us = np.array([row[1] for row in frames], np.int64)
         self._track_types = self._read_track_types()
 
@@ -82,13 +90,25 @@ class LogReader:
         step = self.mapping.window(candidate.scenario_type).step
         past = np.arange(rows[0] - step, -1, -step)[:PAST_FRAMES][::-1]
         future = np.arange(rows[-1] + step, len(self._tokens), step)[:FUTURE_FRAMES]
+        used = np.concatenate([past, rows, future])
+        self._check_frames(np.arange(used[0], used[-1] + 1))
+        log_checks.check_gaps(self._time_us[rows[0] : rows[-1] + 1])
         tokens = [self._tokens[row] for row in rows]
-        ego = self._read_ego(np.concatenate([past, rows, future]))
+        ego = self._read_ego(used)
         parts = np.split(np.arange(len(ego.x)), [len(past), len(past) + len(rows)])
         past_ego, window_ego, future_ego = (EgoLog._make(c[p] for c in ego) for p in parts)
         boxes, track_tokens = self._read_boxes(tokens)
         route = self._read_route(candidate)
         map_name = candidate.map_name.removesuffix(".gpkg")
+        lights = self._read_lights(tokens)
+        log_checks.check_ego(ego)
+        if self.corrector is not None:
+            log_checks.check_place(window_ego, map_name, self.corrector.maps)
+        log_checks.check_boxes(boxes, window_ego)
+        if self.corrector is not None:
+            unknown, unlit = log_checks.count_unknown_lights(lights, map_name, self.corrector.maps)
+            self.notes["light states of connectors that the map lacks (not shown)"] += unknown
+            self.notes["light states of connectors without a light (not shown)"] += unlit
         start = (float(window_ego.x[0]), float(window_ego.y[0]), float(window_ego.yaw_rad[0]))
         return ScenarioLog(
             token=candidate.token,
@@ -100,7 +120,7 @@ class LogReader:
             future_ego=future_ego,
             boxes=boxes,
             track_tokens=track_tokens,
-            lights=self._read_lights(tokens),
+            lights=lights,
             route_fids=route,
             corrected_route_fids=(
                 self.corrector.correct(map_name, start, route) if self.corrector else route
@@ -114,9 +134,32 @@ class LogReader:
         )
         return Counter({"tracks without boxes": int(rows[0][0])})
 
+    def _check_frames(self, rows: NDArray[np.int64]) -> None:
+        """Refuse frames out of order, all of the log's and not only those that are used."""
+        if len(rows) > MAX_RAW_FRAMES:
+            raise ScenarioError(f"it spans {len(rows)} frames of its log, at most {MAX_RAW_FRAMES}")
+        tokens = [self._tokens[row] for row in rows]
+        log_checks.check_chain(tokens, [self._next_tokens[row] for row in rows])
+        pose_time_us = None
+        if self.database.has_column("ego_pose", "timestamp"):
+            found = self.database.rows(
+                f"WITH {_frame_table(len(rows))} SELECT pose.timestamp "
+                "FROM frame CROSS JOIN lidar_pc ON lidar_pc.token = frame.token "
+                "JOIN ego_pose AS pose ON pose.token = lidar_pc.ego_pose_token "
+                "ORDER BY frame.number",
+                tokens,
+            )
+            times = [row[0] for row in found if isinstance(row[0], int)]
+            pose_time_us = np.array(times, np.int64)
+        log_checks.check_clock(self._time_us[rows], pose_time_us)
+
     def _window(self, candidate: Candidate) -> NDArray[np.int64]:
         """Rows of the frames; the window is cut by time, both ends inclusive."""
         window = self.mapping.window(candidate.scenario_type)
+        if not 0 <= candidate.time_us <= LATEST_US:
+            raise ScenarioError(
+                f"its frame's time stamp is {candidate.time_us}, expected µs of an age"
+            )
         start_us = int(candidate.time_us + window.offset_s * 1e6)
         end_us = int(start_us + window.duration_s * 1e6)
         first = np.searchsorted(self._time_us, start_us, side="left")
@@ -137,7 +180,8 @@ class LogReader:
             [self._tokens[row] for row in rows],
         )
         if len(found) != len(rows):
-            raise ScenarioError(f"{len(rows) - len(found)} of its frames have no ego pose")
+            what = "have no ego pose" if len(found) < len(rows) else "have a second ego pose"
+            raise ScenarioError(f"{abs(len(rows) - len(found))} of its frames {what}")
         x, y, qw, qx, qy, qz, vx, vy, ax, ay = _numbers(found, 10, "ego poses")
         return EgoLog(
             time_us=self._time_us[rows],
@@ -178,6 +222,8 @@ class LogReader:
         known.sort(key=lambda row: (row[0], self._track_types[row[1]]))
         names: dict[bytes, int] = {}
         track = np.array([names.setdefault(row[1], len(names)) for row in known], np.int32)
+        if any(len(name) > MAX_TOKEN_BYTES for name in names):
+            raise ScenarioError(f"a track's token is longer than {MAX_TOKEN_BYTES} bytes")
         kinds = np.array([self._track_types[name] for name in names], np.uint8)
         kind = kinds[track] if len(track) else np.empty(0, np.uint8)
         first = _frame_firsts(known, len(tokens))
@@ -208,6 +254,11 @@ class LogReader:
         )
         if any(not isinstance(row[1], int) for row in found):
             raise ScenarioError("a traffic light's status names no lane connector")
+        num_connectors = len({row[1] for row in found})
+        if num_connectors > MAX_LIT_CONNECTORS:
+            raise ScenarioError(
+                f"it has lights of {num_connectors} connectors, at most {MAX_LIT_CONNECTORS}"
+            )
         state = np.array([_LIGHTS.get(row[2], LoggedLight.UNKNOWN) for row in found], np.uint8)
         self.notes["UNKNOWN light states"] += int(np.count_nonzero(state == LoggedLight.UNKNOWN))
         return LightLog(

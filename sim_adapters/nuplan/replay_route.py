@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
+from sim_adapters.nuplan.bicycle import MICROSECOND_S, REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.scenario_log import LoggedScenario, ScenarioLog
 from sim_adapters.scene.scenario import Route, RouteCommand
-
-STEP_S = 0.1
 
 
 def logged_route(log: ScenarioLog) -> Route:
@@ -33,6 +31,7 @@ def logged_scenario(log: ScenarioLog, *, seed: int = 0) -> LoggedScenario:
         town=log.map_name,
         route=logged_route(log),
         seed=seed,
-        time_limit_s=(log.num_frames - 2) * STEP_S,
+        time_limit_s=float(log.ego.time_us[max(log.num_frames - 2, 0)] - log.ego.time_us[0])
+        * MICROSECOND_S,
         log=log,
     )

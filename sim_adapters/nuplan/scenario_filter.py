@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -19,8 +21,18 @@ from sim_adapters.nuplan.log_candidates import Candidate, CandidateQuery
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.scenario_mapping import UNKNOWN_TYPE
 
+log = logging.getLogger(__name__)
+
 _DEVKIT_NOISE_MPS = 0.1  # speed_noise_tolerance where a filter leaves it out
 _FRAME_STEP_S = 0.1
+_NAME_KEYS = ("scenario_types", "scenario_tokens", "log_names", "map_names")
+_THRESHOLD_KEYS = (
+    "timestamp_threshold_s",
+    "ego_displacement_minimum_m",
+    "ego_start_speed_threshold",
+    "ego_stop_speed_threshold",
+    "speed_noise_tolerance",
+)
 
 # Keys of the devkit that a cache of simulated scenarios has no use for, and the values that mean
 # "off"; any other value is an error
@@ -55,6 +67,7 @@ class ScenarioFilter:
         remove_invalid_goals: Drop scenarios whose mission goal is not in the log.
         shuffle: Draw subsets at random rather than evenly. (The cache is ordered by token.)
         seed: Of the random subsets.
+        name: Of the filter's file; titles bear it.
     """
 
     scenario_types: tuple[str, ...] | None = None
@@ -71,24 +84,32 @@ class ScenarioFilter:
     remove_invalid_goals: bool = False
     shuffle: bool = False
     seed: int = 0
+    name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        for key in _NAME_KEYS:
+            _check_names(key, getattr(self, key))
         for token in self.scenario_tokens or ():
-            try:
-                bytes.fromhex(token)
-            except ValueError as error:
+            if not re.fullmatch("([0-9a-f]{2})+", token):
                 raise ValueError(
-                    f"scenario token {token!r} is no string of hex digits (quote it in the YAML)"
-                ) from error
-        count, limit = self.num_scenarios_per_type, self.limit_total_scenarios
-        if count is not None and count < 1:
-            raise ValueError(f"num_scenarios_per_type must be positive, got {count}")
-        is_share = isinstance(limit, float)
-        if limit is not None and not (0.0 < limit < 1.0 if is_share else limit >= 1):
-            raise ValueError(
-                f"limit_total_scenarios must be a positive count or a share between 0 and 1, "
-                f"got {limit}"
-            )
+                    f"scenario token {token!r} is no string of pairs of hex digits in lower case "
+                    f"(quote it in the YAML)"
+                )
+        _check_counts(self.num_scenarios_per_type, self.limit_total_scenarios)
+        for key in _THRESHOLD_KEYS:
+            value = getattr(self, key)
+            if value is not None and not (_is_number(value) and 0.0 <= value < math.inf):
+                raise ValueError(
+                    f"{key} must be a finite number, 0 or more, or null, got {value!r}"
+                )
+        for key in ("remove_invalid_goals", "shuffle"):
+            if not isinstance(getattr(self, key), bool):
+                raise ValueError(f"{key} must be true or false, got {getattr(self, key)!r}")
+
+    @property
+    def takes_everything(self) -> bool:
+        """Whether no key leaves out any scenario."""
+        return self == ScenarioFilter(shuffle=self.shuffle, seed=self.seed)
 
     def query(self) -> CandidateQuery:
         """What each log is asked for."""
@@ -99,6 +120,36 @@ class ScenarioFilter:
     def takes_log(self, name: str) -> bool:
         """Whether to look into a log of that name."""
         return self.log_names is None or name in self.log_names
+
+
+def _check_names(key: str, names: Sequence[str] | None) -> None:
+    """A list of names that takes nothing, or not what its writer can have meant, is refused."""
+    if names is None:
+        return
+    if len(names) == 0:
+        raise ValueError(f"{key} is an empty list, which takes nothing: null takes all")
+    blank = [name for name in names if not name or name != name.strip()]
+    if blank:
+        raise ValueError(f"{key} holds {blank[0]!r}: names are not empty and have no blanks around")
+
+
+def _check_counts(count: object, limit: object) -> None:
+    if count is not None and not (_is_count(count) and count >= 1):
+        raise ValueError(f"num_scenarios_per_type must be positive and whole, got {count!r}")
+    is_share = isinstance(limit, float) and 0.0 < limit < 1.0
+    if limit is not None and not (is_share or (_is_count(limit) and limit >= 1)):
+        raise ValueError(
+            f"limit_total_scenarios must be a positive count or a share between 0 and 1, "
+            f"got {limit!r}"
+        )
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def load_filter(
@@ -116,7 +167,7 @@ def load_filter(
     """
     try:
         config: Any = OmegaConf.load(path)
-        if not isinstance(config, DictConfig):
+        if not isinstance(config, DictConfig) or not config:
             raise ValueError(f"{path} holds no keys")
         config = OmegaConf.merge(config, changes)
         if splitter is not None:
@@ -134,7 +185,12 @@ def load_filter(
     except (OmegaConfBaseException, YAMLError, OSError) as error:
         raise ValueError(f"{path} cannot be read as a scenario filter: {error}") from error
     values.pop("splitter", None)
-    return parse_filter(values, str(path))
+    loaded = parse_filter(values, str(path))
+    is_changed = any(key not in _OFF for key in changes)
+    loaded = replace(loaded, name=Path(path).stem + (" (changed)" if is_changed else ""))
+    if loaded.takes_everything:
+        log.warning("filter %s names nothing: it takes every scenario of every log", path)
+    return loaded
 
 
 def parse_filter(values: Mapping[str, Any], source: str) -> ScenarioFilter:
@@ -143,7 +199,7 @@ def parse_filter(values: Mapping[str, Any], source: str) -> ScenarioFilter:
     Raises:
         ValueError: see `load_filter`; the message names `source`.
     """
-    known = {field.name for field in fields(ScenarioFilter)}
+    known = {one.name for one in fields(ScenarioFilter)} - {"name"}
     unknown = sorted(set(values) - known - set(_OFF))
     if unknown:
         raise ValueError(
@@ -154,7 +210,7 @@ def parse_filter(values: Mapping[str, Any], source: str) -> ScenarioFilter:
         if off is not None and values.get(key) not in off:
             raise ValueError(f"{source}: {key}={values[key]} is not supported, set it to {off[-1]}")
     taken = {key: value for key, value in values.items() if key in known}
-    for key in ("scenario_types", "scenario_tokens", "log_names", "map_names"):
+    for key in _NAME_KEYS:
         rows = taken.get(key)
         if rows is None:
             continue
@@ -236,10 +292,10 @@ def _space_out(rows: list[Candidate], threshold_s: float) -> list[Candidate]:
     return kept
 
 
-def keep_of_log(log: ScenarioLog, scenario_filter: ScenarioFilter) -> bool:
+def keep_of_log(scenario: ScenarioLog, scenario_filter: ScenarioFilter) -> bool:
     """Whether a scenario passes the thresholds on what its logged ego does."""
     least_m = scenario_filter.ego_displacement_minimum_m
-    if least_m is not None and _displacement_m(log) < least_m:
+    if least_m is not None and _displacement_m(scenario) < least_m:
         return False
     noise = scenario_filter.speed_noise_tolerance
     noise = _DEVKIT_NOISE_MPS if noise is None else noise
@@ -247,9 +303,9 @@ def keep_of_log(log: ScenarioLog, scenario_filter: ScenarioFilter) -> bool:
         scenario_filter.ego_start_speed_threshold,
         scenario_filter.ego_stop_speed_threshold,
     )
-    if start is not None and not _speed_crossings(log, start, noise)[0]:
+    if start is not None and not _speed_crossings(scenario, start, noise)[0]:
         return False
-    return stop is None or _speed_crossings(log, stop, noise)[1]
+    return stop is None or _speed_crossings(scenario, stop, noise)[1]
 
 
 def _later(log: ScenarioLog, field: str) -> np.ndarray:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
+
+log = logging.getLogger(__name__)
 
 UNKNOWN_TYPE = "unknown"  # of frames without a tag
 
@@ -43,6 +47,35 @@ _LISTED_TYPES = """
 """
 
 
+LONGEST_S = 3600.0  # of a scenario and of its offset; nuPlan's longest logs last about half an hour
+NUPLAN_TYPES = (*_LISTED_TYPES.split(), UNKNOWN_TYPE)
+
+
+def absent_types(wanted: Collection[str], present: Collection[str], where: str) -> list[str]:
+    """Wanted scenario types that none of the present scenarios has.
+
+    Args:
+        wanted: Types, not a single one.
+        present: Types of the scenarios.
+        where: In whose scenarios was looked, for the error.
+
+    Raises:
+        ValueError: one of them is absent and no type of nuPlan's either: it is mistyped.
+    """
+    if isinstance(wanted, str):
+        raise ValueError(f"scenario_types is {wanted!r}, expected a list of types: [{wanted}]")
+    absent = [name for name in dict.fromkeys(wanted) if name not in present]
+    for name in absent:
+        if name not in NUPLAN_TYPES:
+            near = get_close_matches(name, [*NUPLAN_TYPES, *present], n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise ValueError(
+                f"scenario type {name!r} is no type of nuPlan's, and no scenario of {where} has it"
+                f"{hint}"
+            )
+    return absent
+
+
 @dataclass(frozen=True)
 class ScenarioWindow:
     """A stretch of a log about a tagged frame.
@@ -58,8 +91,15 @@ class ScenarioWindow:
     subsample_ratio: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.duration_s > 0.0:
-            raise ValueError(f"duration of a scenario must be positive, got {self.duration_s} s")
+        if not 0.0 < self.duration_s <= LONGEST_S:
+            raise ValueError(
+                f"duration of a scenario must be positive and at most {LONGEST_S:g} s, "
+                f"got {self.duration_s} s"
+            )
+        if not abs(self.offset_s) <= LONGEST_S:
+            raise ValueError(
+                f"a scenario begins within {LONGEST_S:g} s of its frame, got {self.offset_s} s"
+            )
         if (
             not 0.0 < self.subsample_ratio <= 1.0
             or abs(self.step - 1.0 / self.subsample_ratio) > 1e-3
@@ -112,6 +152,9 @@ def load_mapping(path: str | Path) -> ScenarioMapping:
             str(name): ScenarioWindow(*(float(value) for value in row[:2]), *(row[2:] or [ratio]))
             for name, row in config["scenario_map"].items()
         }
+        others = [name for name in windows if name not in NUPLAN_TYPES]
+        if others:
+            log.warning("%s maps types that nuPlan has not: %s", path, ", ".join(others))
         return ScenarioMapping(windows, ScenarioWindow(subsample_ratio=ratio))
     except (
         OmegaConfBaseException,

@@ -11,6 +11,7 @@ from typing import Self
 from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_cache.file import CacheEntry, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_log import LoggedScenario
+from sim_adapters.nuplan.scenario_mapping import absent_types
 from sim_adapters.nuplan.track_limits import CARL_LIMITS, TrackLimits, nearest_tracks
 from sim_adapters.scene.counter_rng import random_bits
 from sim_adapters.scene.map_bank import MapBank
@@ -40,7 +41,7 @@ class CachedScenarios:
         needs_route: Leave out scenarios without a route.
 
     Raises:
-        ValueError: a location that `maps` lacks, or no scenario left.
+        ValueError: a location that `maps` lacks, a type that nobody knows, or no scenario left.
     """
 
     def __init__(
@@ -56,6 +57,10 @@ class CachedScenarios:
     ) -> None:
         self.seed, self.track_limits = seed, track_limits
         self.cache = cache if isinstance(cache, ScenarioCache) else open_cache(cache)
+        present = {entry.name.scenario_type for entry in self.cache.entries.values()}
+        absent = absent_types(scenario_types or (), present, str(self.cache.folder))
+        if absent:
+            log.warning("%s holds no scenario of %s", self.cache.folder, ", ".join(absent))
         wanted = [
             entry
             for entry in self.cache.entries.values()

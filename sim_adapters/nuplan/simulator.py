@@ -102,7 +102,7 @@ class NuplanSimulator:
             write_route(self.scene, int(world), scenario.route)
             passed = self.route_blocks.rows(map_index, log.corrected_route_fids)
             write_route_areas(self.scene, int(world), passed)
-            start_clocks(self.scene, int(world), scenario, log.num_frames, map_index)
+            start_clocks(self.scene, int(world), scenario, log, map_index)
             self._show_lights(int(world), int(world) + 1)
             self._start_traffic(int(world), log)
 

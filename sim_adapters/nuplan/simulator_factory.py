@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import MapFolder, open_cache
 from sim_adapters.nuplan.simulator import NuplanSimulator
+from sim_adapters.nuplan.slot_demand import Traffic
+from sim_adapters.nuplan.track_limits import TrackLimits
 from sim_adapters.scene.map_bank import MapBank
 
 
@@ -20,9 +22,14 @@ def make_nuplan_simulator(
     locations: Sequence[str] | None = None,
     map_version: str | None = None,
     pixels_per_meter: float = 2.0,
-    **settings: Any,
+    traffic: Traffic = "log",
+    track_limits: TrackLimits | None = None,
+    max_actors: int | None = None,
+    max_route_points: int | None = None,
+    max_route_areas: int | None = None,
+    num_threads: int = 1,
 ) -> NuplanSimulator:
-    """A NuplanSimulator over the maps that a scenario cache needs; see its keywords.
+    """A NuplanSimulator over the maps and with room for the scenarios of a cache.
 
     Args:
         num_worlds: B.
@@ -31,11 +38,47 @@ def make_nuplan_simulator(
         locations: Locations to load instead, e.g. ["us-nv-las-vegas-strip"].
         map_version: Name of the maps' version file; None takes the cache's.
         pixels_per_meter: Of the (empty) picture layers.
-        settings: Keywords of `NuplanSimulator`.
+        traffic: See `NuplanSimulator`.
+        track_limits: Of the scenarios that will be driven; more actors need no room.
+        max_actors: See `NuplanSimulator`; None takes what the cache's scenarios need, as do the
+            next two. Without a cache the simulator's own defaults hold.
+        max_route_points: Likewise.
+        max_route_areas: Likewise.
+        num_threads: See `NuplanSimulator`.
     """
     folder = scenario_map_folder(map_root, cache, map_version)
     maps = scenario_maps(folder, cache, locations, pixels_per_meter)
-    return NuplanSimulator(maps, num_worlds, **settings)
+    room = room_for(cache, traffic, track_limits)
+    return NuplanSimulator(
+        maps,
+        num_worlds,
+        traffic=traffic,
+        max_actors=max_actors or room.max_actors,
+        max_route_points=max_route_points or room.max_route_points,
+        max_route_areas=max_route_areas or room.max_route_areas,
+        num_threads=num_threads,
+    )
+
+
+class Room(NamedTuple):
+    """Keywords of a simulator; the defaults are for scenarios that no cache describes."""
+
+    max_actors: int = 320
+    max_route_points: int = 160
+    max_route_areas: int = 128
+
+
+def room_for(
+    cache: str | Path | None, traffic: Traffic, track_limits: TrackLimits | None = None
+) -> Room:
+    """Room for every scenario of a cache, at least one of each."""
+    if cache is None:
+        return Room()
+    size = open_cache(cache).size
+    num_actors = size.num_replayed if traffic == "log" else size.num_reactive
+    if track_limits is not None:
+        num_actors = min(num_actors, track_limits.num_boxes)
+    return Room(max(1, num_actors), max(1, size.num_frames), max(1, size.num_route))
 
 
 def scenario_map_folder(

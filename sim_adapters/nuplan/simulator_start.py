@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim_adapters.nuplan.bicycle import HEIGHT_M, LENGTH_M, WIDTH_M, write_centre
+from sim_adapters.nuplan.bicycle import (
+    HEIGHT_M,
+    LENGTH_M,
+    MICROSECOND_S,
+    WIDTH_M,
+    write_centre,
+)
 from sim_adapters.nuplan.scenario_log import LoggedScenario, ScenarioLog
 from sim_adapters.nuplan.slot_demand import Traffic, slots_needed
 from sim_adapters.scene.scenario import Route, Scenario
@@ -40,6 +46,10 @@ def checked_log(scenario: Scenario, scene: SceneBatch, traffic: Traffic) -> Scen
         )
     if not all(np.isfinite(part).all() for part in log.ego):
         raise ValueError(f"scenario {name!r} has ego poses that are NaN or infinite")
+    if not all(np.isfinite(part).all() for part in log.boxes):
+        raise ValueError(f"scenario {name!r} has boxes that are NaN or infinite")
+    if not (np.diff(log.ego.time_us) > 0).all():
+        raise ValueError(f"scenario {name!r} has frames whose times do not rise")
     return log
 
 
@@ -93,12 +103,14 @@ def place_ego(scene: SceneBatch, agent: int, log: ScenarioLog) -> None:
 
 
 def start_clocks(
-    scene: SceneBatch, world: int, scenario: Scenario, num_frames: int, map_index: int
+    scene: SceneBatch, world: int, scenario: Scenario, log: ScenarioLog, map_index: int
 ) -> None:
     """Set time, time limit, map and seed of a world; CaRL's episodes end at frame N - 2."""
     clocks = scene.clocks
     clocks.elapsed_s[world] = 0.0
-    clocks.time_limit_s[world] = min(scenario.time_limit_s, (num_frames - 2) * scene.step_s)
+    last = log.num_frames - 2
+    lasts_s = float(log.ego.time_us[last] - log.ego.time_us[0]) * MICROSECOND_S
+    clocks.time_limit_s[world] = min(scenario.time_limit_s, lasts_s)
     clocks.failed[world] = False
     clocks.map_index[world] = map_index
     clocks.seed[world] = np.uint64(scenario.seed % 2**64)

@@ -278,6 +278,20 @@ def test_what_is_no_database_is_named(tmp_path: Path) -> None:
         ("UPDATE lidar_box SET vx = 9e999 WHERE rowid > 1900", "of its .* boxes lack a value"),
         ("UPDATE scene SET roadblock_ids = '1 None'", "'1 None', expected roadblock numbers"),
         ("UPDATE traffic_light_status SET lane_connector_id = NULL", "names no lane connector"),
+        ("UPDATE lidar_box SET width = 0.0 WHERE rowid > 1900", "width of zero or below"),
+        ("UPDATE lidar_box SET length = -4.6 WHERE rowid > 1900", "length or width of zero or be"),
+        ("UPDATE lidar_box SET length = 1e300 WHERE rowid > 1900", "are larger than 200 m"),
+        ("UPDATE lidar_box SET x = 1e300 WHERE rowid > 1900", "lie further than 10000 m from"),
+        ("UPDATE lidar_box SET x = 0.0, y = 0.0 WHERE rowid > 1900", "lie further than 10000 m"),
+        ("UPDATE lidar_box SET vx = -1e9 WHERE rowid > 1900", "are faster than 150 m/s"),
+        ("UPDATE lidar_box SET yaw = 1e300 WHERE rowid > 1900", "a heading that is no angle"),
+        ("UPDATE ego_pose SET vx = 1e300", "its ego is 1e\\+300 m/s fast, more than 150"),
+        ("UPDATE ego_pose SET acceleration_y = -1e9", "its ego is 1e\\+09 m/s² in acceleration"),
+        (
+            f"UPDATE ego_pose SET x = x + 500 WHERE token = x'{'07' + 11 * '0' + '136'}'",
+            "its ego jumps 5.* m in 0.1 s, 2 times in all",  # frame 310: there and back again
+        ),
+        ("UPDATE ego_pose SET token = x'07' WHERE rowid = 251", "1 of its frames have no ego pose"),
     ],
 )
 def test_an_unusable_scenario_says_why(statement: str, message: str, make_log: LogMaker) -> None:

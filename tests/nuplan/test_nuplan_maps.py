@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -335,6 +336,34 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         del row["lane_group_fid"]
     with pytest.raises(ValueError, match=r"lanes_polygons .* has no column lane_group_fid"):
         load_changed(tmp_path, layers)
+
+
+def edit_map(root: Path, *statements: str) -> Path:
+    """The tiny map with SQL run on its file."""
+    write_map(root)
+    (path,) = root.glob(f"{LOCATION}/*/map.gpkg")
+    with sqlite3.connect(path) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+    return path
+
+
+def test_a_layer_that_is_a_view_is_refused_and_never_run(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    edit_map(
+        tmp_path, "DROP TABLE walkways", f"CREATE VIEW walkways AS {endless} SELECT i AS fid FROM n"
+    )
+    with pytest.raises(ValueError, match=r"layer walkways of .* is no plain table"):
+        load_nuplan_maps(tmp_path, [LOCATION])
+
+
+def test_a_map_in_wal_mode_gets_no_files_beside_it(tmp_path: Path) -> None:
+    path = edit_map(tmp_path, "PRAGMA journal_mode = WAL")
+    before = path.read_bytes()
+    load_nuplan_maps(tmp_path, [LOCATION])
+    assert [file.name for file in path.parent.iterdir()] == ["map.gpkg"]
+    assert path.read_bytes() == before
 
 
 def test_a_truncated_map_is_named(tmp_path: Path) -> None:

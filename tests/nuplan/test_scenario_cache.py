@@ -19,9 +19,10 @@ from sim_adapters.nuplan.log_reader import read_scenarios
 from sim_adapters.nuplan.scenario_cache import build as cache_build
 from sim_adapters.nuplan.scenario_cache import file as cache_file
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache, find_logs
-from sim_adapters.nuplan.scenario_cache.file import open_cache
+from sim_adapters.nuplan.scenario_cache.file import CacheSize, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName, pack_scenario, unpack_scenario
 from sim_adapters.nuplan.scenario_cache.report import CacheReport
+from sim_adapters.nuplan.scenario_cache.shard import read_header
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import BoxLog, LightLog, ScenarioLog
 from sim_adapters.scene.map_bank import MapBank
@@ -335,7 +336,7 @@ def test_a_cache_of_another_version_is_refused(
 ) -> None:
     run()
     monkeypatch.setattr(cache_file, "RECORD_VERSION", 99)
-    with pytest.raises(ValueError, match="format version 1, this program reads 99"):
+    with pytest.raises(ValueError, match="format version 2, this program reads 99"):
         open_cache(tmp_path / "cache")
 
 
@@ -350,3 +351,101 @@ def test_a_damaged_shard_is_named(run: Run, tmp_path: Path) -> None:
         cache.read("00")
     assert run().num_cached == 3  # the command mends it
     cache.read(SECOND.frame_token(250))
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.999])
+def test_a_changed_byte_of_a_record_is_noticed(share: float, run: Run, tmp_path: Path) -> None:
+    run()
+    cache = open_cache(tmp_path / "cache")
+    token = SECOND.frame_token(250)
+    entry = cache.entries[token]
+    shard = tmp_path / "cache" / "logs" / "second.scenarios"
+    content = bytearray(shard.read_bytes())
+    content[entry.first_byte + int(share * entry.size)] ^= 0x10
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match=r"second.scenarios \(bytes of its record have changed\)"):
+        cache.read(token)
+
+
+def test_changed_bytes_of_a_header_and_of_the_index_are_noticed(run: Run, tmp_path: Path) -> None:
+    run()
+    index, shard = (tmp_path / "cache" / name for name in ("index.json", "logs/first.scenarios"))
+    content = bytearray(shard.read_bytes())
+    content[content.index(b'"num_frames": 151') + 14] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(ValueError, match="bytes of its header have changed"):
+        read_header(shard)
+    assert run().num_cached == 3  # the command makes that file anew
+    read_header(shard)
+    text = index.read_text()
+    index.write_text(text.replace('"changing_lane", "us-nv', '"stationary", "us-nv', 1))
+    with pytest.raises(ValueError, match="its list of scenarios has changed"):
+        open_cache(tmp_path / "cache")
+    for broken in ("", text[:-40], "[]", '{"format": "carl-planner nuPlan scenarios"}'):
+        index.write_text(broken)
+        with pytest.raises(ValueError, match=r"index.json cannot be used .* make the cache again"):
+            open_cache(tmp_path / "cache")
+
+
+def test_what_a_record_has_no_room_for_is_refused(two_logs: Path) -> None:
+    log = read_scenarios(two_logs / "second.db", LANE_CHANGES, None)[0]
+    long_token = replace(log, track_tokens=("ab" * 256, *log.track_tokens[1:]))
+    with pytest.raises(ValueError, match="longer than 255 bytes"):
+        pack_scenario(long_token)
+    count = 70_000
+    first = np.minimum(np.arange(log.num_frames + 1), 1).astype(np.int32) * count
+    lights = LightLog(first, np.arange(count, dtype=np.int64), np.zeros(count, np.uint8))
+    with pytest.raises(ValueError, match="lights of more than 65536 connectors"):
+        pack_scenario(replace(log, lights=lights))
+
+
+def test_logs_of_an_unknown_location_are_named_and_cost_the_others_nothing(
+    run: Run, two_logs: Path, tmp_path: Path
+) -> None:
+    path = write_log(tmp_path / "strange.db", replace(FIRST, location="us-xx-atlantis", seed=5))
+    token = replace(FIRST, seed=5).frame_token(220)
+    report = run(roots=(path, two_logs / "second.db"))
+    assert report.num_cached == 1
+    assert "'us-xx-atlantis' is not in nuplan-maps-v1.0.json" in report.bad_logs["strange"]
+    assert "  strange: its location" in report.summary()
+    wanted = replace(LANE_CHANGES, scenario_tokens=(token, SECOND.frame_token(250)))
+    report = run(wanted, roots=(path, two_logs / "second.db"))
+    assert "1 cannot, see bad_logs" in report.missing_tokens[token]
+
+
+def test_what_a_filter_asks_for_in_vain_is_named_and_what_nobody_knows_refused(run: Run) -> None:
+    wanted = replace(
+        LANE_CHANGES,
+        scenario_types=("changing_lane", "starting_u_turn"),
+        log_names=("first", "third"),
+        map_names=("us-nv-las-vegas-strip", "us-ma-boston"),
+    )
+    report = run(wanted)
+    assert (report.num_cached, report.missing_logs) == (2, ["third"])
+    assert (report.empty_types, report.empty_maps) == (["starting_u_turn"], ["us-ma-boston"])
+    for line in ("  third", "  starting_u_turn", "  us-ma-boston"):
+        assert line in report.summary().splitlines()
+    with pytest.raises(ValueError, match=r"'chaning_lane' is no type .* mean changing_lane\?"):
+        run(replace(wanted, scenario_types=("changing_lane", "chaning_lane")))
+    with pytest.raises(ValueError, match="map_names of the filter holds 'us-ma-bostn', expected"):
+        run(replace(wanted, map_names=("us-nv-las-vegas-strip", "us-ma-bostn")))
+
+
+def test_a_log_s_own_types_may_be_asked_for(run: Run, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "own.db", TinyLog(tags={220: ("my_own_type",)}, seed=7))
+    assert run(ScenarioFilter(scenario_types=("my_own_type",)), roots=(path,)).num_cached == 1
+
+
+def test_lights_that_nobody_sees_are_counted(run: Run, tmp_path: Path) -> None:
+    path = write_log(tmp_path / "a.db", FIRST)
+    edit_log(path, "UPDATE traffic_light_status SET lane_connector_id = 99 WHERE rowid % 3 = 0")
+    assert "302 light states of connectors that the map lacks" in run(roots=(path,)).summary()
+
+
+def test_the_cache_knows_its_filter_and_what_its_scenarios_need(run: Run, tmp_path: Path) -> None:
+    run(replace(LANE_CHANGES, name="my_split"))
+    cache = open_cache(tmp_path / "cache")
+    assert cache.filter_name == "my_split"
+    # Frames; roadblocks 1, 31 and 2; six tracks at once until the bicycle goes after 9 s, without
+    # which reactive traffic has two vehicles and three replayed things
+    assert cache.size == CacheSize(151, 3, 6, 5)

@@ -18,6 +18,7 @@ from sim_adapters.nuplan.scenario_filter import (
     select_scenarios,
 )
 from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog
+from sim_adapters.nuplan.scenario_mapping import load_mapping
 
 DEVKIT_FILE = """
 _target_: nuplan.planning.scenario_builder.scenario_filter.ScenarioFilter
@@ -80,10 +81,25 @@ def test_tokens_need_no_splitter_and_changes_replace_keys(tmp_path: Path) -> Non
         ({"ego_route_radius": 50.0}, "ego_route_radius=50.0 is not supported"),
         ({"scenario_types": "changing_lane"}, "must be a list of names"),
         ({"scenario_tokens": [123456]}, "must be a list of names in quotes"),
-        ({"scenario_tokens": ["xyz"]}, "'xyz' is no string of hex digits"),
+        ({"scenario_tokens": ["xyz"]}, "'xyz' is no string of pairs of hex digits"),
         ({"num_scenarios_per_type": 0}, "num_scenarios_per_type must be positive"),
         ({"limit_total_scenarios": 1.5}, "a positive count or a share between 0 and 1"),
         ({"limit_total_scenarios": 0}, "a positive count or a share between 0 and 1"),
+        ({"limit_total_scenarios": True}, "a positive count or a share between 0 and 1"),
+        ({"limit_total_scenarios": float("nan")}, "a positive count or a share between 0 and 1"),
+        ({"num_scenarios_per_type": 2.5}, "num_scenarios_per_type must be positive and whole"),
+        ({"scenario_tokens": []}, "scenario_tokens is an empty list, which takes nothing: null"),
+        ({"scenario_types": []}, "scenario_types is an empty list"),
+        ({"log_names": []}, "log_names is an empty list"),
+        ({"map_names": []}, "map_names is an empty list"),
+        ({"scenario_types": ["changing_lane "]}, "holds 'changing_lane '"),
+        ({"scenario_tokens": [""]}, "holds ''"),
+        ({"scenario_tokens": ["FA20C34947A8558D"]}, "hex digits in lower case"),
+        ({"timestamp_threshold_s": -1}, "timestamp_threshold_s must be a finite number, 0 or more"),
+        ({"timestamp_threshold_s": float("nan")}, "timestamp_threshold_s must be a finite number"),
+        ({"ego_displacement_minimum_m": float("inf")}, "must be a finite number, 0 or more"),
+        ({"ego_start_speed_threshold": "2"}, "ego_start_speed_threshold must be a finite number"),
+        ({"remove_invalid_goals": "no"}, "remove_invalid_goals must be true or false"),
     ],
 )
 def test_what_a_filter_cannot_mean_is_named(values: dict[str, object], message: str) -> None:
@@ -94,11 +110,61 @@ def test_what_a_filter_cannot_mean_is_named(values: dict[str, object], message: 
 def test_files_that_are_no_filters_are_named(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_text("[1, 2]")
     (tmp_path / "broken.yaml").write_text("a: [")
+    (tmp_path / "empty.yaml").write_text("# nothing here\n")
+    with pytest.raises(ValueError, match=r"empty\.yaml holds no keys"):
+        load_filter(tmp_path / "empty.yaml")
     with pytest.raises(ValueError, match="holds no keys"):
         load_filter(tmp_path / "list.yaml")
     for name in ("broken.yaml", "missing.yaml"):
         with pytest.raises(ValueError, match=f"{name} cannot be read"):
             load_filter(tmp_path / name)
+
+
+def test_an_empty_split_is_refused_and_one_that_takes_everything_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "filter.yaml").write_text("log_names: ${splitter.log_splits.val}\n")
+    (tmp_path / "splitter.yaml").write_text("log_splits: {val: []}\n")
+    with pytest.raises(ValueError, match="log_names is an empty list"):
+        load_filter(tmp_path / "filter.yaml", splitter=tmp_path / "splitter.yaml")
+    assert not caplog.text
+    (tmp_path / "all.yaml").write_text("scenario_tokens:\nshuffle: true\n")
+    assert load_filter(tmp_path / "all.yaml").takes_everything
+    assert "all.yaml names nothing: it takes every scenario of every log" in caplog.text
+
+
+def test_a_filter_bears_the_name_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "test14-hard.yaml"
+    file.write_text("scenario_types: [changing_lane]\nexpand_scenarios: true\n")
+    assert load_filter(file, expand_scenarios=False).name == "test14-hard"
+    fewer = load_filter(file, expand_scenarios=False, limit_total_scenarios=3)
+    assert fewer.name == "test14-hard (changed)"
+    with pytest.raises(ValueError, match="unknown filter keys name"):
+        load_filter(file, expand_scenarios=False, name="val14_split")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("[.inf, 0]", "must be positive and at most 3600 s"),
+        ("[.nan, 0]", "must be positive"),
+        ("[15, .nan]", "begins within 3600 s"),
+        ("[15, -1e9]", "begins within 3600 s"),
+        ("[15, 0, .nan]", "subsample_ratio must be"),
+    ],
+)
+def test_a_mapping_of_impossible_windows_is_refused(row: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mapping.yaml").write_text(f"scenario_map: {{changing_lane: {row}}}\n")
+    with pytest.raises(ValueError, match=message):
+        load_mapping(tmp_path / "mapping.yaml")
+
+
+def test_a_mapping_of_unknown_types_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mapping.yaml").write_text("scenario_map: {changing_lan: [15, 0]}\n")
+    load_mapping(tmp_path / "mapping.yaml")
+    assert "maps types that nuPlan has not: changing_lan" in caplog.text
 
 
 def test_counts_are_spread_evenly_over_a_type() -> None:

@@ -12,10 +12,12 @@ from hydra.utils import instantiate
 
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.nuplan.log_reader import read_scenarios
+from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import MapFolder
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import TrackType
+from sim_adapters.nuplan.scenario_mapping import ScenarioMapping, ScenarioWindow
 from sim_adapters.nuplan.scenario_source import CachedScenarios
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.nuplan.simulator_factory import scenario_map_folder
@@ -92,6 +94,61 @@ def test_scenarios_can_be_chosen_by_type_and_kept_without_route(
     assert LOST.frame_token(220) in source.tokens
     with pytest.raises(ValueError, match=r"none of the 5 scenarios .* 0 are of the wanted types"):
         CachedScenarios(tiny_maps, 0, cache=cache, scenario_types=["starting_u_turn"])
+
+
+def test_mistyped_types_are_refused_and_absent_ones_named(
+    cache: Path, tiny_maps: MapBank, caplog: pytest.LogCaptureFixture
+) -> None:
+    types = ["changing_lane", "starting_u_turn"]
+    CachedScenarios(tiny_maps, 0, cache=cache, scenario_types=types)
+    assert "holds no scenario of starting_u_turn" in caplog.text
+    with pytest.raises(ValueError, match=r"'stationery' is no type .* did you mean stationary\?"):
+        CachedScenarios(tiny_maps, 0, cache=cache, scenario_types=["stationery", "changing_lane"])
+    with pytest.raises(ValueError, match="'stationary', expected a list of types"):
+        CachedScenarios(tiny_maps, 0, cache=cache, scenario_types="stationary")
+
+
+def test_the_simulator_has_room_for_what_its_cache_holds(
+    tmp_path: Path, tiny_map_root: Path
+) -> None:
+    """Untagged frames last 20 s, 201 frames: `train150k_split.yaml` takes such."""
+    tracks = [TinyTrack("vehicle", 20.0 + 3.0 * i, 30.0) for i in range(130)]
+    log = TinyLog(duration_s=45.0, tracks=tracks, tags={})
+    write_log(tmp_path / "logs" / "a.db", log)
+    wanted = ScenarioFilter(scenario_tokens=(log.frame_token(300), log.frame_token(410)))
+    build_cache(CacheJob((tmp_path / "logs",), tiny_map_root, wanted, tmp_path / "cache"))
+    options = ["experiment=carl_nuplan", f"scenarios.cache={tmp_path}/cache"]
+    for changes, num_slots in (
+        ([], 120 + 1),  # CaRL's limits of all kinds together
+        (["scenarios.track_limits=null"], 130 + 1),
+        (["simulator.max_actors=140"], 140 + 1),
+    ):
+        config = compose_training_config([*options, *changes])
+        simulator: NuplanSimulator = instantiate(config.simulator)(num_worlds=2)
+        source = instantiate(config.scenarios)(simulator.maps, 0)
+        scenarios = [source.next_scenario(world, 0) for world in range(2)]
+        simulator.reset(np.arange(2), scenarios)
+        assert simulator.scene.num_slots == num_slots
+        assert simulator.scene.routes.x.shape == (2, 201)
+        assert simulator.scene.routes.num_points.tolist() == [201, 201]
+        assert simulator.scene.clocks.time_limit_s.tolist() == pytest.approx([19.9, 19.9])
+
+
+@pytest.mark.parametrize(("ratio", "num_frames"), [(0.25, 76), (1.0, 301)])
+def test_an_episode_ends_before_its_last_frame_at_any_rate(
+    ratio: float, num_frames: int, tmp_path: Path, tiny_maps: MapBank
+) -> None:
+    """15 s at 5 Hz and at 20 Hz: CaRL's episodes end at frame N - 2."""
+    path = write_log(tmp_path / "a.db")
+    window = ScenarioWindow(15.0, -3.0, ratio)
+    mapping = ScenarioMapping({"changing_lane": window})
+    wanted = ScenarioFilter(scenario_types=("changing_lane",))
+    (log,) = read_scenarios(path, wanted, tiny_maps, mapping=mapping)
+    assert log.num_frames == num_frames
+    simulator = NuplanSimulator(tiny_maps, 1, max_route_points=num_frames)
+    simulator.reset(np.arange(1), [logged_scenario(log)])
+    expected = (num_frames - 2) * 0.05 / ratio
+    assert simulator.scene.clocks.time_limit_s[0] == pytest.approx(expected)
 
 
 def test_a_missing_map_is_named_at_once(cache: Path) -> None:

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_module
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from evaluation import compare
+from evaluation import compare, evaluate
 from evaluation.nuplan_metrics import MetricScores, ScenarioScores
 from evaluation.nuplan_metrics.scenario_scores import METRICS
 from evaluation.val14 import rollout as val14_rollout
@@ -97,6 +97,26 @@ def test_numbers_of_a_type_are_kept(cache: ScenarioCache) -> None:
     assert sorted(name.scenario_type for name in names) == ["changing_lane", "high_magnitude_speed"]
 
 
+def test_types_that_the_cache_lacks_are_named_and_mistyped_ones_refused(
+    cache: ScenarioCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = ScenarioFilter(scenario_types=("changing_lane", "starting_u_turn"))
+    assert len(select(cache, wanted).names) == 2
+    assert "1 scenario types of the filter have no scenario in" in caplog.text
+    with pytest.raises(ValueError, match=r"'changing_lan' is no type .* mean changing_lane\?"):
+        select(cache, ScenarioFilter(scenario_types=("changing_lan", "high_magnitude_speed")))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"skipped": {}}', '{"missing_tokens": 1}'])
+def test_a_damaged_report_of_a_cache_is_named(
+    content: str, cache_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "index.json").write_bytes((cache_folder / "index.json").read_bytes())
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(ValueError, match=r"report.json cannot be read .* run the cache command"):
+        select(open_cache(tmp_path), ScenarioFilter())
+
+
 def test_a_filter_that_takes_nothing_is_an_error(cache: ScenarioCache) -> None:
     with pytest.raises(ValueError, match="no scenario to drive"):
         select(cache, ScenarioFilter(map_names=("atlantis",)))
@@ -109,6 +129,23 @@ def test_only_nuplan_s_own_logs_and_maps_give_nuplan_scores() -> None:
     assert provenance([ScenarioName("a", "b", "carla-town01_0000", strip)]) is SYNTHETIC
     assert provenance([ScenarioName("a", "b", genuine, "carla-town01")]) is SYNTHETIC
     assert "not nuPlan results" in SYNTHETIC.warning
+
+
+@pytest.mark.parametrize(
+    ("filter_name", "location", "title"),
+    [
+        ("val14_split", "us-ma-boston", "Val14 scores"),
+        ("test14-hard", "us-ma-boston", "test14-hard scores"),
+        ("val14_split (changed)", "us-ma-boston", "val14_split (changed) scores"),
+        ("reduced_val14_split", "us-ma-boston", "reduced_val14_split scores"),
+        ("", "us-ma-boston", "nuPlan scores of no named filter"),
+        ("val14_split", "carla-town01", "synthetic scores of val14_split"),
+        ("", "carla-town01", "synthetic scores"),
+    ],
+)
+def test_scores_are_titled_by_their_filter(filter_name: str, location: str, title: str) -> None:
+    name = ScenarioName("a", "b", "2021.05.12.22.00.38_veh-35_01008_01518", location)
+    assert provenance([name], filter_name).score_name == title
 
 
 # Aggregation ---------------------------------------------------------------------------------
@@ -235,7 +272,7 @@ def test_the_command_accounts_for_every_scenario(
     first = document["drives"][0]
     assert (first["num_done"], first["num_scenarios"]) == (2, 3)
     assert first["failed"] == {"00" * 8: "not in the cache"}
-    assert document["about"]["scores"] == "synthetic Val14-style scores"
+    assert document["about"]["scores"] == "synthetic scores of filter"
     with (output / "scenarios.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
@@ -262,6 +299,32 @@ def test_a_scenario_that_fails_costs_the_others_nothing(
     (scenarios,) = results.values()
     failures = {one.token: one.failure for one in scenarios}
     assert failures == {FIRST: "", SECOND: "RuntimeError: the engine stalled", THIRD: ""}
+
+
+@pytest.mark.parametrize("lacking", [True, False])
+def test_a_run_with_failed_scenarios_does_not_end_well(
+    lacking: bool, cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = [FIRST, "00" * 8] if lacking else [FIRST]
+    (tmp_path / "filter.yaml").write_text(f"scenario_tokens: {tokens}\n")
+    arguments = [
+        *("benchmark=val14", f"cache={cache_folder}", "planner=constant_speed", "yardsticks=[]"),
+        *(f"output={tmp_path}/out", "mode=nonreactive", f"filter={tmp_path}/filter.yaml"),
+    ]
+    monkeypatch.setattr("sys.argv", ["evaluate", *arguments])
+    if lacking:
+        with pytest.raises(SystemExit, match="a score: 1 of constant_speed/nonreactive; the re"):
+            evaluate.main()
+    else:
+        evaluate.main()
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_an_empty_filter_option_does_not_take_everything(
+    cache_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InstantiationException, match="filter is empty: name a file"):
+        run(cache_folder, None, tmp_path, "planner=idm", "filter=''")
 
 
 def test_what_no_scenario_can_be_driven_with_ends_the_run(

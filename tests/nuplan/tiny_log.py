@@ -178,7 +178,7 @@ def _box_row(
     )
     pose = (x, y, 0.5, track.yaw_rad)
     size = (track.size[1], track.size[0], 1.6)
-    names = (log.token(9, 100 * frame + number), log.token(8, frame), log.token(6, number))
+    names = (log.token(9, 1000 * frame + number), log.token(8, frame), log.token(6, number))
     return *names, *pose, *size, vx, vy
 
 

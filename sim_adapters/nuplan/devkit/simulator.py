@@ -35,7 +35,7 @@ from sim_adapters.nuplan.devkit.scene import (
 from sim_adapters.nuplan.one_stage import command_actions_range, empty_commands
 from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.scenario_log import ScenarioLog
-from sim_adapters.nuplan.simulator_factory import scenario_map_folder, scenario_maps
+from sim_adapters.nuplan.simulator_factory import room_for, scenario_map_folder, scenario_maps
 from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
 from sim_adapters.nuplan.slot_demand import Traffic
 from sim_adapters.process_pool import PoolSettings, ProcessPool
@@ -89,7 +89,7 @@ class DevkitWorld:
         write_route(self.scene, 0, scenario.route)
         passed = self._blocks.rows(map_index, log.corrected_route_fids)
         write_route_areas(self.scene, 0, passed)
-        start_clocks(self.scene, 0, scenario, log.num_frames, map_index)
+        start_clocks(self.scene, 0, scenario, log, map_index)
         self._lights = lights_of_map(self.maps, map_index)
         self._actor_ids = {token: row + 1 for row, token in enumerate(log.track_tokens)}
         self._start_us = int(log.ego.time_us[0])
@@ -210,9 +210,9 @@ def make_devkit_simulator(
     map_version: str | None = None,
     pixels_per_meter: float = 2.0,
     traffic: Traffic = "log",
-    max_actors: int = 320,
-    max_route_points: int = 160,
-    max_route_areas: int = 128,
+    max_actors: int | None = None,
+    max_route_points: int | None = None,
+    max_route_areas: int | None = None,
     pool: PoolSettings | None = None,
 ) -> ProcessPool:
     """Devkit worlds, one a process.
@@ -226,7 +226,8 @@ def make_devkit_simulator(
         map_version: Name of the maps' version file; None takes the cache's.
         pixels_per_meter: Of the (empty) picture layers.
         traffic: "log" or "idm".
-        max_actors: Slots for tracks in a world.
+        max_actors: Slots for tracks in a world; None takes what the cache's scenarios need, as do
+            the next two.
         max_route_points: Most frames of a log.
         max_route_areas: Most roadblocks and connectors of a route.
         pool: How patient the pool of processes is.
@@ -240,10 +241,11 @@ def make_devkit_simulator(
         raise ValueError(f"simulator.traffic is {traffic!r}, expected 'log' or 'idm'")
     folder = scenario_map_folder(map_root, cache, map_version)
     maps = scenario_maps(folder, cache, locations, pixels_per_meter)
+    room = room_for(cache, traffic)
     sizes = {
-        "num_slots": max_actors + 1,
-        "num_route_points": max_route_points,
-        "num_route_areas": max_route_areas,
+        "num_slots": (max_actors or room.max_actors) + 1,
+        "num_route_points": max_route_points or room.max_route_points,
+        "num_route_areas": max_route_areas or room.max_route_areas,
     }
     make = partial(
         make_world,

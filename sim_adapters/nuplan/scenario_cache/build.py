@@ -6,13 +6,18 @@ import functools
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sim_adapters.atomic_file import write_atomically
-from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, find_map_file, load_nuplan_maps
+from sim_adapters.maps.nuplan_gpkg import (
+    MAP_VERSION,
+    find_map_file,
+    load_nuplan_maps,
+    map_locations,
+)
 from sim_adapters.nuplan.log_candidates import Candidate, LogCandidates, find_candidates
 from sim_adapters.nuplan.log_database import LogDatabase, LogError, ScenarioError
 from sim_adapters.nuplan.log_reader import LogReader
@@ -35,7 +40,7 @@ from sim_adapters.nuplan.scenario_cache.shard import (
 )
 from sim_adapters.nuplan.scenario_cache.workers import Workers
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter, keep_of_log, select_scenarios
-from sim_adapters.nuplan.scenario_mapping import ScenarioMapping
+from sim_adapters.nuplan.scenario_mapping import ScenarioMapping, absent_types
 
 SHOWN_FOLDERS = 4
 STANDING_M = 0.1  # a human who moves less has no way whose share could be driven
@@ -80,17 +85,21 @@ def build_cache(job: CacheJob) -> CacheReport:
 
     Raises:
         FileNotFoundError: no logs, or no map of the right version.
-        ValueError: a map that cannot be used, two logs of one name, or none that the filter names.
+        ValueError: a map that cannot be used, two logs of one name, none that the filter names, or
+            a scenario type or location that nobody knows.
     """
     paths = _wanted_logs(job)
-    report = CacheReport(num_logs=len(paths))
+    present = {path.stem for path in paths}
+    missing = [name for name in job.scenario_filter.log_names or () if name not in present]
+    report = CacheReport(num_logs=len(paths), missing_logs=missing)
     with Workers(min(job.num_workers, len(paths))) as workers:
         shards = _read(job, _select(job, paths, workers, report), workers, report)
     for header, _ in shards:
         _count(header, report)
     write_atomically(job.out / REPORT_FILE, report.to_json().encode())
     # Last: a cache with an index is finished
-    write_index(job.out, shards, MapFolder(job.map_root, job.map_version))
+    maps = MapFolder(job.map_root, job.map_version)
+    write_index(job.out, shards, maps, job.scenario_filter.name)
     return report
 
 
@@ -118,7 +127,7 @@ def _select(
     report.num_candidates = len(candidates)
     selected = _without_twins(select_scenarios(candidates, job.scenario_filter), report)
     report.num_selected = len(selected)
-    for location in sorted({row.map_name.removesuffix(".gpkg") for row in selected}):
+    for location in sorted({_location(row) for row in selected}):
         load_nuplan_maps(job.map_root, [location], map_version=job.map_version)
     return selected
 
@@ -153,19 +162,54 @@ def _scan(
     found: dict[Path, tuple[Candidate, ...]] = {}
     refused: dict[str, str] = {}
     seen: set[str] = set()
+    tags: set[str] = set(job.mapping.windows)
+    locations = map_locations(job.map_root, job.map_version)
     for path, answer in workers.run(scan, paths, "scanning logs"):
         if isinstance(answer, str):
             report.bad_logs[path.stem] = answer
             continue
+        tags |= answer.tags
+        strange = {_location(row) for row in answer.candidates} - set(locations)
+        if strange:
+            report.bad_logs[path.stem] = (
+                f"its location {', '.join(map(repr, sorted(strange)))} is not in "
+                f"{job.map_version}.json of {job.map_root} (which has {', '.join(locations)})"
+            )
+            continue
         found[path] = answer.candidates
         refused |= answer.refused
         seen |= {row.token for row in answer.candidates}
+    _name_empty_keys(job.scenario_filter, found, tags, locations, report)
     nowhere = _NOT_IN_LOGS
     if report.bad_logs:
         nowhere += f" that can be read; {len(report.bad_logs)} cannot, see bad_logs"
     for token in sorted(set(job.scenario_filter.scenario_tokens or ()) - seen):
         report.missing_tokens[token] = refused.get(token, nowhere)
     return found
+
+
+def _location(row: Candidate) -> str:
+    return row.map_name.removesuffix(".gpkg")
+
+
+def _name_empty_keys(
+    wanted: ScenarioFilter,
+    found: Mapping[Path, tuple[Candidate, ...]],
+    tags: Collection[str],
+    locations: Collection[str],
+    report: CacheReport,
+) -> None:
+    """Report what a filter asks for and no log gives; refuse what nobody can have meant."""
+    rows = [row for rows in found.values() for row in rows]
+    absent_types(wanted.scenario_types or (), tags, "these logs")
+    types, maps = {row.scenario_type for row in rows}, {row.map_name for row in rows}
+    report.empty_types = [name for name in wanted.scenario_types or () if name not in types]
+    report.empty_maps = [name for name in wanted.map_names or () if name not in maps]
+    for name in report.empty_maps:
+        if name.removesuffix(".gpkg") not in locations:
+            raise ValueError(
+                f"map_names of the filter holds {name!r}, expected {', '.join(sorted(locations))}"
+            )
 
 
 def _scan_log(scenario_filter: ScenarioFilter, path: Path) -> LogCandidates | str:
@@ -220,8 +264,9 @@ def _read_log(task: _ShardTask) -> str | None:
         with LogDatabase(task.path) as database:
             reader = LogReader(database, task.job.mapping)
             for candidate in task.candidates:
-                location = candidate.map_name.removesuffix(".gpkg")
-                reader.corrector = _corrector(task.job.map_root, location, task.job.map_version)
+                reader.corrector = _corrector(
+                    task.job.map_root, _location(candidate), task.job.map_version
+                )
                 try:
                     log = reader.read(candidate)
                 except ScenarioError as error:
@@ -246,7 +291,7 @@ def _corrector(map_root: Path, location: str, map_version: str) -> RouteCorrecto
 def _recipe(task: _ShardTask) -> str:
     """Hash of all that a shard depends on: wanted frames, windows, thresholds, log and maps."""
     job, status = task.job, task.path.stat()
-    locations = sorted({row.map_name.removesuffix(".gpkg") for row in task.candidates})
+    locations = sorted({_location(row) for row in task.candidates})
     maps = [find_map_file(job.map_root, name, job.map_version).stat() for name in locations]
     facts: Any = [
         RECORD_VERSION,

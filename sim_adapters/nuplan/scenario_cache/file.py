@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ INDEX_FILE = "index.json"
 REPORT_FILE = "report.json"
 SHARD_FOLDER = "logs"
 _FORMAT = "carl-planner nuPlan scenarios"
+# What entries of shards and of caches share
+_FACTS = ("num_frames", "human_path_m", "num_route", "num_replayed", "num_reactive", "checksum")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,19 @@ class CacheEntry:
     num_frames: int
     human_path_m: float  # way of the logged ego's centre
     num_route: int  # roadblocks of the corrected route
+    num_replayed: int  # most road users at once where the log is replayed
+    num_reactive: int  # most road users at once among IDM agents
+    checksum: int  # CRC-32 of the record
+
+
+@dataclass(frozen=True)
+class CacheSize:
+    """The most of everything in any scenario of a cache: what a simulator must hold."""
+
+    num_frames: int
+    num_route: int
+    num_replayed: int
+    num_reactive: int
 
 
 @dataclass(frozen=True)
@@ -52,18 +68,30 @@ class ScenarioCache:
         folder: The cache.
         entries: By token.
         maps: What it was made with; None where that was not noted.
+        filter_name: Name of the filter that it was made with, "" if it was none's.
     """
 
     def __init__(
-        self, folder: Path, entries: Mapping[str, CacheEntry], maps: MapFolder | None = None
+        self,
+        folder: Path,
+        entries: Mapping[str, CacheEntry],
+        maps: MapFolder | None = None,
+        filter_name: str = "",
     ) -> None:
         self.folder = folder
-        self.maps = maps
+        self.maps, self.filter_name = maps, filter_name
         self.entries = dict(sorted(entries.items()))
         self.tokens = tuple(self.entries)
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    @property
+    def size(self) -> CacheSize:
+        """The largest of each figure of its scenarios."""
+        entries = list(self.entries.values())
+        figures = [field.name for field in fields(CacheSize)]
+        return CacheSize(*(max((getattr(e, f) for e in entries), default=0) for f in figures))
 
     @property
     def map_names(self) -> tuple[str, ...]:
@@ -100,7 +128,7 @@ class ScenarioCache:
 
         Raises:
             KeyError: the cache has no such token.
-            ValueError: the file was damaged after it was made.
+            ValueError: the file was damaged after it was made: its checksum says so.
         """
         if token not in self.entries:
             raise KeyError(f"scenario {token} is not among the {len(self)} of {self.folder}")
@@ -114,6 +142,8 @@ class ScenarioCache:
                     raise ValueError("the file is cut short")
             finally:
                 os.close(descriptor)
+            if zlib.crc32(record) != entry.checksum:
+                raise ValueError("bytes of its record have changed")
             return unpack_scenario(record, entry.name)
         except (OSError, ValueError) as error:
             raise ValueError(
@@ -142,10 +172,12 @@ def open_cache(folder: str | Path) -> ScenarioCache:
         version = index["version"] if index["format"] == _FORMAT else None
         if version != RECORD_VERSION:
             raise ValueError(f"format version {version}, this program reads {RECORD_VERSION}")
-        maps = index.get("maps")  # caches of the first days lack it
+        if _checksum(index["logs"]) != index["checksum"]:
+            raise ValueError("its list of scenarios has changed")
+        maps = index.get("maps")
         place = MapFolder(Path(maps["root"]), maps["version"]) if maps else None
-        return ScenarioCache(Path(folder), dict(_entries(index)), place)
-    except (ValueError, TypeError, KeyError) as error:
+        return ScenarioCache(Path(folder), dict(_entries(index)), place, str(index["filter"]))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path} cannot be used ({error}): delete the folder and make the cache again"
         ) from error
@@ -158,13 +190,21 @@ def _entries(index: Mapping[str, Any]) -> list[tuple[str, CacheEntry]]:
             entry = ShardEntry(*row)
             name = ScenarioName(entry.token, entry.scenario_type, log["name"], entry.map_name)
             place = (log["first_byte"] + entry.offset, entry.size)
-            facts = (entry.num_frames, entry.human_path_m, entry.num_route)
-            found.append((entry.token, CacheEntry(name, *place, *facts)))
+            facts = {key: getattr(entry, key) for key in _FACTS}
+            found.append((entry.token, CacheEntry(name, *place, **facts)))
     return found
 
 
+def _checksum(logs: list[Any]) -> int:
+    """Of an index's list of logs, which JSON gives back as it was written."""
+    return zlib.crc32(json.dumps(logs).encode())
+
+
 def write_index(
-    folder: Path, shards: Sequence[tuple[ShardHeader, int]], maps: MapFolder | None = None
+    folder: Path,
+    shards: Sequence[tuple[ShardHeader, int]],
+    maps: MapFolder | None = None,
+    filter_name: str = "",
 ) -> None:
     """Write the index of a finished cache.
 
@@ -172,6 +212,7 @@ def write_index(
         folder: The cache.
         shards: Header of each log's shard and where its records begin.
         maps: What the scenarios' routes were corrected on; None if on no files.
+        filter_name: Name of the filter that chose the scenarios.
     """
     logs = [
         {
@@ -185,6 +226,8 @@ def write_index(
         "format": _FORMAT,
         "version": RECORD_VERSION,
         "maps": maps and {"root": str(maps.root.resolve()), "version": maps.version},
+        "filter": filter_name,
+        "checksum": _checksum(logs),
         "logs": logs,
     }
     write_atomically(folder / INDEX_FILE, json.dumps(index).encode())

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog
 
 # Raise whenever the layout or the meaning of a column changes: caches are made anew
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+MAX_LIT_CONNECTORS = 1 << 16  # of a scenario: their column is of uint16
+MAX_TOKEN_BYTES = 255  # of a track's token: their lengths are of uint8
 _MAGIC = 0x4C52_4143_6C70_756E  # "nuplCARL" in the file
 _ALIGNMENT = 8
 _EGO_COLUMNS = EgoLog._fields[1:]
@@ -50,11 +52,19 @@ class _Counts(NamedTuple):
 
 
 def pack_scenario(log: ScenarioLog) -> bytes:
-    """The record of a scenario; its names go to the index."""
+    """The record of a scenario; its names go to the index.
+
+    Raises:
+        ValueError: more connectors with lights, or longer tokens, than a record can hold.
+    """
     boxes, lights = log.boxes, log.lights
     tokens = [bytes.fromhex(token) for token in log.track_tokens]
+    if max(map(len, tokens), default=0) > MAX_TOKEN_BYTES:
+        raise ValueError(f"a track's token of {log.token} is longer than {MAX_TOKEN_BYTES} bytes")
     sizes = _sizes_by_track(boxes, len(tokens))
     connectors, connector = np.unique(lights.connector_fid, return_inverse=True)
+    if len(connectors) > MAX_LIT_CONNECTORS:
+        raise ValueError(f"{log.token} has lights of more than {MAX_LIT_CONNECTORS} connectors")
     counts = _Counts(
         magic=_MAGIC,
         version=RECORD_VERSION,

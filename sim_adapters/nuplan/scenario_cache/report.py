@@ -22,6 +22,9 @@ class CacheReport:
         scenarios: Cached, by type.
         maps: Cached, by location.
         bad_logs: Skipped logs, and why.
+        missing_logs: Names of the filter's logs that data_root does not hold.
+        empty_types: Scenario types of the filter of which no log gives a scenario.
+        empty_maps: Locations of the filter, likewise.
         missing_tokens: Tokens that the filter asks for and no log gives, and why.
         skipped: Selected scenarios that cannot be used, and why.
         thresholds: Selected scenarios that the filter's thresholds on the ego's motion drop.
@@ -36,6 +39,9 @@ class CacheReport:
     scenarios: Counter[str] = field(default_factory=Counter)
     maps: Counter[str] = field(default_factory=Counter)
     bad_logs: dict[str, str] = field(default_factory=dict)
+    missing_logs: list[str] = field(default_factory=list)
+    empty_types: list[str] = field(default_factory=list)
+    empty_maps: list[str] = field(default_factory=list)
     missing_tokens: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     thresholds: list[str] = field(default_factory=list)
@@ -60,6 +66,12 @@ class CacheReport:
         ]
         lines += [f"  {count:6d}  {name}" for name, count in sorted(self.scenarios.items())]
         lines += _named("logs skipped", self.bad_logs)
+        for title, names in (
+            ("logs of the filter that are not in data_root", self.missing_logs),
+            ("scenario types of the filter without a scenario", self.empty_types),
+            ("locations of the filter without a scenario", self.empty_maps),
+        ):
+            lines += _named(title, dict.fromkeys(names, ""))
         lines += _named("tokens of the filter not found", self.missing_tokens)
         lines += _named("scenarios skipped", self.skipped)
         dropped: dict[str, Any] = {

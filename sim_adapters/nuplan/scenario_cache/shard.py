@@ -1,13 +1,15 @@
 """Shards of a scenario cache: the scenarios of one log in one file.
 
-A shard is a magic word, the length of its header, a header of JSON, and records one after the
-other. It is written under another name and renamed, so that a shard that exists is whole.
+A shard is a magic word, length and checksum of its header, a header of JSON, and records one after
+the other, whose checksums the header holds. It is written under another name and renamed, so that a
+shard that exists is whole.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,10 +21,11 @@ from sim_adapters.atomic_file import write_atomically
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.scenario_cache.record import pack_scenario
 from sim_adapters.nuplan.scenario_log import EgoLog, ScenarioLog
+from sim_adapters.nuplan.slot_demand import slots_needed
 
 SHARD_SUFFIX = ".scenarios"
-_MAGIC = b"CARLSHD1"
-_LENGTH_BYTES = 8
+_MAGIC = b"CARLSHD2"
+_NUMBER_BYTES = 8  # of the header's length, and of its checksum
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class ShardEntry:
     num_frames: int
     human_path_m: float  # way of the logged ego's centre
     num_route: int  # roadblocks of the corrected route
+    num_replayed: int  # most road users at once where the log is replayed
+    num_reactive: int  # most road users at once among IDM agents
+    checksum: int  # CRC-32 of the record
 
 
 @dataclass(frozen=True)
@@ -80,14 +86,17 @@ def write_shard(
             num_frames=log.num_frames,
             human_path_m=centre_path_m(log.ego),
             num_route=len(log.corrected_route_fids),
+            num_replayed=slots_needed(log, "log"),
+            num_reactive=slots_needed(log, "idm"),
+            checksum=zlib.crc32(record),
         )
         for log, record, offset in zip(logs, records, offsets, strict=False)
     )
     header = ShardHeader(log_name, recipe, entries, skipped, notes)
     text = json.dumps(asdict(header)).encode()
-    text += b" " * (-len(text) % _LENGTH_BYTES)
-    length = len(text).to_bytes(_LENGTH_BYTES, "little")
-    write_atomically(path, b"".join([_MAGIC, length, text, *records]))
+    text += b" " * (-len(text) % _NUMBER_BYTES)
+    numbers = [value.to_bytes(_NUMBER_BYTES, "little") for value in (len(text), zlib.crc32(text))]
+    write_atomically(path, b"".join([_MAGIC, *numbers, text, *records]))
     return header
 
 
@@ -99,11 +108,12 @@ def read_header(path: Path) -> tuple[ShardHeader, int]:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(len(_MAGIC) + _LENGTH_BYTES)
-            if start[: len(_MAGIC)] != _MAGIC:
+            if file.read(len(_MAGIC)) != _MAGIC:
                 raise ValueError("it begins with other bytes")
-            length = int.from_bytes(start[len(_MAGIC) :], "little")
+            length, checksum = (int.from_bytes(file.read(_NUMBER_BYTES), "little") for _ in "lc")
             text = file.read(min(length, os.fstat(file.fileno()).st_size))
+            if zlib.crc32(text) != checksum:
+                raise ValueError("bytes of its header have changed")
             begin = file.tell()
             values: Any = json.loads(text)
             entries = tuple(ShardEntry(**entry) for entry in values.pop("entries"))
