@@ -15,6 +15,7 @@ from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.maps.town_files import town_name
 from sim_adapters.scene.scenario import Scenario
+from sim_adapters.world.scenarios.resolution import refuse_unknown_types
 
 
 def make_evaluation_env(
@@ -33,6 +34,8 @@ def make_evaluation_env(
     resolution = observer.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
     maps = load_map_bank(towns, pixels_per_meter=resolution)
     scenarios = trace_scenarios(specs, maps, config.get("scenario_file"))
+    for scenario in scenarios:  # all of them before the first tick: results must not be lost
+        refuse_unknown_types(scenario)
     make_simulator = instantiate(config.simulator, towns=towns, **room_for(scenarios, config))
     simulator = make_simulator(num_worlds=num_worlds, pixels_per_meter=resolution)
     layout = config.env.get("action_layout")

@@ -21,6 +21,7 @@ from sim_adapters.maps.town_files import town_name
 from sim_adapters.scene.counter_rng import random_bits
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
+from sim_adapters.world.scenarios.resolution import refuse_unknown_types
 
 CARL_TIME_LIMIT_S = 1200.0
 _RNG_POOL = 7201  # purposes of the draws of this file
@@ -135,6 +136,8 @@ class RouteFile:
         time_limit_s: float = CARL_TIME_LIMIT_S,
     ) -> None:
         self.scenarios = load_scenarios(path, maps, seed=seed, time_limit_s=time_limit_s)
+        for scenario in self.scenarios:
+            refuse_unknown_types(scenario)
         self.seed, self.stride = seed, stride
 
     def with_seed(self, seed: int) -> Self:

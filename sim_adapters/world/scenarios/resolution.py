@@ -98,12 +98,8 @@ def resolve_triggers(
             f"simulator holds {capacity}: raise simulator.max_triggers"
         )
     failed = []
+    refuse_unknown_types(scenario)
     for index, trigger in enumerate(scenario.triggers):
-        if trigger.scenario_type not in KINDS:
-            raise ValueError(
-                f"scenario {scenario.scenario_id!r} has a trigger of type "
-                f"{trigger.scenario_type!r}, expected one of {', '.join(KINDS)}"
-            )
         try:
             row = row_on_route(scenario.route, trigger)
             _resolve(Site(trigger, scenario, row, maps, book, (world, index), strict))
@@ -111,6 +107,21 @@ def resolve_triggers(
             failed.append((trigger.name, str(reason)))
             _logger.debug("%s: %s: %s", scenario.scenario_id, trigger.name, reason)
     return failed
+
+
+def refuse_unknown_types(scenario: Scenario) -> None:
+    """Check a scenario before anything is driven.
+
+    Raises:
+        ValueError: a trigger of a type that no resolver plays.
+    """
+    for trigger in scenario.triggers:
+        if trigger.scenario_type not in KINDS:
+            raise ValueError(
+                f"scenario {scenario.scenario_id!r} has a trigger of type "
+                f"{trigger.scenario_type!r}, expected one of {', '.join(KINDS)}: delete it from "
+                f"the route file, or drive the file with evaluation.longest6_official"
+            )
 
 
 def _resolve(site: Site) -> None:
