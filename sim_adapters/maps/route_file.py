@@ -1,6 +1,7 @@
 """Reads and writes the CARLA leaderboard's route files, both formats.
 
-Leaderboard 1: `routes > route > waypoint*, weather?`, without scenarios.
+Leaderboard 1: `routes > route > waypoint*, weather?`, without scenarios. Roach's files are of this
+kind with the waypoints inside `<ego_vehicle>` and the town in the name of the file's folder.
 Leaderboard 2: `routes > route > weathers, waypoints > position*, scenarios > scenario*`.
 
 The files are in CARLA's left-handed frame (y right of x, yaw clockwise in degrees). It is flipped
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +24,13 @@ from numpy.typing import NDArray
 
 from sim_adapters.maps.file_names import checked_name
 from sim_adapters.maps.safe_xml import read_xml
+from sim_adapters.maps.town_files import short_town_name
 from sim_adapters.scene.scenario import ScenarioTrigger
 
 # The leaderboard's own for routes that say nothing. Its evaluator needs a weather in `<weathers>`,
 # and the share of the route behind which each begins, which leaderboard 1 did not know.
 CLEAR_DAY = {"cloudiness": "50.0", "sun_altitude_angle": "70.0"}
+_TOWN_FOLDER = re.compile(r"Town\d{2}(HD)?")  # Roach: scenario_descriptions/.../Town01/...
 _FLIPPED_ATTRIBUTES = ("y", "yaw")  # mirrored between CARLA's frame and ours
 
 
@@ -118,7 +122,7 @@ class _Place:
 
 
 def _read_route(place: _Place, element: Element) -> RouteSpec:
-    positions = list(element.iterfind("waypoints/position")) or element.findall("waypoint")
+    positions = _positions(place, element)
     if len(positions) < 2:
         raise place.error(
             f"found {len(positions)} waypoints", "a route needs at least its start and its end"
@@ -130,13 +134,41 @@ def _read_route(place: _Place, element: Element) -> RouteSpec:
         raise ValueError(f"{place.path}: {error}") from error
     return RouteSpec(
         route_id=route_id,
-        town=place.text(element, "town"),
+        town=_read_town(place, element),
         waypoints=np.array([_read_position(place, position) for position in positions]),
         triggers=tuple(
             _read_trigger(place, scenario) for scenario in element.iterfind("scenarios/scenario")
         ),
         weathers=tuple(dict(weather.attrib) for weather in weathers),
     )
+
+
+def _positions(place: _Place, element: Element) -> list[Element]:
+    """Waypoints of the one vehicle that drives the route, of any of the formats."""
+    for path in ("waypoints/position", "waypoints/waypoint", "waypoint"):
+        if found := element.findall(path):
+            return found
+    egos = [ego for ego in element.findall("ego_vehicle") if ego.find("waypoint") is not None]
+    if len(egos) > 1:
+        raise place.error(
+            f"{len(egos)} <ego_vehicle> have waypoints", "give each a <route> of its own"
+        )
+    return egos[0].findall("waypoint") if egos else []
+
+
+def _read_town(place: _Place, element: Element) -> str:
+    """The route's town by its short name."""
+    named = element.get("town") or element.get("map")
+    if named:
+        return short_town_name(named)
+    folders = [folder.name for folder in place.path.resolve().parents]
+    towns = [name for name in map(short_town_name, folders) if _TOWN_FOLDER.fullmatch(name)]
+    if not towns:
+        raise place.error(
+            "<route> has no attribute 'town' and the file lies in no folder named after one",
+            'add town="Town01" (or the town it is meant for) to the route',
+        )
+    return towns[0]
 
 
 def _read_position(place: _Place, element: Element) -> tuple[float, float, float]:

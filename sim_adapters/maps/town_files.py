@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import importlib.util
 import os
+import re
 import zlib
 from pathlib import Path
 
 CARLA_ROOT_VARIABLE = "CARLA_ROOT"
 _WHEEL_FOLDER = Path("parser") / "opendrive" / "carla_maps"
 _SUFFIXES = (".xodr", ".xodr.gz")
+_LAYERED_TOWN = re.compile(r"Town\d{2}(HD)?_Opt")
 _LARGE_TOWNS = frozenset({"Town11", "Town12", "Town13"})
 _MAX_DOCUMENT_BYTES = 64 * 2**20  # Town05, the largest of those supported, has 7 MB
 
 
 def town_name(town: str) -> str:
     """Name by which a MapBank knows a town given by short name or path (`a/Town01.xodr.gz`)."""
+    if not town.endswith(_SUFFIXES):
+        return short_town_name(town)
     name = Path(town).name
     for suffix in (".gz", ".xodr"):
         name = name.removesuffix(suffix)
     return name
+
+
+def short_town_name(name: str) -> str:
+    """A CARLA town's short name from the spellings that CARLA itself uses.
+
+    `Map.name` and `get_available_maps` put folders before it ("/Game/Carla/Maps/Town01"); a layered
+    build ("Town10HD_Opt") has the roads of the plain one.
+    """
+    name = name.rstrip("/").rpartition("/")[2]
+    return name.removesuffix("_Opt") if _LAYERED_TOWN.fullmatch(name) else name
 
 
 def find_town_file(town: str) -> Path:
@@ -38,6 +53,7 @@ def find_town_file(town: str) -> Path:
         if Path(town).is_file():
             return Path(town)
         raise FileNotFoundError(f"OpenDRIVE file {town} does not exist: check the path in `towns`")
+    town = short_town_name(town)
     if town in _LARGE_TOWNS:
         raise ValueError(
             f"{town} is a large map (about 700 lane-km or more), which is not supported yet: "
@@ -47,7 +63,7 @@ def find_town_file(town: str) -> Path:
     for folder in _town_folders(looked):
         # CARLA nests some towns (Content/Carla/Maps/Town15/OpenDrive); the shortest path wins
         found = sorted(
-            (path for suffix in _SUFFIXES for path in folder.rglob(town + suffix)),
+            (path for suffix in _SUFFIXES for path in folder.rglob(glob.escape(town + suffix))),
             key=lambda path: (len(path.parts), str(path)),
         )
         if found:

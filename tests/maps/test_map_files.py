@@ -63,6 +63,17 @@ def test_names_of_towns() -> None:
     assert town_name("Town01.xodr.gz") == "Town01"
 
 
+def test_towns_are_found_by_the_names_that_carla_gives_them() -> None:
+    plain = find_town_file("Town01")
+    for name in ("Town01_Opt", "Carla/Maps/Town01", "/Game/Carla/Maps/Town01_Opt"):
+        assert find_town_file(name) == plain
+        assert town_name(name) == "Town01"
+    assert town_name("my/Crossing_Opt.xodr") == "Crossing_Opt"
+    for name in ("Crossing_Opt", "/Game/Carla/Maps/Town99", "Town0*", "/"):
+        with pytest.raises(FileNotFoundError, match="no OpenDRIVE file of"):
+            find_town_file(name)
+
+
 def test_list_of_towns_must_name_each_town_once(crossing_file: Path) -> None:
     for towns in ([], ["Town01", "elsewhere/Town01.xodr"]):
         with pytest.raises(ValueError, match="at least one town and none twice"):

@@ -190,3 +190,36 @@ def test_longest6_keeps_all_routes_and_triggers() -> None:
     points = {spec.route_id: spec.waypoints for spec in first}
     for spec in second:
         np.testing.assert_allclose(spec.waypoints, points[spec.route_id], atol=1e-3)
+
+
+ROACH = """<routes><route id="0"><ego_vehicle id="hero">
+  <waypoint pitch="0" roll="0" x="334.7" y="150.0" yaw="90" z="0"/>
+  <waypoint pitch="0" roll="0" x="334.7" y="250.0" yaw="90" z="0"/>
+</ego_vehicle></route></routes>"""
+
+
+def test_roach_route_has_its_town_from_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "scenario_descriptions" / "LeaderBoard" / "Town10HD_Opt" / "LeaderBoard"
+    folder.mkdir(parents=True)
+    (spec,) = read_routes(_file(folder, ROACH))
+    assert spec.town == "Town10HD"
+    np.testing.assert_array_equal(spec.waypoints, [[334.7, -150, 0], [334.7, -250, 0]])
+    with pytest.raises(ValueError, match=r"no attribute 'town'.*in no folder named after one"):
+        read_routes(_file(tmp_path, ROACH))
+    two = ROACH.replace("</ego_vehicle>", '</ego_vehicle><ego_vehicle id="other"/>')
+    assert len(read_routes(_file(folder, two))) == 1  # it stands where the scenario puts it
+    two = two.replace('id="other"/>', 'id="other"><waypoint x="1" y="1" z="0"/></ego_vehicle>')
+    with pytest.raises(ValueError, match=r"2 <ego_vehicle> have waypoints"):
+        read_routes(_file(folder, two))
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        *('map="Town01"', 'town="Town01_Opt"', 'town="Carla/Maps/Town01"'),
+        *('town="/Game/Carla/Maps/Town01"', 'map="/Game/Carla/Maps/Town01_Opt"'),
+    ],
+)
+def test_town_may_be_spelt_as_carla_spells_it(tmp_path: Path, attribute: str) -> None:
+    text = LEADERBOARD_1.replace('town="Town01"', attribute)
+    assert read_routes(_file(tmp_path, text))[0].town == "Town01"

@@ -24,7 +24,6 @@ from sim_adapters.source_files import code_digest
 
 GENERATED_TOWN = "OpenDriveMap"  # CARLA's name for the world of `generate_opendrive_world`
 KNOWN_TOWNS = (*(f"Town{number:02d}" for number in range(1, 8)), "Town10HD", "Town15")
-_ALIASES = {f"{name}_Opt": name for name in KNOWN_TOWNS}  # layered maps: the same roads
 _GENERATED_PIXELS_PER_M = 0.25  # nobody here looks at the layers, and coarse ones are sooner baked
 _SPAWN_STEP_M = 30.0
 _SPAWN_HEIGHT_M = 0.5
@@ -67,10 +66,10 @@ def load_town(name: str) -> Town:
         FileNotFoundError: no such town.
         ValueError: a large town, or a file that is no usable map.
     """
-    if not name.endswith((".xodr", ".xodr.gz")):
-        name = name.rpartition("/")[2]
-        name = _ALIASES.get(name, name)
-    return _load(find_town_file(name), town_name(name))
+    is_file = name.endswith((".xodr", ".xodr.gz"))
+    # A layered map has the roads of the plain one and keeps its name, as in CARLA
+    shown = town_name(name) if is_file else name.rpartition("/")[2]
+    return _load(find_town_file(name), shown)
 
 
 def generate_town(document: str) -> Town:
