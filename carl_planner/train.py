@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError, load_checkpoint
@@ -72,6 +73,13 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
     return complete
 
 
+def _is_one_of_many_here() -> bool:
+    """Whether this run is part of a sweep whose runs follow each other in this process."""
+    config = HydraConfig.get()
+    launcher = str(config.launcher.get("_target_", ""))
+    return config.mode == RunMode.MULTIRUN and launcher.endswith(".BasicLauncher")
+
+
 def main() -> None:
     """Console script `carl-train`."""
     group = join_process_group()
@@ -81,7 +89,10 @@ def main() -> None:
         if not group.is_main:
             logging.disable(logging.WARNING)  # rank 0 speaks for all
         with input_errors_reported():
-            train(config, group)
+            complete = train(config, group)
+        if not complete and _is_one_of_many_here():
+            log.info("the sweep ends here; its other runs were not started")
+            raise SystemExit(0)  # an ordinary return would start the next run
 
     try:
         command()
