@@ -75,7 +75,7 @@ def official_episode(
     step_s = KEPT_TICKS * float(np.median(np.diff(elapsed_s)))
     arrays = {name: array[KEPT_TICKS::KEPT_TICKS] for name, array in recording.arrays.items()}
     x, y = arrays["motion.x"][:, 0], arrays["motion.y"][:, 0]
-    times_s = step_s * np.arange(1, len(x) + 1)
+    times_s = np.arange(1, len(x) + 1) * np.float64(step_s)
     ego = {
         name: arrays[f"ego.{name}"].astype(np.float64)
         for name in ("speed_limit_mps", "steer", "throttle", "brake")

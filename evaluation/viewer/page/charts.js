@@ -266,5 +266,5 @@ export function niceStep(least) {
 
 function short(name) {
   const words = name.replaceAll("_", " ");
-  return words.length > 16 ? `${words.slice(0, 15)}…` : words;
+  return words.length > 14 ? `${words.slice(0, 13)}…` : words;
 }

@@ -24,7 +24,6 @@ export class Panel {
     byId("infractions-none").hidden = drive.infractions.length > 0;
     byId("scripts").replaceChildren(...drive.triggers.map((trigger) => this.#script(trigger)));
     byId("scripts-box").hidden = drive.triggers.length === 0;
-    byId("seen-box").hidden = about.seen.length === 0;
     this.returns = drive.driver("reward") && runningSum(drive.driver("reward"));
   }
 
@@ -97,7 +96,9 @@ export class Panel {
       .map(([name, value]) => `${name} ${value.toFixed(2)}`)
       .join(" · ");
     this.#followed(timeS, followed);
-    if (showsSeen) this.#seen(step);
+    const seen = showsSeen && drive.about.seen.length > 0;
+    byId("seen-box").hidden = !seen;
+    if (seen) this.#seen(step);
   }
 
   #followed(timeS, track) {
