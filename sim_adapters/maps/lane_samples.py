@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from sim_adapters.maps.opendrive_document import LaneSection, OpenDriveDocument, Road
 from sim_adapters.scene.map_bank import LaneKind
 
-# CaRL's rasteriser samples each 0.05 m. On an arc of 5 m radius chords of 0.5 m stay within 6 mm
-# of it, far below a pixel of 0.5 m.
+# On an arc of 5 m radius chords of 0.5 m stay within 6 mm of it; `layers` puts curves between them
 SAMPLE_STEP_M = 0.5
+NO_ROAD_MARK = 255  # where the file draws none, which is not an edge marked as LaneMarkingType.NONE
 # Town03 holds a section of 1e-6 m; links reach through sections shorter than this
 MIN_SECTION_M = 0.05
 _MIN_WIDTH_M = 0.1  # lanes that are nowhere wider are drawing aids of the map's authors
-_END_GAP_M = 1e-3  # keeps a sample inside its section
+END_GAP_M = 1e-3  # keeps a sample inside its section
 
 LANE_KINDS = {
     "driving": LaneKind.DRIVING,
@@ -52,7 +52,7 @@ class SampledLane(NamedTuple):
     yaw_rad: NDArray[np.float64]  # driving direction, unwrapped
     width_m: NDArray[np.float64]
     road_s_m: NDArray[np.float64]  # OpenDRIVE s of the road, falls along lanes driven against it
-    left_marking: NDArray[np.uint8]  # carla.LaneMarkingType; zeros on lanes not DRIVING
+    left_marking: NDArray[np.uint8]  # carla.LaneMarkingType or NO_ROAD_MARK, 0 if not DRIVING
     right_marking: NDArray[np.uint8]
     left_is_white: NDArray[np.bool_]
     right_is_white: NDArray[np.bool_]
@@ -88,7 +88,7 @@ def _sample_lane(
 ) -> SampledLane | None:
     """Sample one lane; None where it is nowhere wide enough to matter."""
     section = road.sections[section_index]
-    first, last = section.start_m + _END_GAP_M, section.end_m - _END_GAP_M
+    first, last = section.start_m + END_GAP_M, section.end_m - END_GAP_M
     stations = np.linspace(first, last, max(2, 1 + int(np.ceil((last - first) / SAMPLE_STEP_M))))
     if not road.drives_along_s(lane_id):
         stations = stations[::-1]
@@ -143,7 +143,7 @@ def lane_key(waypoint: carla.Waypoint, roads: dict[int, Road]) -> LaneKey:
 def _successors(last: carla.Waypoint, roads: dict[int, Road]) -> tuple[LaneKey, ...]:
     """Lanes entered just beyond the last sample, through sections too short to keep."""
     reached: dict[LaneKey, None] = {}
-    frontier = last.next(2.0 * _END_GAP_M)
+    frontier = last.next(2.0 * END_GAP_M)
     while frontier:
         waypoint = frontier.pop()
         key = lane_key(waypoint, roads)
@@ -171,8 +171,7 @@ def _opposite(section: LaneSection, key: LaneKey) -> LaneKey | None:
 
 
 def _codes(markings: Markings, count: int) -> NDArray[np.uint8]:
-    unpainted = int(carla.LaneMarkingType.NONE)
-    codes = [unpainted if marking is None else int(marking.type) for marking in markings]
+    codes = [NO_ROAD_MARK if marking is None else int(marking.type) for marking in markings]
     return np.array(codes or [0] * count, np.uint8)
 
 

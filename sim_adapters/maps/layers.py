@@ -1,9 +1,9 @@
 """Bakes a town's static picture: one byte a pixel, one bit a layer (see `scene.map_layers`).
 
 Canvas, pixel lattice and drawing rules follow CaRL's rasteriser (its maps were made with
-`generate_waypoints(2.0)` bounds plus 100 m, vertices rounded to whole pixels, fillPoly for lanes
-and one-pixel polylines for markings), except that the canvas isn't padded to a square and lanes
-are sampled at 0.5 m, which moves an edge by less than a hundredth of a pixel.
+`generate_waypoints(2.0)` bounds plus 100 m, a vertex each 0.05 m rounded to whole pixels, fillPoly
+for lanes and one-pixel polylines for markings), except that the canvas isn't padded to a square.
+What kinds of lines a marking consists of is what CARLA's `no_rendering_mode.py` draws for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import carla
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.maps.lane_samples import SampledLane
+from sim_adapters.maps.lane_samples import END_GAP_M, NO_ROAD_MARK, LaneKey, SampledLane
 from sim_adapters.maps.polygon_raster import draw_polyline, fill_polygon, fill_strip
 from sim_adapters.scene.map_bank import Crosswalks, LaneKind
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, tile_plane
@@ -23,7 +23,8 @@ from sim_adapters.scene.map_layers import LayerBit, MapLayers, tile_plane
 MARGIN_M = 100.0
 MAX_PIXELS = 1 << 29  # of a town: 11.6 km square at 2 px/m, more than any of CARLA's
 _BOUNDS_STEP_M = 2.0
-_DOUBLE_LINE_HALF_GAP_M = 0.25
+_VERTEX_STEP_M = 0.05  # of one-pixel lines: fewer vertices would cut the corners of their stairs
+_DOUBLE_LINE_GAP_M = 0.5
 
 _LANE_BITS = {
     LaneKind.DRIVING: LayerBit.DRIVING,
@@ -35,16 +36,36 @@ _LANE_BITS = {
 FloatArray = NDArray[np.float64]
 
 
-def _codes(*names: str) -> frozenset[int]:
-    return frozenset(int(carla.LaneMarkingType.names[name]) for name in names)
+class _Line(NamedTuple):
+    """One of the lines that a marking consists of."""
+
+    outward_m: float  # from the lane's edge
+    is_broken: bool
 
 
-# Curbs and grass edges are not painted, so they are no markings
-_PAINTED = _codes("Solid", "Broken", "BottsDots") | _codes(
-    "SolidSolid", "SolidBroken", "BrokenSolid", "BrokenBroken"
-)
-_DOUBLE = _codes("SolidSolid", "SolidBroken", "BrokenSolid", "BrokenBroken")
-_BROKEN = _codes("Broken", "BrokenBroken", "BottsDots")
+def _code(name: str) -> int:
+    return int(carla.LaneMarkingType.names[name])
+
+
+_LINES = {
+    _code("Broken"): [_Line(0.0, True)],
+    _code("SolidSolid"): [_Line(0.0, False), _Line(_DOUBLE_LINE_GAP_M, False)],
+    _code("SolidBroken"): [_Line(0.0, True), _Line(_DOUBLE_LINE_GAP_M, False)],
+    _code("BrokenSolid"): [_Line(0.0, False), _Line(_DOUBLE_LINE_GAP_M, True)],
+    _code("BrokenBroken"): [_Line(0.0, True), _Line(_DOUBLE_LINE_GAP_M, True)],
+    NO_ROAD_MARK: [],
+}
+_OTHER_LINES = [_Line(0.0, False)]  # of all types else: an edge that nobody painted is drawn, too
+
+
+class _Outline(NamedTuple):
+    """A lane at the vertices of its picture, (V,) each."""
+
+    x: FloatArray
+    y: FloatArray
+    yaw_rad: FloatArray
+    half_width_m: FloatArray  # as seen from above
+    nearest_sample: NDArray[np.int64]  # row of the lane's samples
 
 
 class _Canvas(NamedTuple):
@@ -70,14 +91,19 @@ def bake_layers(
 ) -> MapLayers:
     """Draw all layers of one town."""
     canvas = _empty_canvas(carla_map, pixels_per_meter)
+    driving: dict[LaneKey, _Outline] = {}
     for lane in samples:
         if lane.kind in _LANE_BITS:
-            _fill_lane(canvas, lane)
-    _fill_seams(canvas, samples)
+            outline = _outline(lane)
+            _fill_lane(canvas, lane, outline)
+            if lane.kind == LaneKind.DRIVING:
+                driving[lane.key] = outline
+    _fill_seams(canvas, samples, driving)
     for lane in samples:
         if lane.kind == LaneKind.DRIVING and lane.junction_id == -1:
-            _draw_markings(canvas, lane, lane.left_marking, lane.left_is_white, side=1.0)
-            _draw_markings(canvas, lane, lane.right_marking, lane.right_is_white, side=-1.0)
+            outline = driving[lane.key]
+            _draw_markings(canvas, outline, lane.left_marking, lane.left_is_white, side=1.0)
+            _draw_markings(canvas, outline, lane.right_marking, lane.right_is_white, side=-1.0)
     for first, last in zip(crosswalks.first_corner[:-1], crosswalks.first_corner[1:], strict=True):
         corners = canvas.pixels(crosswalks.x[first:last], crosswalks.y[first:last])
         fill_polygon(canvas.plane, *corners, int(LayerBit.CROSSWALK))
@@ -117,70 +143,97 @@ def _empty_canvas(carla_map: carla.Map, pixels_per_meter: float) -> _Canvas:
     )
 
 
-def lane_edge(lane: SampledLane, offset_m: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """World points beside each sample, `offset_m` to the left of the driving direction."""
+def _outline(lane: SampledLane) -> _Outline:
+    """Vertices each 0.05 m of the road's s, from where the lane begins."""
+    station_m = np.abs(lane.road_s_m - lane.road_s_m[0])
+    count = max(2, 1 + int((station_m[-1] + 2.0 * END_GAP_M) / _VERTEX_STEP_M))
+    at = np.clip(_VERTEX_STEP_M * np.arange(float(count)) - END_GAP_M, 0.0, station_m[-1])
+    # CARLA's client turns a way-point by 90 degrees and goes ahead: on a slope not quite level
+    flat_m = np.hypot(np.gradient(lane.x), np.gradient(lane.y))
+    level = flat_m / np.hypot(flat_m, np.gradient(lane.z))
+    fields = (lane.x, lane.y, lane.yaw_rad, 0.5 * lane.width_m * level)
+    nearest = np.rint(np.interp(at, station_m, np.arange(len(station_m)))).astype(np.int64)
+    return _Outline(*(_curve(at, station_m, field) for field in fields), nearest_sample=nearest)
+
+
+def _curve(at: FloatArray, station_m: FloatArray, values: FloatArray) -> FloatArray:
+    """Cubic Hermite interpolation; chords of 0.5 m would move one pixel of a hundred."""
+    steps = np.diff(station_m)
+    slope = np.gradient(values, station_m)
+    row = np.clip(np.searchsorted(station_m, at, side="right") - 1, 0, len(steps) - 1)
+    t = (at - station_m[row]) / steps[row]
+    rise = t * t * (3.0 - 2.0 * t)
+    bend = (t * (1.0 - t) ** 2) * slope[row] - (t * t * (1.0 - t)) * slope[row + 1]
+    return values[row] + rise * (values[row + 1] - values[row]) + steps[row] * bend
+
+
+def _edge(outline: _Outline, offset_m: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """World points beside each vertex, `offset_m` to the left of the driving direction."""
     return (
-        lane.x - np.sin(lane.yaw_rad) * offset_m,
-        lane.y + np.cos(lane.yaw_rad) * offset_m,
+        outline.x - np.sin(outline.yaw_rad) * offset_m,
+        outline.y + np.cos(outline.yaw_rad) * offset_m,
     )
 
 
-def _fill_lane(canvas: _Canvas, lane: SampledLane) -> None:
+def _fill_lane(canvas: _Canvas, lane: SampledLane, outline: _Outline) -> None:
     bits = int(_LANE_BITS[lane.kind])
     if lane.kind == LaneKind.DRIVING and lane.junction_id != -1:
         bits |= int(LayerBit.JUNCTION)
-    left = canvas.pixels(*lane_edge(lane, 0.5 * lane.width_m))
-    right = canvas.pixels(*lane_edge(lane, -0.5 * lane.width_m))
-    fill_strip(canvas.plane, *left, *right, bits)
+    left = canvas.pixels(*_edge(outline, outline.half_width_m))
+    right = canvas.pixels(*_edge(outline, -outline.half_width_m))
+    # One quadrilateral for each step that moves a corner, and a strip has no less than two ends
+    moves = np.any(np.diff(np.stack([*left, *right]), axis=1) != 0, axis=0)
+    kept = np.concatenate([[True], moves[:-1], [True]])
+    fill_strip(canvas.plane, left[0][kept], left[1][kept], right[0][kept], right[1][kept], bits)
 
 
-def _fill_seams(canvas: _Canvas, samples: list[SampledLane]) -> None:
+def _fill_seams(
+    canvas: _Canvas, samples: list[SampledLane], outlines: dict[LaneKey, _Outline]
+) -> None:
     """Close the joints of driving lanes.
 
     Where one lane ends and the next begins their corners may round to neighbouring pixels, which
     would leave a hole a pixel wide between the two outlines.
     """
-    by_key = {lane.key: lane for lane in samples}
     for lane in samples:
+        if lane.kind != LaneKind.DRIVING:
+            continue
         for key in lane.successors:
-            after = by_key.get(key)
-            if after is None or after.kind != LaneKind.DRIVING:
+            if key not in outlines:
                 continue
-            end, start = _cross_section(canvas, lane, -1), _cross_section(canvas, after, 0)
+            end = _cross_section(canvas, outlines[lane.key], -1)
+            start = _cross_section(canvas, outlines[key], 0)
             left_x, left_y, right_x, right_y = np.stack([end, start], axis=-1)
             fill_strip(canvas.plane, left_x, left_y, right_x, right_y, int(LayerBit.DRIVING))
 
 
-def _cross_section(canvas: _Canvas, lane: SampledLane, sample: int) -> NDArray[np.int64]:
-    """Column and row of the left, then of the right edge at one sample, shape (4,)."""
-    left_x, left_y = lane_edge(lane, 0.5 * lane.width_m)
-    right_x, right_y = lane_edge(lane, -0.5 * lane.width_m)
-    x = np.array([left_x[sample], right_x[sample]])
-    y = np.array([left_y[sample], right_y[sample]])
+def _cross_section(canvas: _Canvas, outline: _Outline, vertex: int) -> NDArray[np.int64]:
+    """Column and row of the left, then of the right edge at one vertex, shape (4,)."""
+    left_x, left_y = _edge(outline, outline.half_width_m)
+    right_x, right_y = _edge(outline, -outline.half_width_m)
+    x = np.array([left_x[vertex], right_x[vertex]])
+    y = np.array([left_y[vertex], right_y[vertex]])
     return np.stack(canvas.pixels(x, y), axis=-1).reshape(-1)
 
 
 def _draw_markings(
     canvas: _Canvas,
-    lane: SampledLane,
+    outline: _Outline,
     codes: NDArray[np.uint8],
     is_white: NDArray[np.bool_],
     *,
     side: float,
 ) -> None:
-    """Draw one side's markings as runs of samples of the same kind (+1 left, -1 right)."""
+    """Draw one side's markings as runs of vertices of the same kind (+1 left, -1 right)."""
+    codes, is_white = codes[outline.nearest_sample], is_white[outline.nearest_sample]
     changes = np.flatnonzero((np.diff(codes) != 0) | (np.diff(is_white.astype(np.int8)) != 0)) + 1
     bounds = [0, *changes.tolist(), len(codes)]
     for first, last in itertools.pairwise(bounds):
-        code = int(codes[first])
-        if code not in _PAINTED:
-            continue
-        bits = int(LayerBit.MARKING)
-        if code in _BROKEN and is_white[first]:
-            bits |= int(LayerBit.MARKING_BROKEN)
-        # A run reaches the next run's first sample, so that lines have no gap where they change
-        run = slice(first, min(last + 1, len(codes)))
-        shifts = (-_DOUBLE_LINE_HALF_GAP_M, _DOUBLE_LINE_HALF_GAP_M) if code in _DOUBLE else (0.0,)
-        for shift_m in shifts:
-            x, y = lane_edge(lane, side * 0.5 * lane.width_m + shift_m)
+        # A run begins with the last vertex of the one before, so that lines have no gap
+        run = slice(max(first - 1, 0), last)
+        for line in _LINES.get(int(codes[first]), _OTHER_LINES):
+            bits = int(LayerBit.MARKING)
+            if line.is_broken and is_white[first]:
+                bits |= int(LayerBit.MARKING_BROKEN)
+            x, y = _edge(outline, side * (outline.half_width_m + line.outward_m))
             draw_polyline(canvas.plane, *canvas.pixels(x[run], y[run]), bits)
