@@ -235,7 +235,7 @@ LINE = StopLineRow(
         (LINE._replace(lane_id=-2), LightState.RED, 0),  # not the lane that the tail is in
         (LINE._replace(yaw_rad=np.pi), LightState.RED, 0),  # for the other direction
         (LINE._replace(center_x=-30.0), LightState.RED, 0),  # further than 15 m away by then
-        (LINE._replace(x=-9.0), LightState.RED, 0),  # crossed when the tail is in the junction
+        (LINE._replace(x=-8.0), LightState.RED, 0),  # crossed when the tail is in the junction
     ],
 )
 def test_a_red_light_is_run_where_the_lights_own_line_is_crossed(
