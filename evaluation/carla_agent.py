@@ -4,7 +4,8 @@
         $LEADERBOARD_ROOT/leaderboard/leaderboard_evaluator.py --track=MAP \
         --agent=evaluation/carla_agent.py --agent-config=AGENT.yaml --routes=ROUTES.xml
 
-The simulator ticks at 20 Hz and an action is held for two ticks, as CaRL evaluates. The agent is
+The simulator ticks at 20 Hz and an action is held for two ticks, as CaRL evaluates, times the
+checkpoint's `env.action_repeat`. The agent is
 privileged: it reads the true state of the world through the same scene and observation code that
 it was trained with. `evaluation.longest6_official` runs it on many servers at once.
 """
@@ -89,7 +90,7 @@ class CarlAgent(AutonomousAgent):
         self._dense_plan = [transform for transform, _ in global_plan_world_coord]
 
     def run_step(self, input_data: dict[str, Any], timestamp: float) -> carla.VehicleControl:
-        """The control of this tick; every `decision_ticks` a new one."""
+        """The control of this tick; every `decision_ticks` a step of the drive."""
         del input_data
         config, world, tick = self._config, self._world, self._num_ticks
         self._num_ticks += 1

@@ -38,7 +38,12 @@ from evaluation.drivers.checkpoint_planner import (
     untrained_planner,
     with_checkpoint_config,
 )
-from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner, Planner
+from evaluation.drivers.planners import (
+    BlindFollower,
+    ConstantSpeedPlanner,
+    Planner,
+    PolicyPlanner,
+)
 from evaluation.drivers.rule_based_driver import RuleBasedDriver
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.frames import frames_of
@@ -89,10 +94,11 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
             "constant_speed": ConstantSpeedPlanner(),
             "blind_follower": BlindFollower(),
         }
-        results = {
-            name: drive_routes(env, planner, tasks, config, name)
-            for name, planner in planners.items()
-        }
+        learned_repeat, results = env.action_repeat, {}
+        for name, planner in planners.items():
+            # Rules decide in every step, networks as often as in training
+            env.action_repeat = learned_repeat if isinstance(planner, PolicyPlanner) else 1
+            results[name] = drive_routes(env, planner, tasks, config, name)
     finally:
         env.close()
     summary = summarise(results, load_checkpoint(checkpoint).progress, config.seed)

@@ -26,8 +26,10 @@ from nuplan.planning.simulation.planner.abstract_planner import (
 )
 from omegaconf import DictConfig
 
+from carl_planner.checkpoint import CheckpointError
 from carl_planner.policy import ActorCritic
 from evaluation.drivers.checkpoint_planner import (
+    checkpoint_action_repeat,
     checkpoint_group,
     checkpoint_layout,
     load_ensemble,
@@ -103,6 +105,11 @@ class CarlPlanner(AbstractPlanner):
         if config is not None:  # a checkpoint of this project says what it sees and how it acts
             self._observation = checkpoint_group(config, "observation", trust)
             self.layout = instantiate(checkpoint_layout(config, trust)) or ActionLayout()
+            if (repeat := checkpoint_action_repeat(config)) > 1:
+                raise CheckpointError(
+                    f"the checkpoint holds an action for {repeat} steps, the devkit asks for one "
+                    "in every step: train with env.action_repeat=1"
+                )
         self._start_scene(num_lights=1)
         self.memory = NuplanDetector().make_memory(self.scene)
         self.commands = empty_commands(1)

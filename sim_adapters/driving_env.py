@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -19,9 +19,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rewards.driving_events import DrivingEvents
-from rewards.reward_breakdown import RewardBreakdown
+from rewards.reward_breakdown import Reward, RewardBreakdown
 from sim_adapters.action_layout import ActionLayout, checked_actions
-from sim_adapters.episode_log import EpisodeLog
+from sim_adapters.episode_log import DecisionLog, EpisodeLog
 from sim_adapters.observation.observer import Observer
 from sim_adapters.observation_rows import ObservationRows
 from sim_adapters.scene.events.detection import (
@@ -35,22 +35,23 @@ from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.saved_memory import restore_memory, save_memory
 from sim_adapters.scene_picture.renderer import SceneRenderer
 from sim_adapters.simulator import Simulator
-from sim_adapters.world_scenarios import ScenarioSource, Seeds, WorldScenarios, checked_seed
+from sim_adapters.world_scenarios import (
+    ScenarioSource,
+    Seeds,
+    WorldScenarios,
+    checked_seed,
+    masked_worlds,
+)
 
 Observation = dict[str, np.ndarray]
 DEFAULT_PIXELS_PER_METER = 2.0  # of the map layers, where the observation needs none
 
 
-class Reward(Protocol):
-    """Judges one step of all drivers."""
-
-    def __call__(self, events: DrivingEvents) -> RewardBreakdown:
-        """Reward, episode ends and every term by name."""
-        ...
-
-
 class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.float32]]):
     """B worlds with one learning driver each, behind gymnasium's vector interface.
+
+    An action is held for `action_repeat` steps of the simulator, each with its own events, reward
+    (summed up to the episode's end) and end; an ended world runs on unjudged to the last of them.
 
     Autoreset is SAME_STEP: the observation of a finished world is the first of its next episode
     (with `autoreset` off it is the last of this one, and `reset` begins the next).
@@ -70,6 +71,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
             bootstrap on truncation. CaRL bootstraps on nothing, so it is off by default.
         first_world: Number of this env's world 0 among all ranks' worlds: what `scenarios` sees.
         seed: What `scenarios` were made with, where it is known.
+        action_repeat: Steps that an action is held, at least 1; may be changed between steps.
     """
 
     metadata = {  # noqa: RUF012
@@ -90,15 +92,18 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         final_observations: bool = False,
         first_world: int = 0,
         seed: int | None = None,
+        action_repeat: int = 1,
     ) -> None:
-        self.simulator = simulator
+        if action_repeat < 1:
+            raise ValueError(f"env.action_repeat is {action_repeat}, expected at least 1 step")
+        self.simulator, self.observer = simulator, observer
         self.driving_reward = driving_reward
-        self.observer = observer
         self.detector = (
             RoadEventDetector(detector) if isinstance(detector, DetectorSettings) else detector
         )
         self.action_layout = action_layout
         self.final_observations = final_observations
+        self.action_repeat = action_repeat
         self.autoreset = True
         self.render_mode: str | None = None
         self.scene, self.maps = simulator.scene, simulator.maps
@@ -119,8 +124,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         self.metadata = {**self.metadata, "render_fps": max(1, round(1.0 / self.scene.step_s))}
         self._renderer: SceneRenderer | None = None
         self._event_arrays = EventArrays.allocate(self.num_envs)
-        self._steer = np.zeros(self.num_envs)
-        self._acceleration = np.zeros(self.num_envs)
+        self._steer, self._acceleration = np.zeros(self.num_envs), np.zeros(self.num_envs)
 
     # gymnasium -------------------------------------------------------------------------------
 
@@ -138,7 +142,7 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         Raises:
             ValueError: not a seed, or the scenarios know one only.
         """
-        worlds = _masked_worlds(options or {}, self.num_envs)
+        worlds = masked_worlds(options or {}, self.num_envs)
         self.episodes.restart(self._scenarios.reseed(seed, worlds))
         if isinstance(seed, int):
             self._np_random, self._np_random_seed = np_random(seed)
@@ -156,7 +160,9 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     ) -> tuple[
         Observation, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]
     ]:
-        """Drive one step of `scene.step_s` in every world.
+        """Hold the actions for `action_repeat` steps of `scene.step_s` in every world.
+
+        `info["reward_terms"]` are means over these steps.
 
         Args:
             actions: (E, 2) numbers, clipped to [-1, 1].
@@ -166,20 +172,19 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         """
         actions = checked_actions(actions, self.num_envs)
         self.action_layout.decode(actions, self._steer, self._acceleration)
-        self.simulator.step(self._steer, self._acceleration)
-        self.events = self.detector.detect(self.scene, self.memory, self.maps, self._event_arrays)
-        record_history(self.scene, self.memory.signs.shown_stop, self._history)
-        self.outcome = outcome = self.driving_reward(self.events)
-        reward = outcome.reward.numpy().astype(np.float32)
-        terminated, truncated = outcome.terminated.numpy(), outcome.truncated.numpy()
-        self.episodes.add_step(reward, self._event_arrays.route_percent)
-        terms = {name: term.numpy() for name, term in outcome.terms.items()}
-        info: dict[str, Any] = {"reward_terms": terms}
-        finished = terminated | truncated
-        if finished.any():
-            self._finish_episodes(finished, outcome, info)
+        decision, final = DecisionLog(self.num_envs), np.full(self.num_envs, None, object)
+        for _ in range(self.action_repeat):
+            ended = self._step_simulator(decision)
+            if self.final_observations and ended.any():
+                drawn = self.rows.draw_final(self.scene, self.memory, self.maps, ended)
+                final[ended] = drawn[ended]
+            if not decision.running.any():
+                break
+        info: dict[str, Any] = {"reward_terms": decision.terms}
+        if not decision.running.all():
+            self._finish_episodes(decision, final, info)
         self.rows.advance()
-        return self.observe(), reward, terminated, truncated, info
+        return self.observe(), decision.reward, decision.terminated, decision.truncated, info
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """A bird's-eye picture of every driver, (H, W, 3) each; None without a `render_mode`."""
@@ -254,14 +259,28 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
 
     # Episodes --------------------------------------------------------------------------------
 
+    def _step_simulator(self, decision: DecisionLog) -> NDArray[np.bool_]:
+        """One step of the simulator, judged; returns the worlds whose episode ended in it, (E,)."""
+        self.simulator.step(self._steer, self._acceleration)
+        self.events = self.detector.detect(self.scene, self.memory, self.maps, self._event_arrays)
+        record_history(self.scene, self.memory.signs.shown_stop, self._history)
+        self.outcome = outcome = self.driving_reward(self.events)
+        self.episodes.add_step(
+            outcome.reward.numpy().astype(np.float32),
+            self._event_arrays.route_percent,
+            decision.running,
+        )
+        return decision.add_step(outcome)
+
     def _finish_episodes(
-        self, finished: NDArray[np.bool_], outcome: RewardBreakdown, info: dict[str, Any]
+        self, decision: DecisionLog, final: NDArray[np.object_], info: dict[str, Any]
     ) -> None:
+        finished = ~decision.running
         # Not `episode`: that key belongs to gymnasium's RecordEpisodeStatistics
-        info["finished_episode"] = self.episodes.summary(outcome.ends)
-        info["_finished_episode"] = finished.copy()
+        info["finished_episode"] = self.episodes.summary(decision.ends)
+        info["_finished_episode"] = finished
         if self.final_observations:
-            info["final_obs"] = self.rows.draw_final(self.scene, self.memory, self.maps, finished)
+            info["final_obs"] = final
             info["_final_obs"] = finished.copy()
         if self.autoreset:
             self._start_episodes(np.flatnonzero(finished))
@@ -277,17 +296,6 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
         restart_history(worlds, self.scene, self.memory.signs.shown_stop, self._history)
 
 
-def _masked_worlds(options: Mapping[str, Any], num_envs: int) -> NDArray[np.int64]:
-    """The worlds that gymnasium's option `reset_mask` names, all without it."""
-    mask = np.asarray(options.get("reset_mask", np.ones(num_envs, np.bool_)))
-    if mask.shape != (num_envs,) or mask.dtype != np.bool_ or not mask.any():
-        raise ValueError(
-            f"reset_mask is {mask.dtype} {mask.shape} with {np.count_nonzero(mask)} true, expected "
-            f"bool ({num_envs},) with at least one"
-        )
-    return np.flatnonzero(mask)
-
-
 def make_driving_env(
     simulator: Callable[..., Simulator],
     scenarios: Callable[..., ScenarioSource],
@@ -301,6 +309,7 @@ def make_driving_env(
     action_layout: ActionLayout | None = None,
     rollout_storage: Literal["pixels", "scene"] = "pixels",
     final_observations: bool = False,
+    action_repeat: int = 1,
 ) -> DrivingVectorEnv:
     """The environment that a configuration describes; what hydra calls for the node `env`.
 
@@ -317,6 +326,7 @@ def make_driving_env(
         action_layout: CARLA's if not given.
         rollout_storage: See `DrivingVectorEnv`.
         final_observations: See `DrivingVectorEnv`.
+        action_repeat: See `DrivingVectorEnv`.
     """
     seed = checked_seed(seed)
     resolution = observation.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
@@ -332,4 +342,5 @@ def make_driving_env(
         final_observations=final_observations,
         first_world=rank * num_envs,
         seed=seed,
+        action_repeat=action_repeat,
     )

@@ -137,3 +137,14 @@ class WorldScenarios:
     def _keep_used(self) -> None:
         used = set(self._numbers.seed.tolist())
         self._others = {seed: source for seed, source in self._others.items() if seed in used}
+
+
+def masked_worlds(options: Mapping[str, Any], num_envs: int) -> NDArray[np.int64]:
+    """The worlds that gymnasium's option `reset_mask` names, all without it."""
+    mask = np.asarray(options.get("reset_mask", np.ones(num_envs, np.bool_)))
+    if mask.shape != (num_envs,) or mask.dtype != np.bool_ or not mask.any():
+        raise ValueError(
+            f"reset_mask is {mask.dtype} {mask.shape} with {np.count_nonzero(mask)} true, expected "
+            f"bool ({num_envs},) with at least one"
+        )
+    return np.flatnonzero(mask)

@@ -27,6 +27,7 @@ CHECKPOINT_GROUPS = {
     "reward": ("rewards",),
 }
 LAYOUT = "env.action_layout"
+ACTION_REPEAT = "env.action_repeat"
 
 
 def load_ensemble(paths: str | Sequence[str], trust: Sequence[str] = ()) -> list[LoadedPolicy]:
@@ -77,6 +78,7 @@ def with_checkpoint_config(config: DictConfig, trained: DictConfig | None) -> Di
     for group in CHECKPOINT_GROUPS:
         merged[group] = checkpoint_group(trained, group, config.trust)
     OmegaConf.update(merged, LAYOUT, checkpoint_layout(trained, config.trust), merge=False)
+    OmegaConf.update(merged, ACTION_REPEAT, checkpoint_action_repeat(trained))
     return merged
 
 
@@ -99,6 +101,22 @@ def checkpoint_layout(trained: DictConfig, trust: Sequence[str] = ()) -> DictCon
         CheckpointError: it would call what isn't trusted.
     """
     return trusted_node(trained, LAYOUT, ("sim_adapters.action_layout", *trust))
+
+
+def checkpoint_action_repeat(trained: DictConfig) -> int:
+    """Steps of the simulator that the checkpoint's actions were held in training; 1 if unsaid.
+
+    Raises:
+        CheckpointError: it is no positive number.
+    """
+    env = trained.get("env")
+    plain = OmegaConf.to_container(env, resolve=False) if isinstance(env, DictConfig) else {}
+    found = plain.get("action_repeat", 1) if isinstance(plain, dict) else 1
+    if not isinstance(found, int) or found < 1:
+        raise CheckpointError(
+            f"the checkpoint's {ACTION_REPEAT} is {found!r}, expected a number of steps, 1 or more"
+        )
+    return found
 
 
 def policy_planner(

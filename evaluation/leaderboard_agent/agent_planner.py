@@ -43,6 +43,7 @@ class AgentParts:
     observer: Observer | None
     detector: DetectorSettings
     action_layout: ActionLayout
+    action_repeat: int
 
     def load_maps(self, town: str) -> MapBank:
         """The town in the resolution that the observation needs."""
@@ -59,6 +60,7 @@ class AgentParts:
             self.action_layout,
             max_actors=self.config.max_actors,
             step_s=self.config.decision_ticks * TICK_S,
+            action_repeat=self.action_repeat,
         )
 
     def make_planner(self, drive: LiveDrive) -> Planner:
@@ -80,16 +82,17 @@ def build_agent_parts(config: DictConfig) -> AgentParts:
     policies = load_ensemble(config.checkpoint, config.trust) if config.planner == "policy" else []
     for loaded in policies:
         loaded.policy.to(torch.device(config.device))
-    layout = config.action_layout
+    layout, action_repeat = config.action_layout, 1
     if policies and policies[0].config is not None:
         config = with_checkpoint_config(config, policies[0].config)
-        layout = config.env.get("action_layout")
+        layout, action_repeat = config.env.get("action_layout"), config.env.action_repeat
     return AgentParts(
         config=config,
         policies=policies,
         observer=instantiate(config.observation) if policies else None,
         detector=instantiate(config.detector),
         action_layout=instantiate(layout) if layout is not None else ActionLayout(),
+        action_repeat=action_repeat,
     )
 
 

@@ -40,7 +40,8 @@ class LiveDrive:
         detector: Moves the memory on that observations read.
         action_layout: Meaning of the planner's two actions.
         max_actors: Actor slots of the scene.
-        step_s: Time between two decisions.
+        step_s: Time between two calls of `decide`.
+        action_repeat: So many calls of `decide` are one decision.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LiveDrive:
         *,
         max_actors: int,
         step_s: float,
+        action_repeat: int = 1,
     ) -> None:
         num_points = scenario.route.x.size
         check_route(scenario, num_points)
@@ -65,7 +67,8 @@ class LiveDrive:
         self._history = make_history(self.scene, observer.history_steps if observer else ())
         self.memory = replace(make_memory(self.scene, detector), history=self._history)
         self.num_envs = 1
-        self._detector = detector
+        self._detector, self._action_repeat = detector, action_repeat
+        self._num_held = 0  # steps of the present action so far
         self._events = EventArrays.allocate(1)
         self._observation = allocate(observer.space, 1) if observer else {}
         self._steer, self._acceleration = np.zeros(1), np.zeros(1)
@@ -79,19 +82,22 @@ class LiveDrive:
         """Forget everything and take the scene for the episode's first."""
         reset_memory(_WORLD, self.scene, self.memory, self.maps)
         restart_history(_WORLD, self.scene, self.memory.signs.shown_stop, self._history)
+        self._num_held = 0
         planner.begin_episodes(_WORLD, self)
 
     def decide(self, planner: Planner) -> tuple[float, float]:
-        """Take the scene for `step_s` later; the planner's action on it.
+        """Take the scene for `step_s` later; the planner's action on it, or the one that is held.
 
         Returns:
             Steer in [-1, 1], left positive, and acceleration in [-1, 1].
         """
         self.advance()
-        if self.observer:
-            self.observer.observe(self.scene, self.memory, self.maps, self._observation)
-        action = planner.act(self._observation, self)
-        self.action_layout.decode(action, self._steer, self._acceleration)
+        if self._num_held % self._action_repeat == 0:
+            if self.observer:
+                self.observer.observe(self.scene, self.memory, self.maps, self._observation)
+            action = planner.act(self._observation, self)
+            self.action_layout.decode(action, self._steer, self._acceleration)
+        self._num_held += 1
         return float(self._steer[0]), float(self._acceleration[0])
 
     def advance(self) -> DrivingEvents:

@@ -46,6 +46,7 @@ def make_evaluation_env(
         observer,
         instantiate(config.detector),
         instantiate(layout) if layout is not None else ActionLayout(),
+        action_repeat=config.env.action_repeat,
     )
     return env, scenarios
 

@@ -93,8 +93,10 @@ class EpisodeRecorder:
         self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
     ) -> None:
         """Keep this step of the drivers that are recorded."""
-        for agent, recording in self._running.items():
+        for agent, recording in list(self._running.items()):
             recording.frames.append(self._frame(agent, outcome, records))
+            if records.ends[agent] is not None:
+                del self._running[agent]
 
     def _frame(self, agent: int, outcome: RewardBreakdown, records: EpisodeRecords) -> Frame:
         scene = self._scene

@@ -55,6 +55,11 @@ class EpisodeRecords:
         self.infractions = [[] for _ in range(self.num_agents)]
         self.ends = [None] * self.num_agents
 
+    @property
+    def running(self) -> NDArray[np.bool_]:
+        """Whose episode has not ended yet, (E,)."""
+        return np.array([end is None for end in self.ends])
+
     def open(self, agent: int, length_m: float, budget_s: float) -> None:
         """Begin the record of a new episode."""
         for name in (*_FLOATS, *_COUNTS):

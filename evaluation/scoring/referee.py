@@ -55,6 +55,8 @@ class StepWatcher(Protocol):
 class LeaderboardReferee:
     """A Reward whose episode ends are the leaderboard's, and the record behind a score.
 
+    A record that has ended takes nothing more until `begin` opens the driver's next one.
+
     Args:
         driving_reward: The reward the planner was trained with; its values and terms pass through.
         scene: The scene that `events` were found in.
@@ -106,13 +108,15 @@ class LeaderboardReferee:
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Record one step; see the class."""
         outcome = self.driving_reward(events)
-        self._add_step(events, outcome)
-        self._record_infractions(events)
+        running = self.records.running
+        self._add_step(events, outcome, running)
+        self._record_infractions(events, running)
         for agent in self._speed_test.agents_at_checkpoint(self._exact_percent()):
-            self._close_speed_checkpoint(int(agent))
+            if running[agent]:
+                self._close_speed_checkpoint(int(agent))
         # The step that reaches a checkpoint belongs to the stretch after it
         self._speed_test.add_step(events.speed_mps.numpy(), self._traffic_speed(self.scene))
-        terminated, truncated = self._end_episodes(events)
+        terminated, truncated = self._end_episodes(events, running)
         if self.watcher:
             self.watcher.watch(events, outcome, self.records)
         return RewardBreakdown(
@@ -125,27 +129,30 @@ class LeaderboardReferee:
 
     # One step -------------------------------------------------------------------------------
 
-    def _add_step(self, events: DrivingEvents, outcome: RewardBreakdown) -> None:
+    def _add_step(
+        self, events: DrivingEvents, outcome: RewardBreakdown, running: NDArray[np.bool_]
+    ) -> None:
         records, speed = self.records, events.speed_mps.numpy()
-        gained_m = events.route_percent_gained.numpy() * records.length_m / 100.0
+        gained_m = events.route_percent_gained.numpy() * records.length_m / 100.0 * running
         slowest_mps = SLOWEST_SHARE_OF_LIMIT * np.maximum(self.scene.ego.speed_limit_mps, 1.0)
-        records.num_steps += 1
-        records.route_percent[:] = events.route_percent.numpy()
+        records.num_steps += running
+        np.copyto(records.route_percent, events.route_percent.numpy(), where=running)
         records.gained_m += gained_m
         records.outside_m += gained_m * events.outside_route_lanes.numpy()
         records.budget_s += gained_m / slowest_mps
-        records.speed_sum_mps += speed
-        records.actor_sum += self.scene.traits.valid.sum(axis=1)[self.scene.ego.world] - 1
-        records.episode_return += outcome.reward.numpy()
+        records.speed_sum_mps += speed * running
+        num_others = self.scene.traits.valid.sum(axis=1)[self.scene.ego.world] - 1
+        records.actor_sum += num_others * running
+        records.episode_return += outcome.reward.numpy() * running
 
-    def _record_infractions(self, events: DrivingEvents) -> None:
-        for agent in np.flatnonzero(events.collision.numpy()):
+    def _record_infractions(self, events: DrivingEvents, running: NDArray[np.bool_]) -> None:
+        for agent in np.flatnonzero(events.collision.numpy() & running):
             kind = COLLISION_INFRACTIONS[int(events.collision_kind[agent])]
             other_id, other_type = self._touched(agent)
             self._note(agent, kind, other_id=other_id, other_type=other_type)
-        for agent in np.flatnonzero(events.ran_red_light.numpy()):
+        for agent in np.flatnonzero(events.ran_red_light.numpy() & running):
             self._note(agent, InfractionKind.RED_LIGHT)
-        for agent in np.flatnonzero(events.ran_stop_sign.numpy()):
+        for agent in np.flatnonzero(events.ran_stop_sign.numpy() & running):
             self._note(agent, InfractionKind.STOP_SIGN)
         if self._timed_out_triggers:
             timed_out = self._timed_out_triggers()
@@ -161,15 +168,17 @@ class LeaderboardReferee:
 
     # Ends -----------------------------------------------------------------------------------
 
-    def _end_episodes(self, events: DrivingEvents) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _end_episodes(
+        self, events: DrivingEvents, running: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Close the records of all episodes that end here; terminated and truncated, (E,)."""
         failed = events.simulator_failed.numpy()
         arrived = self._has_arrived(events) & ~failed
         out_of_time = events.timed_out.numpy() | (self._elapsed_s() > self.records.budget_s)
         blocked = self._is_blocked(events)
         lost = events.off_route.numpy() | blocked
-        terminated = arrived | (lost & ~failed)
-        truncated = failed | (out_of_time & ~terminated)
+        terminated = running & (arrived | (lost & ~failed))
+        truncated = running & (failed | (out_of_time & ~terminated))
         for agent in np.flatnonzero(terminated | truncated):
             self._close(int(agent), self._end_of(agent, events, arrived, blocked))
         return terminated, truncated

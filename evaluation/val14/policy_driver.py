@@ -65,6 +65,7 @@ class PolicyDriver:
         self._detector: EventDetector = instantiate(config.detector)
         layout = config.env.get("action_layout")
         self.action_layout: ActionLayout = instantiate(layout) if layout else ActionLayout()
+        self._action_repeat: int = config.env.get("action_repeat", 1)
 
     def start(self, simulator: NuplanSimulator, logs: Sequence[ScenarioLog]) -> None:
         """Prepare memory and observations for the batch.
@@ -83,6 +84,8 @@ class PolicyDriver:
         self._detector.reset_memory(worlds, self.scene, self.memory, self.maps)
         restart_history(worlds, self.scene, self.memory.signs.shown_stop, self._history)
         self._events = EventArrays.allocate(self.num_envs)
+        self._steer, self._acceleration = np.zeros(self.num_envs), np.zeros(self.num_envs)
+        self._num_steps = 0
         self._seen = allocate(self._observer.space, self.num_envs)
 
     def _fit_parts(self) -> None:
@@ -95,11 +98,12 @@ class PolicyDriver:
         self._planner = policy_planner(self._policies, self)
 
     def drive(self, simulator: NuplanSimulator) -> None:
-        """Observe, act, advance by one frame and remember what happened."""
-        self._observer.observe(self.scene, self.memory, self.maps, self._seen)
-        actions = self._planner.act(self._seen, self)
-        steer, acceleration = np.zeros(self.num_envs), np.zeros(self.num_envs)
-        self.action_layout.decode(actions, steer, acceleration)
-        simulator.step(steer, acceleration)
+        """Observe and act, or hold the last action; advance by one frame and remember it."""
+        if self._num_steps % self._action_repeat == 0:
+            self._observer.observe(self.scene, self.memory, self.maps, self._seen)
+            actions = self._planner.act(self._seen, self)
+            self.action_layout.decode(actions, self._steer, self._acceleration)
+        self._num_steps += 1
+        simulator.step(self._steer, self._acceleration)
         self._detector.detect(self.scene, self.memory, self.maps, self._events)
         record_history(self.scene, self.memory.signs.shown_stop, self._history)

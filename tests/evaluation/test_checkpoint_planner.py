@@ -55,6 +55,22 @@ def test_a_checkpoint_without_a_layout_acts_as_on_carla() -> None:
     assert with_checkpoint_config(COMMAND, training()).env.action_layout is None
 
 
+def test_a_checkpoint_holds_its_actions_as_long_as_in_training() -> None:
+    assert with_checkpoint_config(COMMAND, training()).env.action_repeat == 1
+    assert with_checkpoint_config(COMMAND, training("env.action_repeat=2")).env.action_repeat == 2
+    older = training()
+    del older.env.action_repeat
+    assert with_checkpoint_config(COMMAND, older).env.action_repeat == 1
+
+
+@pytest.mark.parametrize("found", [0, "two", "${oc.env:HOME}", {"_target_": "os.getpid"}])
+def test_a_checkpoint_that_holds_for_no_number_of_steps_is_refused(found: Any) -> None:
+    trained = training()
+    trained.env.action_repeat = found
+    with pytest.raises(CheckpointError, match="expected a number of steps"):
+        with_checkpoint_config(COMMAND, trained)
+
+
 def test_released_weights_leave_the_commands_groups() -> None:
     assert with_checkpoint_config(COMMAND, None) is COMMAND
 

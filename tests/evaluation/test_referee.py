@@ -199,3 +199,20 @@ def test_means_cover_the_episode():
     referee(events_with(1, speed_mps=6.0))
     record = referee.records.read(0)
     assert (record.speed_sum_mps, record.actor_sum, record.num_steps) == (10.0, 3, 2)
+
+
+def test_an_ended_record_takes_nothing_more_until_the_next_begins():
+    # An action is held for several steps, and a world runs on to the end of them
+    referee = make_referee(2)
+    step = {"route_percent_gained": 1.0, "speed_mps": 4.0}
+    referee(events_with(2, blocked=[False, True], route_percent=[2.0, 3.0], **step))
+    closed = referee.records.read(1)
+    assert closed.end is EpisodeEnd.BLOCKED
+    hit = {"collision": True, "collision_kind": CollisionKind.VEHICLE}
+    after = events_with(2, **hit, ran_red_light=True, route_finished=True, **step)
+    outcome = referee(after)
+    assert outcome.terminated.tolist() == [True, False]
+    assert referee.records.read(1) == closed
+    referee.begin(1, LENGTH_M)
+    assert referee(after).terminated.tolist() == [False, True]
+    assert kinds(referee, 1) == [InfractionKind.COLLISION_VEHICLE, InfractionKind.RED_LIGHT]

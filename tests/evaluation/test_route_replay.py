@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
+from numpy.typing import NDArray
 
+from evaluation.drivers.driven_worlds import DrivenWorlds
+from evaluation.drivers.planners import BlindFollower, Planner
 from evaluation.evaluate import RULE_PLANNERS
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.evaluation_env import make_evaluation_env
 from evaluation.rollout.recording import EpisodeRecorder, Recording
 from evaluation.rollout.route_queue import make_tasks
+from evaluation.scoring.episode_result import EpisodeResult
 from sim_adapters.maps.route_file import RouteSpec, write_routes
 
 SEED = 3
@@ -27,17 +33,26 @@ ROUTES = (
 
 def drive(benchmark: Benchmark, route_id: str | None, planner: str) -> dict[str, Recording]:
     """What `evaluate route=ID` drives, recorded, by route id."""
+    return drive_with(benchmark, route_id, RULE_PLANNERS[planner](), action_repeat=1)[0]
+
+
+def drive_with(
+    benchmark: Benchmark, route_id: str | None, planner: Planner, action_repeat: int
+) -> tuple[dict[str, Recording], list[EpisodeResult]]:
+    """Recordings by route id, and the results."""
     with initialize_config_module("configs", version_base="1.3"):
-        config = compose("evaluate", [f"planner={planner}", f"seed={SEED}"])
+        overrides = [f"seed={SEED}", f"env.action_repeat={action_repeat}"]
+        config = compose("evaluate", overrides)
     specs = benchmark.read(route_id)
     env, scenarios = make_evaluation_env(config, specs, num_worlds=len(specs))
     try:
         tasks = make_tasks(scenarios, [SEED])
         recorder = EpisodeRecorder((spec.route_id, SEED) for spec in specs)
-        run_episodes(env, RULE_PLANNERS[planner](), tasks, recorder=recorder)
+        results = run_episodes(env, planner, tasks, recorder=recorder)
     finally:
         env.close()
-    return {route: recording for (route, _), recording in recorder.recordings.items()}
+    recordings = {route: recording for (route, _), recording in recorder.recordings.items()}
+    return recordings, results
 
 
 @pytest.mark.parametrize("planner", ["blind_follower", "idm"])
@@ -57,3 +72,40 @@ def test_a_route_alone_is_driven_as_in_the_whole_benchmark(tmp_path: Path, plann
         num_lights = other.signals.size  # a bank of two towns has room for the larger one's
         np.testing.assert_array_equal(one.signals[:num_lights], other.signals)
     assert len(alone.frames[-1].actors) > 1, "an empty road tells little"
+
+
+class RepeatsByHand(BlindFollower):
+    """Decides every `repeat` calls and gives the same action in between."""
+
+    def __init__(self, repeat: int) -> None:
+        super().__init__(speed_mps=9.0)  # into what is ahead: collisions, a red light
+        self.repeat = repeat
+
+    def begin_episodes(self, agents: NDArray[np.int64], env: DrivenWorlds) -> None:
+        if len(agents) == env.num_envs:
+            self.calls = np.zeros(env.num_envs, np.int64)
+            self.held = np.zeros((env.num_envs, 2), np.float32)
+        self.calls[agents] = 0
+
+    def act(self, observation: Mapping[str, np.ndarray], env: DrivenWorlds) -> NDArray[np.float32]:
+        decides = self.calls % self.repeat == 0
+        self.held[decides] = super().act(observation, env)[decides]
+        self.calls += 1
+        return self.held.copy()
+
+
+def test_the_referee_sees_every_step_of_a_held_action(tmp_path: Path) -> None:
+    write_routes(tmp_path / "two_towns.xml", ROUTES)
+    benchmark = Benchmark("two towns", str(tmp_path / "two_towns.xml"))
+    by_hand, expected = drive_with(benchmark, None, RepeatsByHand(3), action_repeat=1)
+    held, results = drive_with(benchmark, None, RepeatsByHand(1), action_repeat=3)
+
+    def by_route(found: list[EpisodeResult]) -> dict[str, EpisodeResult]:
+        return {result.route_id: replace(result, wall_s=0.0) for result in found}
+
+    assert by_route(results) == by_route(expected)
+    assert any(result.infractions for result in results), "a flawless drive tells little"
+    for route in by_hand:
+        assert len(held[route].frames) == len(by_hand[route].frames)
+        for one, other in zip(held[route].frames, by_hand[route].frames, strict=True):
+            np.testing.assert_array_equal(one.actors, other.actors)

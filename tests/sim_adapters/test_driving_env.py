@@ -216,3 +216,47 @@ def test_gymnasium_makes_both_forms() -> None:
     batch = gymnasium.make_vec("CarlPlanner/Embedded-v0", num_envs=2, overrides=list(SMALL))
     assert batch.num_envs == 2
     batch.close()
+
+
+@pytest.mark.parametrize("repeat", [2, 3])
+def test_a_held_action_earns_the_sum_of_its_steps_until_the_end(repeat: int) -> None:
+    # Ends off the road and by time, in the middle of a decision and at its end
+    short = ("scenarios.time_limit_s=6.3", "env.final_observations=true")
+    env = make_env(*short, f"env.action_repeat={repeat}")
+    singles = [make_env(*short, f"+env.rank={world}", num_envs=1) for world in range(NUM_ENVS)]
+    env.reset(seed=0)
+    for single in singles:
+        single.reset(seed=0)
+    actions = np.random.default_rng(2).uniform(-1.0, 1.0, (70, NUM_ENVS, 2)).astype(np.float32)
+    actions[..., 0] *= 0.3
+    actions[..., 1] = np.abs(actions[..., 1])
+    ends_at: list[int] = []
+    for action in actions:
+        observation, reward, terminated, truncated, info = env.step(action)
+        for world, single in enumerate(singles):
+            total, terms, final = 0.0, [], None
+            for held in range(repeat):
+                seen, paid, ended, cut, facts = single.step(action[world : world + 1])
+                total += float(paid[0])
+                terms.append(facts["reward_terms"]["overspeed"][0])
+                if ended[0] or cut[0]:
+                    ends_at.append(held)
+                    final = facts
+                    break
+            assert reward[world] == pytest.approx(total, rel=1e-6)
+            assert (terminated[world], truncated[world]) == (ended[0], cut[0])
+            np.testing.assert_array_equal(observation["vector"][world], seen["vector"][0])
+            assert info["reward_terms"]["overspeed"][world] == pytest.approx(np.mean(terms))
+            if final:
+                assert info["_finished_episode"][world]
+                for name, values in final["finished_episode"].items():
+                    assert info["finished_episode"][name][world] == pytest.approx(values[0])
+                np.testing.assert_array_equal(
+                    info["final_obs"][world]["vector"], final["final_obs"][0]["vector"]
+                )
+    assert {0, repeat - 1} <= set(ends_at)  # in the middle of a decision and at its end
+
+
+def test_an_action_held_for_no_step_is_refused() -> None:
+    with pytest.raises(Exception, match="action_repeat is 0, expected at least 1"):
+        make_env("env.action_repeat=0")

@@ -17,15 +17,16 @@ from carl_planner.policy import ActorCritic
 _CONCENTRATION = 8.0  # alpha + beta
 
 
-def save_constant_policy(path: Path, steer_right: float, acceleration: float) -> Path:
+def save_constant_policy(path: Path, steer_right: float, acceleration: float, *more: str) -> Path:
     """Write a checkpoint whose mean action is the given one, whatever it sees; its path.
 
     Args:
         path: The file.
         steer_right: In (-0.75, 0.75), CARLA's sign.
         acceleration: In (-0.75, 0.75).
+        more: Overrides of the training's configuration.
     """
-    overrides = ["experiment=demo", "policy.features.widths=[8]", "policy.head_widths=[8]"]
+    overrides = ["experiment=demo", "policy.features.widths=[8]", "policy.head_widths=[8]", *more]
     with initialize_config_module("configs", version_base="1.3"):
         config = compose("train", overrides)
     space = instantiate(config.observation).space

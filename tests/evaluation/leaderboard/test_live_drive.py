@@ -23,6 +23,7 @@ from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorKind
+from tests.evaluation.leaderboard.constant_checkpoints import save_constant_policy
 
 CROSSING_FILE = Path(__file__).parents[2] / "data" / "crossing.xodr"
 DECISION_S = 0.1
@@ -39,7 +40,9 @@ def observer() -> VectorObserver:
         return instantiate(compose("carla_agent", ["observation=vector"]).observation)
 
 
-def make_drive(maps: MapBank, observer: VectorObserver | None = None) -> LiveDrive:
+def make_drive(
+    maps: MapBank, observer: VectorObserver | None = None, action_repeat: int = 1
+) -> LiveDrive:
     """The eastbound lane before the crossing; the ego stands at its start."""
     route = Router(maps).trace("crossing", np.array([[-150.0, -1.75, 0.0], [-70.0, -1.75, 0.0]]))
     drive = LiveDrive(
@@ -50,6 +53,7 @@ def make_drive(maps: MapBank, observer: VectorObserver | None = None) -> LiveDri
         ActionLayout(),
         max_actors=8,
         step_s=DECISION_S,
+        action_repeat=action_repeat,
     )
     place_ego(drive, route.x[0], 0.0)
     drive.scene.ego.speed_limit_mps[0] = 10.0
@@ -122,6 +126,38 @@ def test_an_ensemble_drives_with_the_mean_of_its_actions_in_our_frame(crossing, 
     # CARLA's steering is positive to the right, ours to the left: -(0.5 - 0.1) / 2
     assert steer == pytest.approx(-0.2, abs=1e-6)
     assert acceleration == pytest.approx(0.5, abs=1e-6)
+
+
+def test_an_action_is_held_while_the_memory_moves_on(crossing):
+    class Counts:
+        name, num_acts = "counts", 0
+
+        def begin_episodes(self, agents, env):
+            pass
+
+        def act(self, observation, env):
+            self.num_acts += 1
+            return np.array([[0.1 * self.num_acts, 0.5]], np.float32)
+
+    drive, planner = make_drive(crossing, action_repeat=2), Counts()
+    drive.begin(planner)
+    start_x, steers = float(drive.scene.motion.x[0, 0]), []
+    for step in range(1, 7):  # 10 m/s
+        place_ego(drive, start_x + step, 10.0)
+        steers.append(-drive.decide(planner)[0])
+    np.testing.assert_allclose(steers, [0.1, 0.1, 0.2, 0.2, 0.3, 0.3], atol=1e-6)
+    assert drive.memory.route.index[0] == 6
+    drive.begin(planner)
+    assert -drive.decide(planner)[0] == pytest.approx(0.4, abs=1e-6)
+
+
+def test_the_agent_holds_an_action_as_long_as_the_checkpoint_did(tmp_path):
+    path = save_constant_policy(tmp_path / "model_final.pt", 0.0, 0.5, "env.action_repeat=2")
+    parts = build_agent_parts(read_agent_config(str(path)))
+    assert parts.action_repeat == 2
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("planner: idm")
+    assert build_agent_parts(read_agent_config(str(rules))).action_repeat == 1
 
 
 def test_a_yaml_file_changes_only_its_own_keys(tmp_path):
