@@ -19,6 +19,7 @@ YAW_STEP_RAD = 1 / 256  # 1 cm at the bumper of a car
 SPEED_STEP_MPS = 0.05  # of other road users; the ego's own speed is a driver's number
 SIZE_STEP_M = 0.005
 TERM_STEP = 0.001
+SLOT_PREFIXES = ("actor_", "vehicle_", "pedestrian_", "static_")  # of features about one actor
 SEEN_STEP = 1 / 128  # features of the vector observation are about [-1, 1]
 # Numbers of the driver, one a step, and what they are rounded to
 DRIVER_STEPS = {
@@ -263,5 +264,5 @@ def kept_features(names: Sequence[str]) -> list[int]:
     return [
         index
         for index, name in enumerate(names)
-        if not name.startswith("actor_") or name.split("_", 2)[2] in wanted
+        if not name.startswith(SLOT_PREFIXES) or name.split("_", 2)[2] in wanted
     ]

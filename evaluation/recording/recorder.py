@@ -27,7 +27,7 @@ from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
 from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.observation.vector import VectorObserver
-from sim_adapters.observation.vector_traffic import FORWARD_SCALE_M, LEFT_SCALE_M
+from sim_adapters.observation.vector_actors import FORWARD_SCALE_M, LEFT_SCALE_M
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import SceneBatch
 from sim_adapters.simulator import TellsPhases

@@ -1,15 +1,20 @@
-"""VectorObserver: the scene as one row of numbers in the ego frame, for an MLP that learns fast."""
+"""VectorObserver: the scene as one row of numbers in the ego frame, for a network that learns fast.
+
+Its blocks are written by `vector_road` (the ego, its route, the road and its rules) and by
+`vector_actors` (everybody else).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, range_kernel
-from sim_adapters.observation import vector_ego, vector_signals, vector_traffic
+from sim_adapters.observation import vector_actors, vector_road
 from sim_adapters.observation.measurements import (
     NUM_MEASUREMENTS,
     NUM_VALUE_MEASUREMENTS,
@@ -21,6 +26,7 @@ from sim_adapters.observation.route_window import (
     fill_route_window,
     project_on_window,
 )
+from sim_adapters.observation.vector_actors import ActorSlots
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_bank import (
     LaneGrid,
@@ -33,7 +39,13 @@ from sim_adapters.scene.map_bank import (
     StopLines,
 )
 from sim_adapters.scene.map_layers import MapLayers
-from sim_adapters.scene.memory import EpisodeMemory, LaneTracker, RouteTracker, SignTracker
+from sim_adapters.scene.memory import (
+    EpisodeMemory,
+    HoldCounters,
+    LaneTracker,
+    RouteTracker,
+    SignTracker,
+)
 from sim_adapters.scene.state import (
     ActorMotion,
     ActorTraits,
@@ -44,57 +56,112 @@ from sim_adapters.scene.state import (
     SceneBatch,
 )
 
-_MOST_NEAR_ACTORS = 32  # considered for the lead, nearest first
+Order = Literal["nearest", "approach"]
+_MOST_SLOTS = 64
+
+
+class Seen(NamedTuple):
+    """What changes from step to step."""
+
+    motion: ActorMotion
+    traits: ActorTraits
+    ego: EgoState
+    lights: Lights
+    routes: Routes
+    clocks: Clocks
+
+
+class Tracked(NamedTuple):
+    """What the detector remembers."""
+
+    route: RouteTracker
+    lane: LaneTracker
+    signs: SignTracker
+    counters: HoldCounters
+
+
+class Roads(NamedTuple):
+    """What the towns' maps hold."""
+
+    ranges: MapRanges
+    points: LanePoints
+    lanes: Lanes
+    grid: LaneGrid
+    signals: Signals
+    stop_lines: StopLines
+    signs: Signs
+    layers: MapLayers
+
+
+class Layout(NamedTuple):
+    """Which features a row has."""
+
+    route_distances_m: NDArray[np.float64]
+    edge_distances_m: NDArray[np.float64]
+    actors: ActorSlots
+
+
+class Scratch(NamedTuple):
+    """Room for one driver's work, a row a driver."""
+
+    window: NDArray[np.float64]  # (E, WINDOW_POINTS, 4) route around the ego
+    places: NDArray[np.float64]  # (E, 3, K, 2) predictions of the ego
+    slots: NDArray[np.int32]  # (E, N) actors found, -1 is none
+    ranks: NDArray[np.float64]  # (E, N) by which they were sorted
 
 
 @device_function
 def write_vector(
     driver: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    lights: Lights,
-    routes: Routes,
-    clocks: Clocks,
-    route_tracker: RouteTracker,
-    lane_tracker: LaneTracker,
-    sign_tracker: SignTracker,
-    ranges: MapRanges,
-    points: LanePoints,
-    lanes: Lanes,
-    grid: LaneGrid,
-    signals: Signals,
-    stop_lines: StopLines,
-    signs: Signs,
-    layers: MapLayers,
-    route_distances_m: NDArray,
-    edge_distances_m: NDArray,
-    num_actors: int,
-    window: NDArray,
-    slots: NDArray,
-    ranks: NDArray,
+    seen: Seen,
+    tracked: Tracked,
+    roads: Roads,
+    layout: Layout,
+    scratch: Scratch,
     row: NDArray,
 ) -> None:
     """Fill `row` with the features of one driver in the order of `feature_names`."""
+    motion, traits, ego = seen.motion, seen.traits, seen.ego
     world = int(ego.world[driver])
-    town = int(clocks.map_index[world])
-    count = fill_route_window(driver, route_tracker.index[driver], motion, ego, routes, window)
+    town = int(seen.clocks.map_index[world])
+    window, places = scratch.window[driver], scratch.places[driver]
+    slots, ranks = scratch.slots[driver], scratch.ranks[driver]
+    passed = tracked.route.index[driver]
+    count = fill_route_window(driver, passed, motion, ego, seen.routes, window)
     ego_s, ego_offset, at = project_on_window(window, count, 0.0, 0.0)
-    k = vector_ego.write_ego(driver, motion, ego, row, 0)
-    k = vector_ego.write_lane(driver, town, motion, ego, lane_tracker, grid, points, lanes, row, k)
-    k = vector_ego.write_route(window, count, ego_s, ego_offset, at, route_distances_m, row, k)
-    k = vector_ego.write_edges(
-        driver, town, motion, ego, layers, window, count, ego_s, at, edge_distances_m, row, k
+    k = vector_road.write_ego(driver, motion, ego, row, 0)
+    k = vector_road.write_lane(
+        driver, town, motion, ego, tracked.lane, roads.grid, roads.points, roads.lanes, row, k
     )
-    line, distance = vector_signals.next_stop_line(
-        driver, town, motion, ego, ranges, signals, stop_lines, window, count, ego_s
+    k = vector_road.write_route(
+        window, count, ego_s, ego_offset, at, layout.route_distances_m, row, k
     )
-    k = vector_signals.write_light(world, town, line, distance, ranges, stop_lines, lights, row, k)
-    k = vector_signals.write_stop_sign(
-        driver, motion, ego, sign_tracker, signs, window, count, ego_s, row, k
+    k = vector_road.write_edges(
+        driver, town, motion, ego, roads.layers, window, count, ego_s, at,
+        layout.edge_distances_m, row, k,
+    )  # fmt: skip
+    line, distance = vector_road.next_stop_line(
+        driver, town, motion, ego, roads.ranges, roads.signals, roads.stop_lines, window, count,
+        ego_s,
+    )  # fmt: skip
+    k = vector_road.write_light(
+        world, town, line, distance, roads.ranges, roads.stop_lines, seen.lights, row, k
     )
-    vector_traffic.write_traffic(
-        driver, motion, traits, ego, window, count, ego_s, slots, ranks, num_actors, row, k
+    k = vector_road.write_stop_sign(
+        driver, motion, ego, tracked.signs, roads.signs, window, count, ego_s, row, k
+    )
+    wanted = layout.actors
+    if wanted.by_approach:
+        k = vector_road.write_standing(driver, tracked.counters, row, k)
+        speed = row[0] * vector_road.SPEED_SCALE_MPS
+        vector_actors.predict_ego(window, count, ego_s, at, speed, places)
+        vector_actors.find_approaching_actors(
+            driver, motion, traits, ego, window, count, ego_s, wanted, places, slots, ranks
+        )
+    else:
+        vector_actors.find_nearest_actors(driver, motion, traits, ego, slots, ranks)
+    vector_actors.write_traffic(
+        driver, motion, traits, ego, window, count, ego_s, wanted, slots, places, row, k
     )
 
 
@@ -102,60 +169,16 @@ def write_vector(
 def write_vector_range(
     first: int,
     last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    lights: Lights,
-    routes: Routes,
-    clocks: Clocks,
-    route_tracker: RouteTracker,
-    lane_tracker: LaneTracker,
-    sign_tracker: SignTracker,
-    ranges: MapRanges,
-    points: LanePoints,
-    lanes: Lanes,
-    grid: LaneGrid,
-    signals: Signals,
-    stop_lines: StopLines,
-    signs: Signs,
-    layers: MapLayers,
-    route_distances_m: NDArray,
-    edge_distances_m: NDArray,
-    num_actors: int,
-    windows: NDArray,
-    slots: NDArray,
-    ranks: NDArray,
+    seen: Seen,
+    tracked: Tracked,
+    roads: Roads,
+    layout: Layout,
+    scratch: Scratch,
     out: NDArray,
 ) -> None:
-    """`write_vector` of the drivers `first` to `last - 1`; scratches have a row a driver."""
+    """`write_vector` of the drivers `first` to `last - 1`."""
     for driver in range(first, last):
-        write_vector(
-            driver,
-            motion,
-            traits,
-            ego,
-            lights,
-            routes,
-            clocks,
-            route_tracker,
-            lane_tracker,
-            sign_tracker,
-            ranges,
-            points,
-            lanes,
-            grid,
-            signals,
-            stop_lines,
-            signs,
-            layers,
-            route_distances_m,
-            edge_distances_m,
-            num_actors,
-            windows[driver],
-            slots[driver],
-            ranks[driver],
-            out[driver],
-        )
+        write_vector(driver, seen, tracked, roads, layout, scratch, out[driver])
 
 
 class VectorObserver:
@@ -164,10 +187,19 @@ class VectorObserver:
     The row is as compact as the scene it comes from, so the stored form is the observation itself.
 
     Args:
-        num_actors: Nearest actors described one by one.
+        order: Which actors are described. "approach": vehicles and pedestrians who come near the
+            ego in the next three seconds first, and things that narrow the route, each kind in
+            slots of its own. "nearest": those nearest now, of any kind, within 80 m.
+        num_actors: Slots for vehicles; with order "nearest" for all.
+        num_pedestrians: Slots for pedestrians; 0 with order "nearest".
+        num_statics: Slots for things on the route; 0 with order "nearest".
+        sight_m: Vehicles and pedestrians within this distance are seen; 80 with order "nearest".
         route_distances_m: Distances ahead, along the route, of the route's points; ascending.
         edge_distances_m: Distances ahead where the road's edges are measured; 0 is the ego itself.
         num_threads: That share the drivers; pays from about 32 of them.
+
+    Raises:
+        ValueError: distances that don't ascend, or slots that the order doesn't have.
     """
 
     required_pixels_per_meter: float | None = None  # any bank will do
@@ -179,26 +211,30 @@ class VectorObserver:
         num_actors: int,
         route_distances_m: Sequence[float],
         edge_distances_m: Sequence[float],
+        order: Order = "nearest",
+        num_pedestrians: int = 0,
+        num_statics: int = 0,
+        sight_m: float = vector_actors.NEAREST_SIGHT_M,
         num_threads: int = 1,
     ) -> None:
-        self._num_actors = num_actors
-        self._num_threads = num_threads
-        self._route_distances_m = _ascending("route_distances_m", route_distances_m)
-        self._edge_distances_m = _ascending("edge_distances_m", edge_distances_m)
-        if self._route_distances_m[0] <= 0.0:
-            raise ValueError("observation.route_distances_m must be positive: 0 is the ego itself")
-        if not 0 <= num_actors <= _MOST_NEAR_ACTORS:
-            raise ValueError(
-                f"observation.num_actors is {num_actors}, expected 0 to {_MOST_NEAR_ACTORS}"
-            )
-        self.feature_names = _feature_names(
-            num_actors, self._route_distances_m, self._edge_distances_m
+        wanted = ActorSlots(
+            num_actors, num_pedestrians, num_statics, order == "approach", float(sight_m)
         )
+        _check_slots(order, wanted)
+        self.layout = Layout(
+            _ascending("route_distances_m", route_distances_m),
+            _ascending("edge_distances_m", edge_distances_m),
+            wanted,
+        )
+        if self.layout.route_distances_m[0] <= 0.0:
+            raise ValueError("observation.route_distances_m must be positive: 0 is the ego itself")
+        self._num_threads = num_threads
+        self._num_sorted = sum(wanted[:3]) if wanted.by_approach else vector_actors.MOST_NEAREST
+        self.feature_names = _feature_names(self.layout)
+        bound, width = vector_road.CLIP, len(self.feature_names)
         self.space = spaces.Dict(
             {
-                "vector": spaces.Box(
-                    -vector_ego.CLIP, vector_ego.CLIP, (len(self.feature_names),), np.float32
-                ),
+                "vector": spaces.Box(-bound, bound, (width,), np.float32),
                 "measurements": spaces.Box(-np.inf, np.inf, (NUM_MEASUREMENTS,), np.float32),
                 "value_measurements": spaces.Box(
                     -np.inf, np.inf, (NUM_VALUE_MEASUREMENTS,), np.float32
@@ -206,12 +242,20 @@ class VectorObserver:
             }
         )
         self.stored_space = self.space
-        self._resize_scratch(0)
+        self._scratch = self._make_scratch(0)
 
-    def _resize_scratch(self, num_agents: int) -> None:
-        self._windows = np.zeros((num_agents, WINDOW_POINTS, 4))
-        self._slots = np.zeros((num_agents, _MOST_NEAR_ACTORS), np.int32)
-        self._ranks = np.zeros((num_agents, _MOST_NEAR_ACTORS))
+    def _make_scratch(self, num_agents: int) -> Scratch:
+        return Scratch(
+            np.zeros((num_agents, WINDOW_POINTS, 4)),
+            np.zeros((num_agents, 3, vector_actors.NUM_INSTANTS, 2)),
+            np.full((num_agents, self._num_sorted), -1, np.int32),
+            np.zeros((num_agents, self._num_sorted)),
+        )
+
+    def described_slots(self, agent: int) -> NDArray[np.int32]:
+        """Actor slots that the driver's last row describes, in the order of its features."""
+        slots = self._scratch.slots[agent, : sum(self.layout.actors[:3])]
+        return slots[slots >= 0]
 
     def gather(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
         """Write the rows of all drivers; for this observer they are the observations."""
@@ -224,34 +268,25 @@ class VectorObserver:
 
     def observe(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
         """Write one observation of each driver into `out`."""
-        if len(self._windows) != scene.num_agents:
-            self._resize_scratch(scene.num_agents)
+        if len(self._scratch.window) != scene.num_agents:
+            self._scratch = self._make_scratch(scene.num_agents)
         launch_range(
             write_vector_range,
             scene.num_agents,
-            scene.motion,
-            scene.traits,
-            scene.ego,
-            scene.lights,
-            scene.routes,
-            scene.clocks,
-            memory.route,
-            memory.lane,
-            memory.signs,
-            maps.ranges,
-            maps.points,
-            maps.lanes,
-            maps.grid,
-            maps.signals,
-            maps.stop_lines,
-            maps.signs,
-            maps.layers,
-            self._route_distances_m,
-            self._edge_distances_m,
-            self._num_actors,
-            self._windows,
-            self._slots,
-            self._ranks,
+            Seen(scene.motion, scene.traits, scene.ego, scene.lights, scene.routes, scene.clocks),
+            Tracked(memory.route, memory.lane, memory.signs, memory.counters),
+            Roads(
+                maps.ranges,
+                maps.points,
+                maps.lanes,
+                maps.grid,
+                maps.signals,
+                maps.stop_lines,
+                maps.signs,
+                maps.layers,
+            ),
+            self.layout,
+            self._scratch,
             out["vector"],
             num_threads=self._num_threads,
         )
@@ -269,6 +304,21 @@ class VectorObserver:
         )
 
 
+def _check_slots(order: str, wanted: ActorSlots) -> None:
+    if order not in ("nearest", "approach"):
+        raise ValueError(f"observation.order is {order!r}, expected 'nearest' or 'approach'")
+    most = _MOST_SLOTS if wanted.by_approach else vector_actors.MOST_NEAREST
+    for name, number in zip(("num_actors", "num_pedestrians", "num_statics"), wanted, strict=False):
+        if not 0 <= number <= most:
+            raise ValueError(f"observation.{name} is {number}, expected 0 to {most}")
+    own = wanted.num_pedestrians or wanted.num_statics
+    if not wanted.by_approach and (own or wanted.sight_m != vector_actors.NEAREST_SIGHT_M):
+        raise ValueError(
+            "observation.order=nearest has num_actors slots for all kinds within 80 m: leave "
+            "num_pedestrians and num_statics 0 and sight_m 80, or take order=approach"
+        )
+
+
 def _ascending(name: str, values: Sequence[float]) -> NDArray[np.float64]:
     array = np.asarray(list(values), np.float64)
     if array.size == 0 or np.any(np.diff(array) <= 0.0):
@@ -276,17 +326,20 @@ def _ascending(name: str, values: Sequence[float]) -> NDArray[np.float64]:
     return array
 
 
-def _feature_names(
-    num_actors: int, route_distances_m: NDArray, edge_distances_m: NDArray
-) -> tuple[str, ...]:
+def _feature_names(layout: Layout) -> tuple[str, ...]:
     """Names in the order of `write_vector`."""
-    names = [*vector_ego.EGO_FEATURES, *vector_ego.LANE_FEATURES, *vector_ego.ROUTE_FEATURES]
-    for distance in route_distances_m:
-        names += [f"route_{distance:g}m_{name}" for name in vector_ego.ROUTE_POINT_FEATURES]
-    for distance in edge_distances_m:
-        names += [f"edge_{distance:g}m_{name}" for name in vector_ego.EDGE_FEATURES]
-    names += [*vector_signals.LIGHT_FEATURES, *vector_signals.STOP_FEATURES]
-    names += vector_traffic.LEAD_FEATURES
-    for actor in range(num_actors):
-        names += [f"actor_{actor}_{name}" for name in vector_traffic.ACTOR_FEATURES]
+    road, wanted = vector_road, layout.actors
+    names = [*road.EGO_FEATURES, *road.LANE_FEATURES, *road.ROUTE_FEATURES]
+    for distance in layout.route_distances_m:
+        names += [f"route_{distance:g}m_{name}" for name in road.ROUTE_POINT_FEATURES]
+    for distance in layout.edge_distances_m:
+        names += [f"edge_{distance:g}m_{name}" for name in road.EDGE_FEATURES]
+    names += [*road.LIGHT_FEATURES, *road.STOP_FEATURES]
+    if wanted.by_approach:
+        names += road.STANDING_FEATURES
+    names += vector_actors.LEAD_FEATURES
+    groups = {"vehicle": wanted[0], "pedestrian": wanted[1], "static": wanted[2]}
+    for kind, number in groups.items() if wanted.by_approach else [("actor", wanted[0])]:
+        features = vector_actors.actor_features(wanted.by_approach)
+        names += [f"{kind}_{actor}_{name}" for actor in range(number) for name in features]
     return tuple(names)

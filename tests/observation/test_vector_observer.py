@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
+from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.observation import vector as vector_module
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.scene.map_bank import MapBank
@@ -26,8 +28,15 @@ from tests.observation.observation_scenes import (
 BANK = straight_road_bank()
 
 
-def make_observer() -> VectorObserver:
-    return VectorObserver(num_actors=4, route_distances_m=[2, 10, 40], edge_distances_m=[0.0, 20.0])
+def make_observer(**more: Any) -> VectorObserver:
+    distances = {"route_distances_m": [2, 10, 40], "edge_distances_m": [0.0, 20.0]}
+    return VectorObserver(**{"num_actors": 4, **distances, **more})
+
+
+def make_driver_observer() -> VectorObserver:
+    return make_observer(
+        order="approach", num_actors=3, num_pedestrians=2, num_statics=2, sight_m=120.0
+    )
 
 
 def arrays_of(observer: VectorObserver, num_rows: int) -> dict[str, np.ndarray]:
@@ -37,17 +46,22 @@ def arrays_of(observer: VectorObserver, num_rows: int) -> dict[str, np.ndarray]:
     }
 
 
-def observe(scene: SceneBatch, memory: EpisodeMemory, bank: MapBank = BANK) -> dict[str, float]:
-    observer = make_observer()
+def observe(
+    scene: SceneBatch,
+    memory: EpisodeMemory,
+    bank: MapBank = BANK,
+    make: Callable[[], VectorObserver] = make_observer,
+) -> dict[str, float]:
+    observer = make()
     out = arrays_of(observer, scene.num_agents)
     observer.observe(scene, memory, bank, out)
     assert np.isfinite(out["vector"]).all()
     return dict(zip(observer.feature_names, out["vector"][0].tolist(), strict=True))
 
 
-def test_names_match_the_space_and_the_yaml_builds_it():
-    path = "configs/observation/vector.yaml"
-    observer = instantiate(OmegaConf.load(path))
+@pytest.mark.parametrize("name", ["vector", "vector_driver"])
+def test_names_match_the_space_and_the_yaml_builds_it(name: str):
+    observer = instantiate(compose_training_config([f"observation={name}"]).observation)
     assert observer.space["vector"].shape == (len(observer.feature_names),)
     assert len(set(observer.feature_names)) == len(observer.feature_names)
 
@@ -125,6 +139,50 @@ def test_nearest_actor_comes_first_and_one_behind_counts_as_further():
     assert found["actor_2_present"] == 0.0
 
 
+def test_a_fast_car_that_will_meet_the_ego_comes_before_nearer_ones():
+    # The ego drives 5 m/s to the east from x = 0. At x = 10 a car from the south, 60 m away at
+    # 20 m/s, is there in 3 s; so are the three in the way for longer, who go elsewhere.
+    scene, memory = straight_scene(num_slots=8)
+    set_actor(scene, 0, 1, ActorKind.CAR, 10.0, -LANE_Y - 60.0, math.pi / 2, 20.0)
+    for slot, x in ((2, -20.0), (3, -26.0), (4, -32.0)):  # drive away behind, 10 m/s
+        set_actor(scene, 0, slot, ActorKind.CAR, x, -LANE_Y, math.pi, 10.0)
+    found = observe(scene, memory, make=make_driver_observer)
+    assert found["vehicle_0_left"] == pytest.approx(-2.0)  # 60 m / 20 m, clipped
+    assert found["vehicle_0_forward"] == pytest.approx(10.0 / 50.0)
+    # With both at present speeds it passes 5 m behind the ego after 3 s: at 2.5 s it is
+    # (10 - 12.5, -10) away, at 3 s (10 - 15, 0)
+    assert found["vehicle_0_approach_time"] == pytest.approx(1.0)
+    assert found["vehicle_0_approach_distance"] == pytest.approx(0.5, abs=0.01)
+    nearest = observe(scene, memory)
+    assert nearest["actor_0_forward"] == pytest.approx(-20.0 / 50.0)
+
+
+def test_every_kind_has_slots_of_its_own():
+    scene, memory = straight_scene(num_slots=10)
+    set_actor(scene, 0, 1, ActorKind.PEDESTRIAN, 100.0, -LANE_Y + 4.0)
+    set_actor(scene, 0, 2, ActorKind.BICYCLE, -110.0, -LANE_Y, 0.0, 4.0)
+    set_actor(scene, 0, 3, ActorKind.STATIC, 20.0, -LANE_Y - 1.6)  # narrows the lane
+    for slot in range(4, 9):  # beside the road
+        set_actor(scene, 0, slot, ActorKind.STATIC, 2.0 * slot, -LANE_Y - 6.0)
+    found = observe(scene, memory, make=make_driver_observer)
+    assert found["pedestrian_0_present"] == 1.0
+    assert found["pedestrian_0_forward"] == pytest.approx(2.0)
+    assert found["vehicle_0_present"] == 1.0
+    assert found["vehicle_1_present"] == found["pedestrian_1_present"] == 0.0
+    assert found["static_0_forward"] == pytest.approx(20.0 / 50.0)
+    assert found["static_1_present"] == 0.0
+
+
+def test_nobody_beyond_sight_is_seen_and_waiting_is_felt():
+    scene, memory = straight_scene()
+    set_actor(scene, 0, 1, ActorKind.CAR, 121.0, -LANE_Y, 0.0, 3.0)
+    memory.counters.standing_s[0] = 15.0
+    found = observe(scene, memory, make=make_driver_observer)
+    assert found["vehicle_0_present"] == 0.0
+    assert found["lead_found"] == 0.0
+    assert found["standing"] == pytest.approx(0.5)
+
+
 def test_light_on_the_route_shows_distance_and_state_until_the_rear_has_passed():
     scene, memory = straight_scene()
     scene.motion.x[0, 0] = 68.0
@@ -168,11 +226,13 @@ ODD_FEATURES = (
 def is_odd(name: str) -> bool:
     """Whether a feature changes its sign in the mirror."""
     last = name.split("m_", 1)[1] if name.startswith("route_") and "m_" in name else name
-    last = last.split("_", 2)[2] if last.startswith("actor_") else last
+    kinds = ("actor_", "vehicle_", "pedestrian_", "static_")
+    last = last.split("_", 2)[2] if last.startswith(kinds) else last
     return last in ODD_FEATURES and not name.startswith("edge_")
 
 
-def test_a_mirrored_scene_gives_mirrored_features():
+@pytest.mark.parametrize("make", [make_observer, make_driver_observer])
+def test_a_mirrored_scene_gives_mirrored_features(make: Callable[[], VectorObserver]):
     scene, memory = straight_scene()
     set_actor(scene, 0, 1, ActorKind.CAR, 30.0, -LANE_Y + 0.3, 0.2, 3.0)
     set_actor(scene, 0, 2, ActorKind.PEDESTRIAN, 9.0, 2.0, 1.2, 1.0)
@@ -181,14 +241,14 @@ def test_a_mirrored_scene_gives_mirrored_features():
     motion.yaw_rate_radps[0, 0], motion.ay_mps2[0, 0], scene.ego.steer[0] = 0.2, 0.7, 0.3
     scene.routes.y[0] += 0.001 * scene.routes.x[0] ** 2
     scene.routes.yaw_rad[0] = np.arctan(0.002 * scene.routes.x[0])
-    seen = observe(scene, memory)
+    seen = observe(scene, memory, make=make)
     odd = (motion.y, motion.yaw_rad, motion.vy_mps, motion.ay_mps2, motion.yaw_rate_radps)
     for array in (*odd, scene.ego.steer, scene.routes.y, scene.routes.yaw_rad):
         array *= -1.0
     points = BANK.points._replace(y=-BANK.points.y)
     lines = BANK.stop_lines._replace(y=-BANK.stop_lines.y)
     mirror = replace(BANK, points=points, grid=lane_grid_of(points), stop_lines=lines)
-    mirrored = observe(scene, memory, mirror)
+    mirrored = observe(scene, memory, mirror, make)
     for name, value in seen.items():
         partner = name
         if name.startswith("edge_"):
@@ -214,16 +274,22 @@ def test_stored_rows_paint_the_same_observation():
 def test_wrong_settings_say_what_was_expected():
     with pytest.raises(ValueError, match="ascending"):
         VectorObserver(num_actors=4, route_distances_m=[4, 2], edge_distances_m=[0])
+    with pytest.raises(ValueError, match="order is 'random', expected 'nearest' or 'approach'"):
+        make_observer(order="random")
+    with pytest.raises(ValueError, match="take order=approach"):
+        make_observer(num_pedestrians=2)
     with pytest.raises(ValueError, match="num_actors is 99"):
         VectorObserver(num_actors=99, route_distances_m=[4], edge_distances_m=[0])
 
 
 @pytest.mark.kernel
-def test_jitted_features_equal_their_plain_python_selves(monkeypatch):
+@pytest.mark.parametrize("make", [make_observer, make_driver_observer])
+def test_jitted_features_equal_their_plain_python_selves(monkeypatch, make):
     scene, memory = straight_scene(num_worlds=2)
     set_actor(scene, 0, 1, ActorKind.CAR, 30.0, -LANE_Y + 0.3, 0.2, 3.0)
     set_actor(scene, 1, 2, ActorKind.PEDESTRIAN, 9.0, 2.0, 1.2, 1.0)
-    observer = make_observer()
+    set_actor(scene, 1, 3, ActorKind.STATIC, 25.0, -LANE_Y - 1.5)
+    observer = make()
     jitted, plain = arrays_of(observer, 2), arrays_of(observer, 2)
     observer.observe(scene, memory, BANK, jitted)
     monkeypatch.setattr(vector_module, "write_vector", vector_module.write_vector.py_func)

@@ -116,7 +116,7 @@ export class Panel {
   }
 
   #seen(step) {
-    const rows = [...this.drive.seenAt(step)].filter(([name]) => !name.startsWith("actor_"));
+    const rows = [...this.drive.seenAt(step)].filter(([name]) => !/^(actor|vehicle|pedestrian|static)_\d/.test(name));
     byId("seen").replaceChildren(
       ...rows.flatMap(([name, value]) => [
         make("dt", {}, spaced(name)),

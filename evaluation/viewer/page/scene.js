@@ -247,10 +247,10 @@ export class Scene {
         const left = seen.get(`route_${point[1]}m_left`);
         disc(context, ...place(value * ahead, left * ahead), this.#width(0.25, 2));
       }
-      const slot = /^actor_(\d+)_present$/.exec(name);
+      const slot = /^((?:actor|vehicle|pedestrian|static)_\d+)_present$/.exec(name);
       if (slot && value > 0.5) {
-        const forward = seen.get(`actor_${slot[1]}_forward`) * scales.actor_forward_m;
-        const left = seen.get(`actor_${slot[1]}_left`) * scales.actor_left_m;
+        const forward = seen.get(`${slot[1]}_forward`) * scales.actor_forward_m;
+        const left = seen.get(`${slot[1]}_left`) * scales.actor_left_m;
         context.beginPath();
         context.arc(...place(forward, left), this.#width(2.6, 9), 0, 2 * Math.PI);
         context.stroke();

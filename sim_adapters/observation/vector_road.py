@@ -1,4 +1,4 @@
-"""Blocks of the vector observation about the driver itself: motion, lane, route, road edges."""
+"""Blocks of the vector observation about the driver and its road: lane, route, edges, rules."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ import math
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.observation.route_window import window_point_at
+from sim_adapters.observation.route_window import project_on_window, window_point_at
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.lane_lookup import lateral_offset_m, nearest_lane_point
-from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LanePoints, Lanes
+from sim_adapters.scene.map_bank import (
+    LaneGrid,
+    LaneKind,
+    LanePoints,
+    Lanes,
+    MapRanges,
+    Signals,
+    Signs,
+    StopLines,
+)
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, layer_pixel
-from sim_adapters.scene.memory import LaneTracker
-from sim_adapters.scene.state import ActorMotion, EgoState
+from sim_adapters.scene.memory import HoldCounters, LaneTracker, SignTracker
+from sim_adapters.scene.state import ActorMotion, EgoState, Lights, LightState
 
 CLIP = 2.0  # features are about [-1, 1] and never leave [-CLIP, CLIP]
 
@@ -24,11 +33,19 @@ YAW_RATE_SCALE_RADPS = 1.0
 ACCELERATION_SCALE_MPS2 = 8.0
 OFFSET_SCALE_M = 3.0
 REMAINING_SCALE_M = 100.0
+STANDING_SCALE_S = 30.0
 CURVATURE_SCALE_PER_M = 0.1
 EDGE_REACH_M = 10.0
 _EDGE_STEP_M = 0.5
 _ROAD_BITS = int(LayerBit.DRIVING) | int(LayerBit.PARKING)
 _DRIVING = int(LaneKind.DRIVING)
+LIGHT_SIGHT_M = 80.0
+DISTANCE_SCALE_M = 50.0
+REMAINING_SCALE_S = 3.0  # CARLA's yellow lasts three seconds
+_PASSED_M = 4.0  # the rear may still run the light until the ego's centre is this far past the line
+_SAME_LEVEL_M = 4.0
+_ALIGNED_COS = 0.5  # a stop line of the route points within 60 degrees of it
+_RED, _YELLOW, _GREEN = int(LightState.RED), int(LightState.YELLOW), int(LightState.GREEN)
 
 EGO_FEATURES = (
     "speed",
@@ -46,6 +63,16 @@ LANE_FEATURES = ("lane_found", "lane_offset", "lane_sin", "lane_cos", "lane_junc
 ROUTE_FEATURES = ("route_offset", "route_sin", "route_cos", "route_remaining")
 ROUTE_POINT_FEATURES = ("forward", "left", "sin", "curvature")
 EDGE_FEATURES = ("left", "right")
+LIGHT_FEATURES = (
+    "light_found",
+    "light_distance",
+    "light_red",
+    "light_yellow",
+    "light_green",
+    "light_remaining",
+)
+STOP_FEATURES = ("stop_found", "stop_distance")
+STANDING_FEATURES = ("standing",)  # order "approach" alone
 
 
 @inlined_function
@@ -194,3 +221,101 @@ def write_edges(
         k = put(row, k, left / EDGE_REACH_M)
         k = put(row, k, right / EDGE_REACH_M)
     return k
+
+
+@device_function
+def next_stop_line(
+    driver: int,
+    map_index: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    ranges: MapRanges,
+    signals: Signals,
+    stop_lines: StopLines,
+    window: NDArray,
+    count: int,
+    ego_s: float,
+) -> tuple[int, float]:
+    """The nearest stop line of a light on the route, and its distance [m] along it; (-1, inf)."""
+    world, slot = int(ego.world[driver]), int(ego.slot[driver])
+    ego_x, ego_y, ego_z = motion.x[world, slot], motion.y[world, slot], motion.z[world, slot]
+    yaw = motion.yaw_rad[world, slot]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    first = signals.first_stop_line[ranges.signal[map_index]]
+    last = signals.first_stop_line[ranges.signal[map_index + 1]]
+    best, best_distance = -1, math.inf
+    for line in range(first, last):
+        dx, dy = stop_lines.x[line] - ego_x, stop_lines.y[line] - ego_y
+        if dx * dx + dy * dy > LIGHT_SIGHT_M * LIGHT_SIGHT_M:
+            continue
+        if abs(stop_lines.z[line] - ego_z) > _SAME_LEVEL_M:
+            continue
+        s, offset, row = project_on_window(window, count, cos * dx + sin * dy, cos * dy - sin * dx)
+        if abs(offset) > 0.6 * stop_lines.lane_width_m[line]:
+            continue
+        if math.cos(stop_lines.yaw_rad[line] - yaw - window[row, 3]) < _ALIGNED_COS:
+            continue
+        distance = s - ego_s
+        if -_PASSED_M < distance < best_distance:
+            best, best_distance = line, distance
+    return best, best_distance
+
+
+@device_function
+def write_light(
+    world: int,
+    map_index: int,
+    line: int,
+    distance_m: float,
+    ranges: MapRanges,
+    stop_lines: StopLines,
+    lights: Lights,
+    row: NDArray,
+    k: int,
+) -> int:
+    """LIGHT_FEATURES of the light at a stop line; no light reads like one far away."""
+    if line < 0:
+        row[k : k + 6] = 0.0
+        row[k + 1] = LIGHT_SIGHT_M / DISTANCE_SCALE_M
+        return k + 6
+    light = stop_lines.signal[line] - ranges.signal[map_index]
+    state = lights.state[world, light]
+    remaining = min(max(lights.remaining_s[world, light], 0.0), REMAINING_SCALE_S)
+    k = put(row, k, 1.0)
+    k = put(row, k, distance_m / DISTANCE_SCALE_M)
+    k = put(row, k, 1.0 if state == _RED else 0.0)
+    k = put(row, k, 1.0 if state == _YELLOW else 0.0)
+    k = put(row, k, 1.0 if state == _GREEN else 0.0)
+    return put(row, k, remaining / REMAINING_SCALE_S)
+
+
+@device_function
+def write_stop_sign(
+    driver: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    tracker: SignTracker,
+    signs: Signs,
+    window: NDArray,
+    count: int,
+    ego_s: float,
+    row: NDArray,
+    k: int,
+) -> int:
+    """STOP_FEATURES of the sign that the raster would show: ahead and not yet stopped at."""
+    sign = int(tracker.shown_stop[driver])
+    if sign < 0:
+        row[k], row[k + 1] = 0.0, LIGHT_SIGHT_M / DISTANCE_SCALE_M
+        return k + 2
+    world, slot = int(ego.world[driver]), int(ego.slot[driver])
+    cos, sin = math.cos(motion.yaw_rad[world, slot]), math.sin(motion.yaw_rad[world, slot])
+    dx, dy = signs.x[sign] - motion.x[world, slot], signs.y[sign] - motion.y[world, slot]
+    s, _, _ = project_on_window(window, count, cos * dx + sin * dy, cos * dy - sin * dx)
+    k = put(row, k, 1.0)
+    return put(row, k, (s - ego_s) / DISTANCE_SCALE_M)
+
+
+@inlined_function
+def write_standing(driver: int, counters: HoldCounters, row: NDArray, k: int) -> int:
+    """STANDING_FEATURES: time since the ego last moved."""
+    return put(row, k, counters.standing_s[driver] / STANDING_SCALE_S)
