@@ -95,3 +95,64 @@ class VectorFeatures(nn.Module):
     def forward(self, observation: Observation) -> Tensor:
         """Features, shape (N, num_features)."""
         return self.linear(torch.cat((observation["vector"], observation["measurements"]), dim=1))
+
+
+class SetFeatures(nn.Module):
+    """MLP over `vector` and `measurements` whose last entries are slots of actors, pooled by kind.
+
+    The slots of a kind share one small MLP, and the largest value over them goes on: who sits in
+    which slot makes no difference, and an empty one counts for nothing. Source: PointNet (Qi et
+    al. 2017).
+
+    Args:
+        observation_space: Single driver's space with `vector` and `measurements`.
+        slots: Slots of each kind, in the order in which they stand at the end of `vector`.
+        slot_size: Features of a slot; the first says whether it is filled, 1 or 0.
+        slot_widths: Layers over a slot; the last is what a kind adds to the features of the rest.
+        widths: Layers over everything; the last is the number of features.
+        layer_norm: Normalise after each linear layer of `widths`.
+
+    Raises:
+        ValueError: `vector` is too short for these slots.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        *,
+        slots: Sequence[int],
+        slot_size: int,
+        slot_widths: Sequence[int],
+        widths: Sequence[int],
+        layer_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.slots, self.slot_size = tuple(slots), slot_size
+        num_vector = box_of(observation_space, "vector").shape[0]
+        self.num_road = num_vector - slot_size * sum(self.slots)
+        if self.num_road < 0:
+            raise ValueError(
+                f"vector has {num_vector} entries, {sum(self.slots)} slots of {slot_size} do not "
+                "fit in: choose policy and observation that belong together"
+            )
+        self.encoders = nn.ModuleList(
+            mlp(slot_size, slot_widths, layer_norm=False) for number in self.slots if number
+        )
+        num_measurements = box_of(observation_space, "measurements").shape[0]
+        num_inputs = self.num_road + num_measurements + slot_widths[-1] * len(self.encoders)
+        self.linear = mlp(num_inputs, widths, layer_norm=layer_norm)
+        self.num_features = widths[-1]
+
+    def forward(self, observation: Observation) -> Tensor:
+        """Features, shape (N, num_features)."""
+        vector = observation["vector"]
+        parts = [vector[:, : self.num_road], observation["measurements"]]
+        first = self.num_road
+        for number, encoder in zip(filter(None, self.slots), self.encoders, strict=True):
+            last = first + number * self.slot_size
+            rows = vector[:, first:last].reshape(-1, self.slot_size)
+            # The layers end in ReLU: a row of zeros is the least there is
+            encoded = encoder(rows) * rows[:, :1]
+            parts.append(encoded.view(len(vector), number, -1).amax(1))
+            first = last
+        return self.linear(torch.cat(parts, dim=1))

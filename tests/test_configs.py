@@ -33,6 +33,8 @@ POLICIES = [
     ("policy=carl_nuplan", "observation=nuplan_bev"),
     ("policy=small_cnn", "observation=nuplan_bev_64"),
     ("policy=mlp", "observation=vector"),
+    ("policy=mlp", "observation=vector_driver"),
+    ("policy=set_encoder", "observation=vector_driver"),
 ]
 
 

@@ -14,6 +14,7 @@ from hydra.errors import InstantiationException
 from torch import Tensor
 
 from carl_planner.checkpoint import Checkpoint, CheckpointError, save_checkpoint, space_of
+from carl_planner.features import SetFeatures
 from carl_planner.policy import ActorCritic, num_trainable_parameters
 from carl_planner.policy_files import export_carl_state_dict, load_policy
 
@@ -237,3 +238,45 @@ def test_raster_too_small_for_the_encoder_is_refused() -> None:
 def test_policy_for_another_observation_is_refused() -> None:
     with pytest.raises(InstantiationException, match="needs a Box 'bev'"):
         configured_policy("carl", vector=(5,), measurements=(8,), value_measurements=(10,))
+
+
+SLOTS = {"slots": [3, 2, 0], "slot_size": 4, "slot_widths": [8, 6], "widths": [16]}
+
+
+def set_features(num_vector: int = 25) -> tuple[SetFeatures, dict[str, Tensor]]:
+    space = spaces.Dict(
+        {
+            "vector": spaces.Box(-2, 2, (num_vector,), np.float32),
+            "measurements": spaces.Box(-2, 2, (2,), np.float32),
+        }
+    )
+    torch.manual_seed(0)
+    features = SetFeatures(space, **SLOTS)
+    observation = {"vector": torch.randn(7, num_vector), "measurements": torch.randn(7, 2)}
+    observation["vector"][:, 5::4] = 1.0  # five entries of the road, then slots that are filled
+    return features, observation
+
+
+def test_who_sits_in_which_slot_of_its_kind_makes_no_difference() -> None:
+    features, observation = set_features()
+    expected = features(observation)
+    vector = observation["vector"]
+    first, second, third = vector[:, 5:9], vector[:, 9:13], vector[:, 13:17]
+    swapped = torch.cat((vector[:, :5], third, first, second, vector[:, 17:]), dim=1)
+    torch.testing.assert_close(features(observation | {"vector": swapped}), expected)
+    across = torch.cat((vector[:, :13], vector[:, 17:21], third, vector[:, 21:]), dim=1)
+    assert (features(observation | {"vector": across}) - expected).abs().max() > 1e-3
+
+
+def test_an_empty_slot_counts_for_nothing() -> None:
+    features, observation = set_features()
+    observation["vector"][:, 9:13] = 0.0
+    expected = features(observation)
+    observation["vector"][:, 10:13] = 1.7  # not filled, so nobody looks at it
+    torch.testing.assert_close(features(observation), expected)
+    assert features.num_road == 5
+
+
+def test_slots_that_do_not_fit_in_are_refused() -> None:
+    with pytest.raises(ValueError, match="vector has 19 entries, 5 slots of 4 do not fit in"):
+        set_features(19)
