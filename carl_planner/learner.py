@@ -67,6 +67,22 @@ class Learner:
             exploration=self.settings.exploration,
         )
 
+    def init_from(self, checkpoint: Checkpoint) -> None:
+        """Take the weights of a trained policy, and nothing else, before `start`.
+
+        Raises:
+            CheckpointError: it was trained with another observation or is another network.
+        """
+        checkpoints.check_observation(checkpoint, self.observation_space)
+        try:
+            self.policy.load_state_dict(checkpoint.policy)
+        except RuntimeError as error:
+            choice = checkpoint.choices.get("policy", "that of the checkpoint")
+            raise CheckpointError(
+                f"init_from: the checkpoint's weights do not fit this policy: {error}: use "
+                f"policy={choice} with its own widths"
+            ) from error
+
     def start(self) -> None:
         """Begin the first episodes with the same weights on all ranks."""
         self._prepare_env()

@@ -51,6 +51,9 @@ class PpoSettings:
     kl_stops_per_halving: int  # so many such stops halve the learning rate
     exploration: Exploration | None  # Roach's additional loss
     rollout_storage: str  # "pixels" or "scene"
+    final_entropy_coef: float | None = (
+        None  # reached linearly at the end of the run; None: constant
+    )
 
     def __post_init__(self) -> None:
         for name in ("total_samples", "num_envs", "num_steps", "minibatch_size", "epochs"):
@@ -72,6 +75,13 @@ class PpoSettings:
     def num_updates(self) -> int:
         """Iterations of the run; CaRL drops the incomplete last one."""
         return max(1, self.total_samples // self.batch_size)
+
+    def entropy_coef_at(self, share: float) -> float:
+        """Weight of the entropy after a share of the run in [0, 1]."""
+        if self.final_entropy_coef is None:
+            return self.entropy_coef
+        share = min(max(share, 0.0), 1.0)
+        return (1.0 - share) * self.entropy_coef + share * self.final_entropy_coef
 
     def check_ranks(self, world_size: int) -> None:
         """Refuse sizes that do not split evenly over ranks."""
@@ -137,6 +147,7 @@ class Ppo:
             policy.parameters(), lr=settings.lr, eps=settings.adam_eps, fused=True
         )
         self.gradients = FlatGradients(policy.parameters())
+        self.entropy_coef = settings.entropy_coef  # of the next update
 
     def synchronize(self) -> None:
         """Give every rank the parameters of rank 0."""
@@ -218,7 +229,7 @@ class Ppo:
             exploration = self.settings.exploration
             total_loss = (
                 sums.policy
-                - self.settings.entropy_coef * sums.entropy
+                - self.entropy_coef * sums.entropy
                 + self.settings.value_coef * sums.value
                 + (exploration.coef if exploration else 0.0) * sums.exploration
             )

@@ -1,7 +1,8 @@
 """Train a planner: `python -m carl_planner.train experiment=demo [overrides]`.
 
 `resume=PATH` goes on from a checkpoint and needs nothing else, but `trust=[PACKAGE]` for classes of
-your own; overrides given with it apply on top of the checkpoint's config. Runs under torchrun too.
+your own; overrides given with it apply on top of the checkpoint's config. `init_from=PATH` begins a
+new run with a checkpoint's weights alone. Runs under torchrun too.
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
     learner = Learner(config, choices, group)
     progress = Progress()
     if resumed is None:
+        if config.init_from is not None:
+            learner.init_from(load_checkpoint(checkpoint_path(config.init_from)))
+            log.info("beginning with the weights of %s", config.init_from)
         learner.start()
     else:
         learner.restore(resumed)

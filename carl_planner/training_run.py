@@ -151,9 +151,11 @@ class TrainingRun:
         terms = self.group.gather(statistics.reward_terms)
         self._keep_if_best(episodes)
         self.learner.buffer.finish(gamma=settings.gamma, gae_lambda=settings.gae_lambda)
-        lr = settings.lr * settings.lr_schedule(self._schedule_position(), settings.num_updates)
+        position = self._schedule_position()
+        lr = settings.lr * settings.lr_schedule(position, settings.num_updates)
         lr *= 0.5 ** (self.progress.kl_stops // settings.kl_stops_per_halving)
         self.learner.ppo.set_learning_rate(lr)
+        self.learner.ppo.entropy_coef = settings.entropy_coef_at(position / settings.num_updates)
         losses = self.learner.ppo.update(self.learner.buffer)
         self.progress.kl_stops += int(losses["kl_stop"])
         losses |= {

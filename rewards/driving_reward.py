@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
+
 from rewards.driving_events import DrivingEvents
 from rewards.episode_ends import EpisodeEnds
 from rewards.reward_breakdown import RewardBreakdown
@@ -20,7 +22,8 @@ class DrivingReward:
         soft_penalties: Factors in [0, 1] by name.
         terminations: Predicates by name that end an episode.
         truncations: Predicates by name that cut an episode off.
-        penalised: Names of the terminations that cost `terminal_penalty`.
+        penalised: Names of the terminations that cost `terminal_penalty`, or the share of it that
+            each costs; of several at once the dearest counts.
         terminal_penalty: Taken off in the step that ends so [percent of the route].
         forfeiting: Names of the terminations whose step earns no progress.
 
@@ -37,14 +40,16 @@ class DrivingReward:
         soft_penalties: Mapping[str, Term],
         terminations: Mapping[str, Term],
         truncations: Mapping[str, Term],
-        penalised: Sequence[str],
+        penalised: Sequence[str] | Mapping[str, float],
         terminal_penalty: float,
         forfeiting: Sequence[str] = (),
     ) -> None:
         self.progress = checked_terms("progress", {"progress": progress})["progress"]
         self.soft_penalties = checked_terms("soft_penalties", soft_penalties)
         self.episode_ends = EpisodeEnds(terminations, truncations)
-        self.penalised = checked_names("penalised", penalised, terminations)
+        shares = penalised if isinstance(penalised, Mapping) else dict.fromkeys(penalised, 1.0)
+        checked_names("penalised", shares, terminations)
+        self.penalised = {name: float(share) for name, share in shares.items()}
         self.terminal_penalty = terminal_penalty
         self.forfeiting = checked_names("forfeiting", forfeiting, terminations)
 
@@ -56,7 +61,9 @@ class DrivingReward:
         ends = self.episode_ends(events)
         if self.forfeiting:
             reward = reward.masked_fill(ends.any_of(self.forfeiting), 0.0)
-        fatal = ends.any_of(self.penalised)
-        terms["terminal"] = -self.terminal_penalty * fatal.to(reward.dtype)
+        cost = torch.zeros_like(reward)
+        for name, share in self.penalised.items():
+            cost = torch.maximum(cost, share * ends.by_name[name].to(reward.dtype))
+        terms["terminal"] = -self.terminal_penalty * cost
         reward = reward + terms["terminal"]
         return RewardBreakdown(reward, ends.terminated, ends.truncated, terms, ends.by_name)

@@ -24,6 +24,15 @@ def overspeed(events: DrivingEvents, *, tolerance_mps: float = 2.23) -> Tensor:
     return (1.0 - events.overspeed_mps / tolerance_mps).clamp(0.0, 1.0)
 
 
+def pace(events: DrivingEvents, *, full_mps: float = 8.0, floor: float = 0.5) -> Tensor:
+    """Rises linearly from `floor` at rest to 1 at `full_mps`: a metre crept along is worth less.
+
+    The leaderboard takes points from whoever is slower than the traffic, in proportion to what is
+    missing; between and at its lights, traffic in towns goes at 5 to 8 m/s.
+    """
+    return floor + (1.0 - floor) * (events.speed_mps / full_mps).clamp(0.0, 1.0)
+
+
 def time_to_collision(events: DrivingEvents, *, factor: float = 0.5) -> Tensor:
     """`factor` while a time-to-collision penalty window is open, else 1."""
     return 1.0 - (1.0 - factor) * events.ttc_active.to(events.speed_mps.dtype)

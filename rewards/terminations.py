@@ -7,12 +7,27 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from rewards.driving_events import DrivingEvents
+from rewards.driving_events import CollisionKind, DrivingEvents
 
 
 def collision(events: DrivingEvents) -> Tensor:
     """A new contact with anything, whoever is at fault."""
     return events.collision
+
+
+def hit_pedestrian(events: DrivingEvents) -> Tensor:
+    """A new contact with a pedestrian."""
+    return events.collision & (events.collision_kind == CollisionKind.PEDESTRIAN)
+
+
+def hit_vehicle(events: DrivingEvents) -> Tensor:
+    """A new contact with a vehicle or a cyclist."""
+    return events.collision & (events.collision_kind == CollisionKind.VEHICLE)
+
+
+def hit_static(events: DrivingEvents) -> Tensor:
+    """A new contact with a thing, or with the map itself."""
+    return events.collision & (events.collision_kind == CollisionKind.STATIC)
 
 
 def too_near_pedestrian(events: DrivingEvents) -> Tensor:

@@ -87,6 +87,29 @@ def test_only_resumable_checkpoints_resume(whole_run: Path, tmp_path: Path) -> N
     assert "Traceback" not in result.stderr
 
 
+def test_a_run_begins_with_the_weights_of_another_and_nothing_else(
+    whole_run: Path, tmp_path: Path
+) -> None:
+    given = load_checkpoint(whole_run / "model_final.pt").policy
+    train(
+        tmp_path, "experiment=point_goal", f"init_from={whole_run / 'model_final.pt'}", "ppo.lr=0.0"
+    )
+    begun = load_checkpoint(tmp_path / "latest.pt")
+    for name, weight in given.items():
+        np.testing.assert_array_equal(begun.policy[name], weight)
+    assert begun.progress["samples"] == load_checkpoint(whole_run / "latest.pt").progress["samples"]
+    first, trained = losses(tmp_path)[0], losses(whole_run)
+    assert first["episode/return"] > trained[0]["episode/return"]  # it knows the way already
+
+
+def test_weights_of_another_network_are_refused(whole_run: Path, tmp_path: Path) -> None:
+    wider = ("experiment=point_goal", "policy.head_widths=[24]", f"init_from={whole_run}")
+    result = train(tmp_path, *wider, check=False)
+    assert result.returncode != 0
+    assert "do not fit this policy" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_resuming_with_other_environments_is_refused(whole_run: Path) -> None:
     fewer = train(whole_run, f"resume={whole_run}", "ppo.num_envs=8", check=False)
     assert "holds 16 environments a process, this run has 8" in fewer.stderr

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rewards import DrivingReward, soft_penalties, terminations
+from rewards.driving_events import CollisionKind
 from rewards.route_progress import route_progress
 from tests.rewards.reward_scenes import events_with, load_reward
 
@@ -139,3 +140,51 @@ def test_a_predicate_among_the_factors_is_refused():
 def test_a_penalty_on_what_does_not_terminate_is_refused():
     with pytest.raises(ValueError, match=r"ran_red_light.*not among its terminations"):
         build(penalised=["collision", "ran_red_light"])
+
+
+@pytest.fixture(scope="module")
+def driver():
+    return load_reward("driver")
+
+
+@pytest.mark.parametrize(
+    ("facts", "cost"),
+    [
+        # Leaderboard 2.0 leaves 0.50, 0.60, 0.65, 0.70 and 0.80 of the score: doubled what is lost
+        ({"collision": True, "collision_kind": CollisionKind.PEDESTRIAN}, 10.0),
+        ({"collision": True, "collision_kind": CollisionKind.VEHICLE}, 8.0),
+        ({"collision": True, "collision_kind": CollisionKind.STATIC}, 7.0),
+        ({"ran_red_light": True}, 6.0),
+        ({"ran_stop_sign": True}, 4.0),
+        ({"blocked": True}, 10.0),
+        ({"off_route": True}, 10.0),
+        ({"off_road_fraction": 0.6}, 10.0),
+        ({"ran_red_light": True, "ran_stop_sign": True}, 6.0),  # the dearest of several
+    ],
+)
+def test_the_drivers_failures_cost_what_they_cost_the_score(driver, facts, cost):
+    outcome = driver(events_with(route_percent_gained=0.2, speed_mps=8.0, **facts))
+    assert outcome.terminated.item()
+    assert outcome.reward.item() == pytest.approx(0.2 - cost)
+
+
+def test_the_driver_is_not_punished_for_arriving_or_for_time(driver):
+    arrived = driver(events_with(route_percent_gained=0.2, speed_mps=8.0, route_finished=True))
+    assert (arrived.terminated.item(), arrived.reward.item()) == (True, pytest.approx(0.2))
+    late = driver(events_with(timed_out=True))
+    assert (late.truncated.item(), late.reward.item()) == (True, 0.0)
+
+
+def test_the_drivers_metre_is_worth_less_when_crept_and_nothing_outside_its_lanes(driver):
+    events = events_with(
+        route_percent_gained=0.2,
+        speed_mps=[8.0, 2.0, 8.0],
+        outside_route_lanes=[False, False, True],
+    )
+    # 0.5 + 0.5 x 2 / 8 of it at 2 m/s
+    assert driver(events).reward.tolist() == pytest.approx([0.2, 0.2 * 0.625, 0.0])
+
+
+def test_a_share_for_what_does_not_terminate_is_refused():
+    with pytest.raises(ValueError, match=r"ran_red_light.*not among its terminations"):
+        build(penalised={"collision": 1.0, "ran_red_light": 0.6})

@@ -54,6 +54,12 @@ def test_steer_change_halves_beyond_its_limit():
     assert soft_penalties.steer_change(events).tolist() == [1.0, 0.5]
 
 
+def test_pace_rises_from_its_floor_to_the_full_speed_and_no_further():
+    events = events_with(speed_mps=[0.0, 2.0, 4.0, 8.0, 12.0])
+    # 0.5 + 0.5 x speed / 8
+    assert soft_penalties.pace(events).tolist() == pytest.approx([0.5, 0.625, 0.75, 1.0, 1.0])
+
+
 def test_every_factor_stays_between_zero_and_one():
     wild = events_with(
         overspeed_mps=1e3,
@@ -61,6 +67,7 @@ def test_every_factor_stays_between_zero_and_one():
         num_comfort_active=6,
         ttc_active=True,
         steer_change=2.0,
+        speed_mps=1e3,
         outside_route_lanes=True,
     )
     for name in (
@@ -70,6 +77,7 @@ def test_every_factor_stays_between_zero_and_one():
         "comfort",
         "lane_distance",
         "steer_change",
+        "pace",
         "comfortable",
     ):
         assert 0.0 <= getattr(soft_penalties, name)(wild).item() <= 1.0, name
