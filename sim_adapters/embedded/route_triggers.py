@@ -22,6 +22,7 @@ SLOT_SPACING_M = 100.0
 _CROSSING_REACH_M = (10.0, 100.0)  # from its trigger to the junction of a junction scenario
 _ROOM_M = 60.0  # of route that a scenario on the open road needs
 _CLEAR_OF_JUNCTION_M = 40.0  # ahead, where vehicles brake hard
+CROSSING_DISTANCE_M = 12  # scenario_runner's DynamicObjectCrossing, from trigger to walker
 _STREAM_ANGLE_RAD = np.radians(45.0)
 
 _BLOCKERS = ("haybalelb", "foodcart", "advertisement", "container", "busstoplb")
@@ -68,8 +69,16 @@ class Site(NamedTuple):
     row: int
     room_m: float  # to the end of the route
     gap_m: float  # to the next junction, infinite without one
-    crossing: Crossing | None
+    crossing: Crossing | None  # that junction, if no scenario plays in it yet
     streams: Streams
+    as_benchmark: bool  # with the defaults of scenario_runner, which longest6 v2 keeps throughout
+
+
+class TriggerShares(NamedTuple):
+    """How the slots of a route are filled."""
+
+    benchmark: float = 0.0  # with scenario_runner's own parameters, which longest6 v2 keeps
+    open_road: float = 1.0  # of those without a scenario for a junction ahead that are filled
 
 
 def scenario_weights(chosen: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -88,9 +97,14 @@ def scenario_weights(chosen: Mapping[str, float] | None = None) -> dict[str, flo
 
 
 def place_triggers(
-    route: Route, maps: MapBank, streams: Streams, draws: Draws, weights: Mapping[str, float]
+    route: Route,
+    maps: MapBank,
+    streams: Streams,
+    draws: Draws,
+    weights: Mapping[str, float],
+    shares: TriggerShares | None = None,
 ) -> tuple[ScenarioTrigger, ...]:
-    """Triggers of one route, at most one a slot, exactly on the route and along it.
+    """Triggers of one route, at most one a slot and a junction, exactly on the route and along it.
 
     Args:
         route: Where the triggers go.
@@ -98,21 +112,31 @@ def place_triggers(
         streams: Of `maps`.
         draws: Random numbers of this route's triggers.
         weights: Of all types, see `scenario_weights`.
+        shares: Of the slots that are filled in certain ways; CaRL fills all.
     """
+    shares = shares or TriggerShares()
     stations_m = route.cumulative_m
     crossings = find_crossings(route, maps)
     counts: dict[str, int] = {}
     triggers = []
+    taken: set[Crossing] = set()
     for slot in range(int(stations_m[-1] / SLOT_SPACING_M)):
         station_m = SLOT_SPACING_M * slot + draws.integer(int(SLOT_SPACING_M))
-        site = _look_ahead(route, stations_m, station_m, crossings, streams)
+        # Nothing is drawn for shares of none and all
+        as_benchmark = shares.benchmark > 0.0 and draws.uniform() < shares.benchmark
+        is_open = shares.open_road == 1.0 or draws.uniform() < shares.open_road
+        site = _look_ahead(route, stations_m, station_m, crossings, streams, as_benchmark)
         if site is None:
             continue
+        if site.crossing in taken:
+            site = site._replace(crossing=None)
         scenario_type, parameters = _fill(site, draws, weights)
-        if scenario_type:
+        if scenario_type and (is_open or scenario_type in JUNCTION_TYPES):
             counts[scenario_type] = counts.get(scenario_type, 0) + 1
             name = f"{scenario_type}_{counts[scenario_type]}"
             triggers.append(_trigger(name, scenario_type, parameters, route, site.row))
+            if site.crossing and scenario_type in JUNCTION_TYPES:
+                taken.add(site.crossing)
     return tuple(triggers)
 
 
@@ -139,6 +163,7 @@ def _look_ahead(
     station_m: float,
     crossings: list[Crossing],
     streams: Streams,
+    as_benchmark: bool,
 ) -> Site | None:
     """The site at a station, None inside a junction."""
     row = min(int(np.searchsorted(stations_m, station_m)), len(stations_m) - 1)
@@ -146,7 +171,9 @@ def _look_ahead(
         return None
     ahead = next((crossing for crossing in crossings if crossing.first_row > row), None)
     gap_m = math.inf if ahead is None else float(stations_m[ahead.first_row] - stations_m[row])
-    return Site(route, row, float(stations_m[-1] - stations_m[row]), gap_m, ahead, streams)
+    return Site(
+        route, row, float(stations_m[-1] - stations_m[row]), gap_m, ahead, streams, as_benchmark
+    )
 
 
 def _fill(site: Site, draws: Draws, weights: Mapping[str, float]) -> tuple[str, Parameters]:
@@ -187,10 +214,14 @@ def _hard_brake(site: Site, draws: Draws) -> Parameters | None:
 
 def _object_crossing(site: Site, draws: Draws) -> Parameters | None:
     """A pedestrian steps onto the route ahead, outside junctions."""
-    distance_m = round(_triangular(draws, 15.0, 50.0, 113.0))
+    distance_m = (
+        CROSSING_DISTANCE_M if site.as_benchmark else round(_triangular(draws, 15.0, 50.0, 113.0))
+    )
     place = site.row + distance_m
     if place + 10 >= len(site.route.x) or np.any(site.route.in_junction[place - 5 : place + 10]):
         return None
+    if site.as_benchmark:
+        return {}
     return {
         "distance": str(distance_m),
         "direction": draws.choose(("right", "left"), (0.97, 0.03)),
@@ -213,7 +244,7 @@ def _signalised_left(site: Site, draws: Draws) -> Parameters | None:
         return None
     if not site.streams.has(crossing.junction, crossing.entry_yaw_rad + math.pi):
         return None
-    return _flow(draws, mode_mps=12.0)
+    return {} if site.as_benchmark else _flow(draws, mode_mps=12.0)
 
 
 def _signalised_right(site: Site, draws: Draws) -> Parameters | None:
@@ -223,7 +254,7 @@ def _signalised_right(site: Site, draws: Draws) -> Parameters | None:
         return None
     if not site.streams.has(crossing.junction, crossing.entry_yaw_rad - 0.5 * math.pi):
         return None
-    return _flow(draws, mode_mps=10.0)
+    return {} if site.as_benchmark else _flow(draws, mode_mps=10.0)
 
 
 def _red_light_runner(site: Site, draws: Draws) -> Parameters | None:
@@ -237,7 +268,9 @@ def _red_light_runner(site: Site, draws: Draws) -> Parameters | None:
         for side, angle in from_side.items()
         if site.streams.has(crossing.junction, crossing.entry_yaw_rad + angle)
     ]
-    return {"direction": draws.choose(sides)} if sides else None
+    if not sides or site.as_benchmark:
+        return {} if sides else None
+    return {"direction": draws.choose(sides)}
 
 
 PROPOSALS: dict[str, Callable[[Site, Draws], Parameters | None]] = {
@@ -249,6 +282,14 @@ PROPOSALS: dict[str, Callable[[Site, Draws], Parameters | None]] = {
     "OppositeVehicleRunningRedLight": _red_light_runner,
     "SignalizedJunctionRightTurn": _signalised_right,
 }
+
+
+JUNCTION_TYPES = (
+    "VehicleTurningRoute",
+    "SignalizedJunctionLeftTurn",
+    "OppositeVehicleRunningRedLight",
+    "SignalizedJunctionRightTurn",
+)
 
 
 def _crossing_in_reach(site: Site) -> Crossing | None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Self
 
 from sim_adapters.embedded.draws import Draws
-from sim_adapters.embedded.route_generator import RouteGenerator
-from sim_adapters.embedded.route_triggers import Streams, place_triggers
+from sim_adapters.embedded.route_generator import RouteGenerator, SignalisedTurns
+from sim_adapters.embedded.route_triggers import Streams, TriggerShares, place_triggers
 from sim_adapters.embedded.route_triggers import scenario_weights as weigh_scenarios
 from sim_adapters.maps.route_scenarios import load_scenarios
 from sim_adapters.maps.town_files import town_name
@@ -42,12 +42,16 @@ class RandomRoutes:
         routes_per_town: Size of the pool; CaRL's files hold up to 8,000 a town.
         scenario_triggers: Put CaRL's scenario slots on the routes.
         scenario_weights: How likely each type is tried first in a slot; 0 switches a type off.
+        turns: How often routes turn where a stream of traffic may cross them; CaRL: at random.
+        benchmark_share: Of the slots whose scenario has the benchmark's own parameters.
+        open_road_share: Of the slots without a scenario for a junction ahead that are filled.
         time_limit_s: Of an episode.
         one_town_per_world: World w drives in town w (mod the number of towns) only; servers take
             seconds to load another town.
 
     Raises:
-        ValueError: a town that `maps` lacks, or one without a road of that length.
+        ValueError: a town that `maps` lacks, one without a road of that length, or a share beyond
+            [0, 1].
     """
 
     def __init__(
@@ -60,6 +64,9 @@ class RandomRoutes:
         routes_per_town: int = 1024,
         scenario_triggers: bool = True,
         scenario_weights: Mapping[str, float] | None = None,
+        turns: SignalisedTurns | None = None,
+        benchmark_share: float = 0.0,
+        open_road_share: float = 1.0,
         time_limit_s: float = CARL_TIME_LIMIT_S,
         one_town_per_world: bool = False,
     ) -> None:
@@ -68,8 +75,10 @@ class RandomRoutes:
         self.length_m, self.time_limit_s = length_m, time_limit_s
         self.scenario_triggers = scenario_triggers
         self.routes_per_town = routes_per_town
+        self._shares = TriggerShares(benchmark_share, open_road_share)
+        _check_shares(turns or SignalisedTurns(), self._shares)
         names = [town_name(town) for town in towns or maps.towns]
-        self._generators = [RouteGenerator(maps, name) for name in names]
+        self._generators = [RouteGenerator(maps, name, turns=turns) for name in names]
         self._streams = Streams(maps)
         self._weights = weigh_scenarios(scenario_weights)
         self._pool: dict[tuple[int, int], Scenario] = {}
@@ -105,12 +114,22 @@ class RandomRoutes:
             route=route,
             seed=self.seed,
             triggers=(
-                place_triggers(route, self.maps, self._streams, draws, self._weights)
+                place_triggers(route, self.maps, self._streams, draws, self._weights, self._shares)
                 if self.scenario_triggers
                 else ()
             ),
             time_limit_s=self.time_limit_s,
         )
+
+
+def _check_shares(turns: SignalisedTurns, shares: TriggerShares) -> None:
+    if not turns.weight > 0.0:
+        raise ValueError(f"scenarios.turns.weight is {turns.weight}, expected a positive one")
+    given = {"turns.route_share": turns.route_share, "turns.left_share": turns.left_share}
+    given |= {"benchmark_share": shares.benchmark, "open_road_share": shares.open_road}
+    for name, share in given.items():
+        if not 0.0 <= share <= 1.0:
+            raise ValueError(f"scenarios.{name} is {share}, expected 0 to 1")
 
 
 class RouteFile:

@@ -1,16 +1,23 @@
 """Random training routes: drivable, legal, reproducible, with scenarios where they fit."""
 
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sim_adapters.embedded.draws import Draws
-from sim_adapters.embedded.route_generator import LANE_CHANGE_SPACING_M, RouteGenerator
+from sim_adapters.embedded.route_generator import (
+    LANE_CHANGE_SPACING_M,
+    RouteGenerator,
+    SignalisedTurns,
+)
 from sim_adapters.embedded.route_triggers import (
+    JUNCTION_TYPES,
     PROPOSALS,
     Streams,
     find_crossings,
@@ -20,6 +27,7 @@ from sim_adapters.embedded.route_triggers import (
 from sim_adapters.embedded.route_waypoints import is_same_way, thin_route
 from sim_adapters.embedded.routes import RouteDemands, generate_routes
 from sim_adapters.embedded.scenario_source import RandomRoutes, RouteFile
+from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import write_routes
 from sim_adapters.maps.router import Router
@@ -162,6 +170,53 @@ def test_junction_scenarios_stand_before_their_turn(town_maps: MapBank) -> None:
                 smallest = int(trigger.parameters["source_dist_interval.from"])
                 assert 10 <= smallest < int(trigger.parameters["source_dist_interval.to"]) <= 85
     assert found >= 5
+
+
+def test_the_mix_of_the_benchmark_leads_through_signalised_turns(town_maps: MapBank) -> None:
+    config = compose_training_config(["scenarios=benchmark_mix", "scenarios.length_m=500"])
+    config.scenarios.towns = None
+    source = instantiate(config.scenarios)(maps=town_maps, seed=3)
+    triggers = [t for world in range(150) for t in source.next_scenario(world, 0).triggers]
+    shares = Counter(trigger.scenario_type for trigger in triggers)
+    # longest6 v2: 26, 18, 27, 10 and 19 %
+    wanted = {
+        "SignalizedJunctionLeftTurn": (0.18, 0.34),
+        "SignalizedJunctionRightTurn": (0.12, 0.28),
+        "DynamicObjectCrossing": (0.18, 0.34),
+        "OppositeVehicleRunningRedLight": (0.04, 0.15),
+        "ControlLoss": (0.12, 0.28),
+        "VehicleTurningRoute": (0.0, 0.05),
+        "HardBreakRoute": (0.0, 0.05),
+    }
+    for name, (low, high) in wanted.items():
+        assert low <= shares[name] / len(triggers) <= high, (name, shares)
+    # Those with scenario_runner's own parameters name none; ControlLoss never does
+    told = [t for t in triggers if t.scenario_type == "DynamicObjectCrossing"]
+    own = sum(not trigger.parameters for trigger in told) / len(told)
+    assert own == pytest.approx(0.6, abs=4 * math.sqrt(0.24 / len(told)))
+
+
+def test_a_junction_has_one_scenario_and_a_walker_stands_12_m_ahead(town_maps: MapBank) -> None:
+    source = RandomRoutes(town_maps, 5, length_m=600.0, benchmark_share=1.0)
+    for world in range(30):
+        scenario = source.next_scenario(world, 0)
+        route, met = scenario.route, []
+        for trigger in scenario.triggers:
+            assert trigger.parameters == {}
+            row = int(np.argmin(np.hypot(route.x - trigger.x, route.y - trigger.y)))
+            if trigger.scenario_type == "DynamicObjectCrossing":
+                assert not route.in_junction[row + 12]
+            if trigger.scenario_type in JUNCTION_TYPES:
+                met.append(row + int(np.flatnonzero(route.in_junction[row:])[0]))
+        assert len(met) == len(set(met))
+
+
+@pytest.mark.parametrize(
+    "bad", [{"benchmark_share": 1.2}, {"open_road_share": -0.1}, {"turns": SignalisedTurns(2.0)}]
+)
+def test_shares_beyond_one_are_refused(town_maps: MapBank, bad: dict) -> None:
+    with pytest.raises(ValueError, match="expected 0 to 1"):
+        RandomRoutes(town_maps, 5, length_m=300.0, **bad)
 
 
 def next_turn_of_any_pass(scenario: Scenario, x: float, y: float) -> set[RouteCommand]:
