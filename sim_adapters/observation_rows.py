@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.observation.observer import Observer
+from sim_adapters.observation.observer import GathersSome, Observer
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory
 from sim_adapters.scene.state import SceneBatch
@@ -98,7 +98,10 @@ class ObservationRows:
     ) -> NDArray[np.object_]:
         """The present of `finished` worlds as gymnasium's `final_obs`: (E,), None elsewhere."""
         rows = allocate(self.observer.stored_space, self.num_envs)
-        self.observer.gather(scene, memory, maps, rows)
+        if isinstance(self.observer, GathersSome):
+            self.observer.gather_some(np.flatnonzero(finished), scene, memory, maps, rows)
+        else:
+            self.observer.gather(scene, memory, maps, rows)
         chosen = {name: array[finished] for name, array in rows.items()}
         drawn = allocate(self.observer.space, int(finished.sum()))
         self.observer.paint(chosen, maps, drawn)

@@ -9,10 +9,11 @@ because both storages go through the same rows, their pixels are equal bit by bi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory
@@ -39,4 +40,20 @@ class Observer(Protocol):
 
     def observe(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
         """Gather into a scratch of its own and paint: one observation of each driver."""
+        ...
+
+
+@runtime_checkable
+class GathersSome(Protocol):
+    """What an observer can also do if a row of one driver costs no more than its share."""
+
+    def gather_some(
+        self,
+        drivers: NDArray[np.int64],
+        scene: SceneBatch,
+        memory: EpisodeMemory,
+        maps: MapBank,
+        out: Arrays,
+    ) -> None:
+        """`gather` of these drivers alone."""
         ...

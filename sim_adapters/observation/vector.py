@@ -7,7 +7,7 @@ Its blocks are written by `vector_road` (the ego, its route, the road and its ru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -268,39 +268,38 @@ class VectorObserver:
 
     def observe(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
         """Write one observation of each driver into `out`."""
+        vector, measured = self._arguments(scene, memory, maps, out)
+        launch_range(write_vector_range, scene.num_agents, *vector, num_threads=self._num_threads)
+        write_measurements_range(0, scene.num_agents, *measured)
+
+    def gather_some(
+        self,
+        drivers: NDArray[np.int64],
+        scene: SceneBatch,
+        memory: EpisodeMemory,
+        maps: MapBank,
+        out: Arrays,
+    ) -> None:
+        """Write the rows of these drivers alone; the others' stay as they are."""
+        vector, measured = self._arguments(scene, memory, maps, out)
+        for driver in drivers.tolist():
+            write_vector_range(driver, driver + 1, *vector)
+            write_measurements_range(driver, driver + 1, *measured)
+
+    def _arguments(
+        self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Arguments of the two kernels behind the range of drivers."""
         if len(self._scratch.window) != scene.num_agents:
             self._scratch = self._make_scratch(scene.num_agents)
-        launch_range(
-            write_vector_range,
-            scene.num_agents,
-            Seen(scene.motion, scene.traits, scene.ego, scene.lights, scene.routes, scene.clocks),
-            Tracked(memory.route, memory.lane, memory.signs, memory.counters),
-            Roads(
-                maps.ranges,
-                maps.points,
-                maps.lanes,
-                maps.grid,
-                maps.signals,
-                maps.stop_lines,
-                maps.signs,
-                maps.layers,
-            ),
-            self.layout,
-            self._scratch,
-            out["vector"],
-            num_threads=self._num_threads,
-        )
-        write_measurements_range(
-            0,
-            scene.num_agents,
-            scene.motion,
-            scene.ego,
-            scene.clocks,
-            memory.counters,
-            memory.route,
-            scene.routes,
-            out["measurements"],
-            out["value_measurements"],
+        motion, ego, clocks = scene.motion, scene.ego, scene.clocks
+        seen = Seen(motion, scene.traits, ego, scene.lights, scene.routes, clocks)
+        tracked = Tracked(memory.route, memory.lane, memory.signs, memory.counters)
+        roads = Roads(*(getattr(maps, name) for name in Roads._fields))
+        measured = (motion, ego, clocks, memory.counters, memory.route, scene.routes)
+        return (
+            (seen, tracked, roads, self.layout, self._scratch, out["vector"]),
+            (*measured, out["measurements"], out["value_measurements"]),
         )
 
 

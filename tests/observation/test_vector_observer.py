@@ -271,6 +271,18 @@ def test_stored_rows_paint_the_same_observation():
         np.testing.assert_array_equal(painted[name], seen[name])
 
 
+def test_rows_of_some_drivers_are_those_of_all():
+    scene, memory = straight_scene(num_worlds=4)
+    scene.motion.x[:, 0] = [0.0, 3.0, 6.0, 9.0]
+    observer = make_observer()
+    every, some = arrays_of(observer, 4), arrays_of(observer, 4)
+    observer.gather(scene, memory, BANK, every)
+    observer.gather_some(np.array([1, 3]), scene, memory, BANK, some)
+    for name, rows in every.items():
+        np.testing.assert_array_equal(some[name][[1, 3]], rows[[1, 3]])
+        assert np.isnan(some[name][[0, 2]]).all()
+
+
 def test_wrong_settings_say_what_was_expected():
     with pytest.raises(ValueError, match="ascending"):
         VectorObserver(num_actors=4, route_distances_m=[4, 2], edge_distances_m=[0])
