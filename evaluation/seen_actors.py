@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 SIGHT_M = 120.0  # actors further away are not looked for
 WALKER_NEAR_M = 60.0  # setting off within this distance of the ego
 SETS_OFF_MPS = 0.3
+LEVEL_M, STEEPEST = 3.5, 0.1  # nobody further up or down is on the ego's road
 _PEDESTRIAN = int(ActorKind.PEDESTRIAN)
 
 
@@ -102,7 +103,8 @@ class SightWatch:
         dx = motion.x - motion.x[ego.world, ego.slot][:, None]
         dy = motion.y - motion.y[ego.world, ego.slot][:, None]
         distance = np.hypot(dx, dy)
-        near = traits.valid & (distance < SIGHT_M)
+        dz = np.abs(motion.z - motion.z[ego.world, ego.slot][:, None])
+        near = traits.valid & (distance < SIGHT_M) & (dz < LEVEL_M + STEEPEST * distance)
         described = np.zeros_like(near)
         for agent in range(scene.num_agents):
             described[ego.world[agent], self.observer.described_slots(agent)] = True

@@ -35,6 +35,7 @@ NUM_INSTANTS, INSTANT_S = 7, 0.5  # 0 to 3 s: who comes near the ego within that
 _BRISK_MPS = 4.0  # the ego may drive off, or be this much faster than now
 _LATER_COSTS_M = 3.0  # [m/s] meeting a second later counts as this much further away
 _SAME_LEVEL_M = 3.5
+_STEEPEST = 0.1  # of the same level, too: a road that climbs one metre in ten (order "approach")
 _PATH_MARGIN_M = 0.35  # beside both half widths, still on the path
 _PEDESTRIAN = int(ActorKind.PEDESTRIAN)
 _DEBRIS = int(ActorKind.DEBRIS)
@@ -185,7 +186,8 @@ def find_approaching_actors(
         squared = dx * dx + dy * dy
         if squared > wanted.sight_m * wanted.sight_m:
             continue
-        if abs(motion.z[world, slot] - ego_z) > _SAME_LEVEL_M:
+        level_m = _SAME_LEVEL_M + _STEEPEST * math.sqrt(squared)
+        if abs(motion.z[world, slot] - ego_z) > level_m:
             continue
         x, y = cos * dx + sin * dy, cos * dy - sin * dx
         if kind > _PEDESTRIAN:

@@ -173,6 +173,17 @@ def test_every_kind_has_slots_of_its_own():
     assert found["static_1_present"] == 0.0
 
 
+def test_who_is_up_the_hill_is_seen_and_who_is_on_the_bridge_is_not():
+    scene, memory = straight_scene()
+    set_actor(scene, 0, 1, ActorKind.CAR, 60.0, -LANE_Y)
+    scene.motion.z[0, 1] = 6.0  # one metre in ten
+    set_actor(scene, 0, 2, ActorKind.CAR, 10.0, -LANE_Y)
+    scene.motion.z[0, 2] = 6.0
+    found = observe(scene, memory, make=make_driver_observer)
+    assert found["vehicle_0_forward"] == pytest.approx(60.0 / 50.0)
+    assert found["vehicle_1_present"] == 0.0
+
+
 def test_nobody_beyond_sight_is_seen_and_waiting_is_felt():
     scene, memory = straight_scene()
     set_actor(scene, 0, 1, ActorKind.CAR, 121.0, -LANE_Y, 0.0, 3.0)
