@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import socket
 import struct
+from pathlib import Path
 from types import ModuleType
 
 import carla
@@ -14,16 +15,18 @@ import pytest
 
 from sim_adapters.carla.headless import contacts, frame, motion, trigger_boxes
 from sim_adapters.carla.headless.__main__ import parse_options
-from sim_adapters.carla.headless.actor_arrays import Kind
+from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
 from sim_adapters.carla.headless.actors import ActorRegistry
 from sim_adapters.carla.headless.blueprints.library import build_library
 from sim_adapters.carla.headless.frame import compose, pose_from_wire, pose_to_wire
 from sim_adapters.carla.headless.geo_reference import read_geo_reference
+from sim_adapters.carla.headless.motion import stand_on_lane
 from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.headless.road_furniture import GroupPlan, RoadFurniture, RoadThing
 from sim_adapters.carla.headless.settings import EpisodeSettings
 from sim_adapters.carla.headless.signal_cycles import SignalCycles
 from sim_adapters.carla.headless.wire_values import BadValueError
+from sim_adapters.maps.opendrive import load_map_bank
 
 RED, YELLOW, GREEN = 0, 1, 2
 NOWHERE = (0.0,) * 6
@@ -216,3 +219,17 @@ def test_server_of_the_older_release_speaks_its_numbers() -> None:
             while len(head) < 12:
                 head += stream.recv(4096)
         assert struct.unpack_from("<Q", head, 4)[0] == 16  # the world observer; 17 from 0.9.16 on
+
+
+@pytest.mark.parametrize("height_m", [0.5, 1.5, 2.5, 5.5, 30.0, -2.6, -9.0])
+def test_body_at_any_height_comes_to_stand_on_the_road_below(height_m: float) -> None:
+    bank = load_map_bank([str(Path(__file__).parents[1] / "data" / "crossing.xodr")])
+    arrays = ActorArrays()
+    row = arrays.add()
+    arrays.body.kind[row] = Kind.VEHICLE
+    arrays.pose_block[:3, row] = -40.0, -1.75, height_m
+    for _ in range(100):  # 5 s; the way from 30 m takes 2.5 s
+        args = (arrays.pose, arrays.motion, arrays.body, bank.grid, bank.points, bank.lanes)
+        stand_on_lane(row, *args, 0.05)
+    assert arrays.pose.z[row] == pytest.approx(0.0, abs=1e-6)
+    assert arrays.motion.vz[row] == pytest.approx(0.0, abs=1e-6)

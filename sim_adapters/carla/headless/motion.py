@@ -23,7 +23,13 @@ from sim_adapters.carla.headless.frame import compose
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.lane_lookup import nearest_lane_point
-from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LanePoints, Lanes
+from sim_adapters.scene.map_bank import (
+    LANE_GRID_CELL_M,
+    LaneGrid,
+    LaneKind,
+    LanePoints,
+    Lanes,
+)
 from sim_adapters.world.dynamics import REAR_AXLE_M, ego_step, slip_angle_rad
 from sim_adapters.world.ego_place import lane_height_m
 from sim_adapters.world.ego_speed import SUBSTEP_S, next_speed_mps
@@ -96,6 +102,39 @@ def walk(row: int, pose: Pose, motion: Motion, walking: Walking, dt: float) -> N
 
 
 @device_function
+def lane_point_of_ground(
+    grid: LaneGrid, points: LanePoints, lanes: Lanes, x: float, y: float, z: float
+) -> int:
+    """Point of the driving lane that carries, or will catch, a body at (x, y, z); -1 far off roads.
+
+    That is the lane of the body's own level, else the highest one below it; a body that was put
+    below all roads belongs on the one above, for it would fall for ever.
+    """
+    near = nearest_lane_point(grid, points, lanes, 0, x, y, z, _DRIVING_LANE)
+    if near >= 0:
+        return near
+    column = math.floor((x - grid.origin_x[0]) / LANE_GRID_CELL_M)
+    row = math.floor((y - grid.origin_y[0]) / LANE_GRID_CELL_M)
+    if column < 0 or row < 0 or column >= grid.num_x[0] or row >= grid.num_y[0]:
+        return -1
+    cell = row * grid.num_x[0] + column
+    below, below_z, above, above_z = -1, -math.inf, -1, math.inf
+    for entry in range(grid.first_entry[cell], grid.first_entry[cell + 1]):
+        point = grid.point[entry]
+        height = points.z[point]
+        if lanes.kind[points.lane[point]] != _DRIVING_LANE:
+            continue
+        if height <= z and height > below_z:
+            below, below_z = point, height
+        elif height > z and height < above_z:
+            above, above_z = point, height
+    found = below_z if below >= 0 else above_z
+    if below < 0 and above < 0:
+        return -1
+    return nearest_lane_point(grid, points, lanes, 0, x, y, found, _DRIVING_LANE)
+
+
+@device_function
 def stand_on_lane(
     row: int,
     pose: Pose,
@@ -109,9 +148,9 @@ def stand_on_lane(
     """Put a body on the lane below it, or let it fall there; far off the roads height stays."""
     x, y = float(pose.x[row]), float(pose.y[row])
     # A walker's origin is its middle, a vehicle's the ground below it
-    foot = body.half_height[row] if body.kind[row] == _WALKER else 0.0
+    foot = float(body.half_height[row]) if body.kind[row] == _WALKER else 0.0
     z = float(pose.z[row]) - foot
-    point = nearest_lane_point(grid, points, lanes, 0, x, y, z, _DRIVING_LANE)
+    point = lane_point_of_ground(grid, points, lanes, x, y, z)
     if point < 0:
         motion.vz[row] = motion.az[row] = 0.0
         return
