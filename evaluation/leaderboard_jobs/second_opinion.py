@@ -66,8 +66,8 @@ class EvaluatorsReferee(LeaderboardReferee):
         before, self._arrived_before = self._arrived_before, bool(arrived[0])
         return arrived & before
 
-    def _record_infractions(self, events: DrivingEvents) -> None:
-        super()._record_infractions(events)
+    def _record_infractions(self, events: DrivingEvents, running: NDArray[np.bool_]) -> None:
+        super()._record_infractions(events, running)
         for kind in self.more:
             self._note(0, kind)
 

@@ -121,7 +121,7 @@ def lane_point_of_ground(
     below, below_z, above, above_z = -1, -math.inf, -1, math.inf
     for entry in range(grid.first_entry[cell], grid.first_entry[cell + 1]):
         point = grid.point[entry]
-        height = points.z[point]
+        height = float(points.z[point])
         if lanes.kind[points.lane[point]] != _DRIVING_LANE:
             continue
         if height <= z and height > below_z:
