@@ -30,6 +30,8 @@ CURVES = {
     "losses/entropy": "entropy",
     "losses/explained_variance": "explained variance",
 }
+# Folders of the machine that it was trained on, which say nothing to anybody else
+MACHINE_KEYS = {"resume": None, "init_from": None, "output_root": "outputs"}
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -64,12 +66,13 @@ def publish(
     texts = [table.read_text().strip() for table in tables]
     source = _checkpoint_of(run, checkpoint)
     trained = load_checkpoint(source)
+    published = weights_alone(trained)
     output.mkdir(parents=True, exist_ok=True)
     weights, card = output / f"{name}.pt", output / f"{name}.md"
-    save_checkpoint(weights, weights_alone(trained))
+    save_checkpoint(weights, published)
     metrics = read_metrics(run)
     config = output / f"{name}.config.yaml"
-    OmegaConf.save(OmegaConf.create(trained.config), config)
+    OmegaConf.save(OmegaConf.create(published.config), config)
     written = [weights, card, config]
     if metrics:
         written += _write_curves(metrics, output / f"{name}.curves")
@@ -81,7 +84,7 @@ def weights_alone(trained: Checkpoint) -> Checkpoint:
     """A checkpoint that drives and can begin a run, and holds nothing to resume one."""
     return Checkpoint(
         policy={name: tensor.detach().clone() for name, tensor in trained.policy.items()},
-        config=trained.config,
+        config=trained.config | MACHINE_KEYS,
         choices=trained.choices,
         observation_spec=trained.observation_spec,
         action_spec=trained.action_spec,
