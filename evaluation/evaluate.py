@@ -8,7 +8,7 @@ all episodes and a report into `output`. See configs/evaluate.yaml for all optio
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,18 @@ from evaluation.drivers.checkpoint_planner import (
     policy_planner,
     with_checkpoint_config,
 )
-from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner, Planner
-from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.drivers.planners import Planner
+from evaluation.drivers.rule_planners import RULE_PLANNERS
 from evaluation.recording.folder import EpisodeFolder, file_name
 from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
 from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import Report, write_report
 from evaluation.rollout.benchmark import Benchmark, towns_of
-from evaluation.rollout.episode_rollout import run_episodes
+from evaluation.rollout.episode_rollout import Recorder, run_episodes
 from evaluation.rollout.evaluation_env import make_evaluation_env
 from evaluation.rollout.progress import EvaluationProgress
-from evaluation.rollout.route_queue import EvaluationTask, make_tasks
+from evaluation.rollout.route_queue import make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_results
 from evaluation.scoring.score_table import print_scores
@@ -44,14 +44,10 @@ from evaluation.video.film import VideoFrames, write_mp4
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from evaluation.viewer.town import write_towns
 from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.map_bank import MapBank
 
 log = logging.getLogger(__name__)
-RULE_PLANNERS = {
-    "idm": RuleBasedDriver,
-    "constant_speed": ConstantSpeedPlanner,
-    "blind_follower": BlindFollower,
-}
 PLANNERS = ("policy", *RULE_PLANNERS)
 
 
@@ -63,6 +59,44 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     route_id = None if config.route is None else str(config.route)
     specs = benchmark.read(route_id)
     seeds = range(config.seed, config.seed + config.seeds)
+    folder, about = Path(config.output), describe(config, benchmark)
+    drives = EpisodeFolder(folder)
+    drives.clear()
+
+    def make_recorder(env: DrivingVectorEnv) -> Recorder | None:
+        return recorder_of(env, drives.write, about) if config.record_episodes else None
+
+    results, maps = drive_routes(config, specs, seeds, make_recorder)
+    if config.record_episodes:
+        write_towns(drives, maps, towns_of(specs))
+        log.info("drives: %s", write_page([folder], folder / VIEW_FILE))
+    write_results(folder, results, about)
+    videos = write_videos(drives, video_tasks(config, specs, seeds), maps, config.planner)
+    report = evaluation_report(config, benchmark, results, videos)
+    scores = {config.planner: benchmark_scores(results)}
+    print_scores(f"{benchmark.name}: {config.planner}", scores)
+    log.info("scenarios: %s", triggers_statement(results))
+    log.info("report: %s", write_report(folder, report))
+    return results
+
+
+def drive_routes(
+    config: DictConfig,
+    specs: Sequence[RouteSpec],
+    seeds: Sequence[int],
+    make_recorder: Callable[[DrivingVectorEnv], Recorder | None],
+) -> tuple[list[EpisodeResult], MapBank]:
+    """Drive every route with every seed by the planner of the config.
+
+    Args:
+        config: Of this command.
+        specs: Routes.
+        seeds: Of each of them.
+        make_recorder: Gives who looks on; None for nobody.
+
+    Returns:
+        One result per route and seed, and the maps of their towns.
+    """
     policies = load_ensemble(config.checkpoint, config.trust) if config.planner == "policy" else []
     if policies:
         config = with_checkpoint_config(config, policies[0].config)
@@ -71,35 +105,23 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     try:
         planner = make_planner(config, policies, env)
         tasks = make_tasks(scenarios, seeds)
-        drives = EpisodeFolder(Path(config.output))
-        drives.clear()
-        recorder = None
-        if config.record_episodes:
-            recorder = recorder_of(env, drives.write, describe(config, benchmark))
+        recorder = make_recorder(env)
         with EvaluationProgress(planner.name, len(tasks)) as progress:
             results = run_episodes(env, planner, tasks, listener=progress, recorder=recorder)
     finally:
         env.close()
-    folder = Path(config.output)
-    if recorder:
-        write_towns(drives, env.maps, towns_of(specs))
-        log.info("drives: %s", write_page([folder], folder / VIEW_FILE))
-    write_results(folder, results, describe(config, benchmark))
-    videos = write_videos(drives, video_tasks(config, tasks), env.maps, planner.name)
-    report = evaluation_report(config, benchmark, results, videos)
-    print_scores(f"{benchmark.name}: {planner.name}", {planner.name: benchmark_scores(results)})
-    log.info("scenarios: %s", triggers_statement(results))
-    log.info("report: %s", write_report(folder, report))
-    return results
+    return results, env.maps
 
 
-def video_tasks(config: DictConfig, tasks: Sequence[EvaluationTask]) -> list[tuple[str, int]]:
+def video_tasks(
+    config: DictConfig, specs: Sequence[RouteSpec], seeds: Sequence[int]
+) -> list[tuple[str, int]]:
     """Routes and seeds that get a video: those of a single route, all, or none."""
     if not config.record_episodes or config.video is False:
         return []
     if config.video == "auto" and config.route is None:
         return []
-    return [(task.scenario.scenario_id, task.seed) for task in tasks]
+    return [(spec.route_id, seed) for spec in specs for seed in seeds]
 
 
 def write_videos(
@@ -151,7 +173,7 @@ def make_planner(
     """The planner that the option `planner` names."""
     if config.planner == "policy":
         return policy_planner(policies, env, with_values=config.record_episodes)
-    return RULE_PLANNERS[config.planner]()
+    return RULE_PLANNERS[config.planner](config.speed_mps)
 
 
 def check_options(config: DictConfig) -> None:

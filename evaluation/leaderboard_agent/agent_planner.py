@@ -15,8 +15,8 @@ from evaluation.drivers.checkpoint_planner import (
     policy_planner,
     with_checkpoint_config,
 )
-from evaluation.drivers.planners import BlindFollower, ConstantSpeedPlanner, Planner
-from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.drivers.planners import Planner
+from evaluation.drivers.rule_planners import RULE_PLANNERS
 from evaluation.leaderboard_agent.live_drive import LiveDrive
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.driving_env import DEFAULT_PIXELS_PER_METER
@@ -26,11 +26,6 @@ from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
 
-RULE_PLANNERS = {
-    "idm": RuleBasedDriver,
-    "constant_speed": ConstantSpeedPlanner,
-    "blind_follower": BlindFollower,
-}
 TICK_S = 0.05  # of the leaderboard's simulator
 
 
@@ -67,7 +62,7 @@ class AgentParts:
         """The configured planner, checked against the drive's observation."""
         if self.policies:
             return policy_planner(self.policies, drive)
-        return RULE_PLANNERS[self.config.planner]()
+        return RULE_PLANNERS[self.config.planner](self.config.speed_mps)
 
 
 def build_agent_parts(config: DictConfig) -> AgentParts:

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from evaluation.leaderboard_agent.agent_planner import RULE_PLANNERS
+from evaluation.drivers.rule_planners import RULE_PLANNERS
 from evaluation.scoring.results_file import write_json
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 from sim_adapters.maps.safe_xml import read_xml
@@ -22,7 +22,7 @@ CHOICES_FILE, AGENT_FILE = "choices.json", "agent.yaml"
 RECORDING_FILE = "ticks.npz"  # in the folder of each route, where its evaluator runs
 # A folder holds drives of one agent: these may not change while it is being filled
 _FIXED = (
-    *("checkpoint", "planner", "agent", "agent_config", "routes"),
+    *("checkpoint", "planner", "speed_mps", "agent", "agent_config", "routes"),
     "repair_scenario_runner",
 )
 
@@ -163,6 +163,7 @@ def write_agent_config(folder: Path, config: DictConfig) -> Path:
         "checkpoint": _absolute(checkpoint["c"]),
         "trust": list(config.trust),
         "planner": config.planner,
+        "speed_mps": config.speed_mps,
         "device": config.device,
         "repair_scenario_runner": config.repair_scenario_runner,
         "recording": RECORDING_FILE if config.record else None,
@@ -194,7 +195,7 @@ def keep_choices(folder: Path, config: DictConfig) -> None:
     if not path.is_file():
         write_json(path, choices)
         return
-    earlier = json.loads(path.read_text())
+    earlier = {"speed_mps": [6.0]} | json.loads(path.read_text())  # older folders knew no other
     changed = [name for name in _FIXED if earlier.get(name) != choices[name]]
     if changed:
         name = changed[0]

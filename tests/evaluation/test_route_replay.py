@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evaluation.drivers.driven_worlds import DrivenWorlds
 from evaluation.drivers.planners import BlindFollower, Planner
-from evaluation.evaluate import RULE_PLANNERS
+from evaluation.drivers.rule_planners import RULE_PLANNERS
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.evaluation_env import make_evaluation_env
@@ -33,7 +33,7 @@ ROUTES = (
 
 def drive(benchmark: Benchmark, route_id: str | None, planner: str) -> dict[str, Recording]:
     """What `evaluate route=ID` drives, recorded, by route id."""
-    return drive_with(benchmark, route_id, RULE_PLANNERS[planner](), action_repeat=1)[0]
+    return drive_with(benchmark, route_id, RULE_PLANNERS[planner](6.0), action_repeat=1)[0]
 
 
 def drive_with(
