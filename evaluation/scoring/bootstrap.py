@@ -67,6 +67,37 @@ def ratio_interval(
     return Interval(float(numerator.sum()) / total, float(low), float(high))
 
 
+def ratio_difference_interval(
+    first: tuple[FloatArray, FloatArray],
+    second: tuple[FloatArray, FloatArray],
+    *,
+    num_resamples: int = 4000,
+    random_seed: int = 0,
+) -> Interval:
+    """Interval of the second ratio of sums minus the first, over the same routes.
+
+    Args:
+        first: Numerator and denominator, (routes, seeds) each.
+        second: Of the same routes and seeds: a resample draws both alike.
+        num_resamples: Bootstrap resamples.
+        random_seed: Equal seeds give equal intervals.
+
+    Returns:
+        NaN where one of the two has nothing in its denominator.
+    """
+    num_routes, num_seeds = first[0].shape
+    weights = resample_weights(num_routes, num_seeds, num_resamples, random_seed)
+    columns = np.stack([*first, *second])  # (4, routes, seeds)
+    sums, totals = np.einsum("nrs,krs->kn", weights, columns), columns.sum(axis=(1, 2))
+    usable = (sums[1] > 0.0) & (sums[3] > 0.0)
+    if min(totals[1], totals[3]) <= 0.0 or not usable.any():
+        return Interval(np.nan, np.nan, np.nan)
+    sums = sums[:, usable]
+    low, high = np.percentile(sums[2] / sums[3] - sums[0] / sums[1], [2.5, 97.5])
+    value = totals[2] / totals[3] - totals[0] / totals[1]
+    return Interval(float(value), float(low), float(high))
+
+
 def mean_interval(values: FloatArray, *, random_seed: int = 0) -> Interval:
     """Interval of the mean of (routes, seeds) values."""
     return ratio_interval(values, np.ones_like(values), random_seed=random_seed)

@@ -1,0 +1,1 @@
+"""Whether the embedded world is as dangerous as the official one: same drivers, same routes."""

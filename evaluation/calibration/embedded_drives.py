@@ -1,0 +1,190 @@
+"""Drives of one driver in the embedded world, with what happened at their triggers, on file.
+
+One file a seed. A route that the file holds is not driven again, unless the code of the world or of
+the drivers has changed since.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from evaluation.calibration.trigger_watch import (
+    Seen,
+    TriggerOutcome,
+    TriggerWatch,
+    watched_triggers,
+)
+from evaluation.drivers import rule_planners
+from evaluation.drivers.planners import Planner
+from evaluation.evaluate import check_options, drive_routes
+from evaluation.rollout import episode_rollout
+from evaluation.rollout.route_queue import EvaluationTask
+from evaluation.scoring.episode_record import EpisodeRecords
+from evaluation.scoring.episode_result import EpisodeResult, result_from_row
+from evaluation.scoring.results_file import write_json
+from rewards.driving_events import DrivingEvents
+from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.embedded import simulator
+from sim_adapters.maps.route_file import RouteSpec
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.state import SceneBatch
+from sim_adapters.source_files import code_digest
+
+log = logging.getLogger(__name__)
+_PACKAGES = frozenset({"evaluation", "rewards", "sim_adapters"})
+
+
+@dataclass(frozen=True)
+class CalibrationDrive:
+    """One drive, of whichever world."""
+
+    result: EpisodeResult
+    triggers: tuple[TriggerOutcome, ...]
+
+
+class TriggerRecorder:
+    """A `Recorder` that follows every drive's triggers.
+
+    Attributes:
+        drives: Those that are over.
+    """
+
+    def __init__(self) -> None:
+        self._scene: SceneBatch | None = None
+        self._running: dict[int, TriggerWatch] = {}  # by driver
+        self.drives: list[CalibrationDrive] = []
+
+    def begin(
+        self, agent: int, task: EvaluationTask | None, scene: SceneBatch, maps: MapBank
+    ) -> None:
+        """Driver `agent` starts a task, or none."""
+        self._scene = scene
+        self._running.pop(agent, None)
+        if task is not None:
+            self._running[agent] = TriggerWatch(watched_triggers(task.scenario, maps))
+
+    def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
+        """What the planner sees and does shows in where the ego goes."""
+
+    def watch(
+        self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
+    ) -> None:
+        """Look at this step of all drives."""
+        scene = self._scene
+        assert scene is not None
+        for agent, watch in self._running.items():
+            time_s = float(records.num_steps[agent]) * scene.step_s
+            watch.step(seen_in_scene(scene, agent, time_s))
+
+    def end(self, agent: int, result: EpisodeResult) -> None:
+        """A drive is over and judged."""
+        outcomes = self._running.pop(agent).outcomes(result.infractions)
+        self.drives.append(CalibrationDrive(result, outcomes))
+
+
+def seen_in_scene(scene: SceneBatch, agent: int, time_s: float) -> Seen:
+    """The present of one driver's world."""
+    world, own = scene.ego.world[agent], scene.ego.slot[agent]
+    motion, traits = scene.motion, scene.traits
+    others = traits.valid[world].copy()
+    others[own] = False
+    x, y, z = (float(axis[world, own]) for axis in (motion.x, motion.y, motion.z))
+    speed = np.hypot(motion.vx_mps[world, others], motion.vy_mps[world, others])
+    return Seen(
+        time_s,
+        (x, y, z),
+        motion.x[world, others],
+        motion.y[world, others],
+        motion.yaw_rad[world, others],
+        speed,
+        traits.kind[world, others],
+        traits.actor_id[world, others],
+    )
+
+
+def embedded_drives(
+    config: DictConfig, specs: Sequence[RouteSpec], seed: int, file: Path, *, may_drive: bool
+) -> list[CalibrationDrive]:
+    """The drives of these routes with one seed, driven now or read from the file.
+
+    Args:
+        config: Of `evaluation.evaluate`, one driver.
+        specs: Routes.
+        seed: Of the worlds.
+        file: Where they are kept.
+        may_drive: Else only those on file are given.
+
+    Raises:
+        ValueError: the file holds drives of another driver.
+    """
+    check_options(config)
+    about = {"made_by": made_by(config), "code": world_digest()}
+    kept = read_drives(file, about)
+    missing = [spec for spec in specs if spec.route_id not in kept]
+    if missing and may_drive:
+        recorder = TriggerRecorder()
+        drive_routes(config, missing, [seed], lambda env: recorder)
+        kept |= {drive.result.route_id: drive for drive in recorder.drives}
+        write_drives(file, list(kept.values()), about)
+    return [kept[spec.route_id] for spec in specs if spec.route_id in kept]
+
+
+def made_by(config: DictConfig) -> dict[str, Any]:
+    """Who drove: a file belongs to one driver."""
+    keys = ("planner", "speed_mps", "checkpoint", "routes")
+    return {key: config[key] for key in keys}
+
+
+def world_digest() -> str:
+    """Hash over the code of the embedded world, its referee and the hand-written drivers."""
+    files = (simulator.__file__, episode_rollout.__file__, rule_planners.__file__)
+    return "-".join(code_digest(file, _PACKAGES)[:12] for file in files)
+
+
+def read_drives(file: Path, about: dict[str, Any]) -> dict[str, CalibrationDrive]:
+    """The file's drives by route; none if there is no file or its world has changed.
+
+    Raises:
+        ValueError: it is another driver's, or damaged.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        document = json.loads(file.read_text())
+        made_by, code = document["about"]["made_by"], document["about"]["code"]
+        drives = [drive_from_row(row) for row in document["drives"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read ({error!r}): remove it to drive again") from error
+    if made_by != about["made_by"]:
+        raise ValueError(
+            f"{file} holds drives of {made_by}, now it is {about['made_by']}: choose another "
+            "output="
+        )
+    if code != about["code"]:
+        log.warning("%s was driven in an older world and counts no more", file)
+        return {}
+    return {drive.result.route_id: drive for drive in drives}
+
+
+def write_drives(file: Path, drives: Sequence[CalibrationDrive], about: dict[str, Any]) -> None:
+    """Write what `read_drives` reads."""
+    write_json(file, {"about": about, "drives": [drive_row(drive) for drive in drives]})
+
+
+def drive_row(drive: CalibrationDrive) -> dict[str, Any]:
+    """As JSON values."""
+    return {"result": drive.result.as_row(), "triggers": [asdict(one) for one in drive.triggers]}
+
+
+def drive_from_row(row: dict[str, Any]) -> CalibrationDrive:
+    """The drive that `drive_row` gave."""
+    triggers = tuple(TriggerOutcome(**one) for one in row["triggers"])
+    return CalibrationDrive(result_from_row(row["result"]), triggers)
