@@ -104,3 +104,33 @@ def test_two_ranks_stop_together_and_resume_as_if_never_stopped(tmp_path: Path) 
     assert f"resume={tmp_path}/parts/latest.pt" in result.stdout
     checkpoint = load_checkpoint(tmp_path / "parts" / "model_final.pt")
     assert [int(rank["env"]["num_steps"]) for rank in checkpoint.ranks] == [256, 256]
+
+
+@pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.name)
+def test_a_signal_ends_the_whole_sweep(stop: signal.Signals, tmp_path: Path) -> None:
+    runs, output = tmp_path / "runs", tmp_path / "output.txt"
+    words = ("experiment=point_goal", "seed=0,1,2", "ppo.total_samples=4_000_000")
+    command = train_command(tmp_path, *words, f"hydra.sweep.dir={runs}")
+    # To a file: nobody empties a pipe while the test waits for the first numbers
+    with output.open("w") as stdout:
+        process = subprocess.Popen(
+            [*command[:3], "-m", *command[3:]],
+            env=environment(),
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + 300
+        while process.poll() is None and time.monotonic() < deadline:
+            if read_metrics(runs / "0"):
+                break
+            time.sleep(0.05)
+        process.send_signal(stop)
+        try:
+            status = process.wait(timeout=120)
+        finally:
+            process.kill()
+    said = output.read_text()
+    assert status == 0, said
+    assert f"resume={runs}/0/latest.pt trust=[point_goal_env]" in said
+    assert (runs / "0" / "latest.pt").is_file()
+    assert not (runs / "1").exists(), "the next run must not begin"
