@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from rich.table import Table
 EXPECTED_TOWNS = ("01", "02", "03", "04", "05", "06", "07", "10HD", "15")
 MIN_FREE_GB = 2.0
 CARLA_PORT = 2000
+# As the planner does: our package first, which gives a process without HOME one
+IMPORT_CARLA, IMPORT_LIMIT_S = "import sim_adapters, carla", 120.0
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,29 @@ def check_torch() -> Finding:
 
 
 def check_carla() -> Finding:
-    """The carla client library, which reads the town maps."""
+    """The carla client library, which reads the town maps.
+
+    Imported in a child process, which the library may end.
+    """
+    remedy = "pip install carla==0.9.16"
     try:
-        import carla  # noqa: F401
-    except (ImportError, OSError) as error:
-        return Finding("carla", "problem", str(error), "pip install carla==0.9.16")
-    return Finding("carla", "ok", importlib.metadata.version("carla"))
+        version = importlib.metadata.version("carla")
+    except importlib.metadata.PackageNotFoundError as error:
+        return Finding("carla", "problem", f"not installed: {error}", remedy)
+    command = [sys.executable, "-c", IMPORT_CARLA]
+    try:
+        child = subprocess.run(command, capture_output=True, check=False, timeout=IMPORT_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        reason = f"importing version {version} takes more than {IMPORT_LIMIT_S:g} s"
+        return Finding("carla", "problem", reason, f"run {sys.executable} -c '{IMPORT_CARLA}'")
+    if child.returncode == 0:
+        return Finding("carla", "ok", version)
+    if child.returncode < 0:
+        name = signal.Signals(-child.returncode).name
+        reason = f"importing version {version} is ended by {name}"
+        return Finding("carla", "problem", reason, f"set HOME to a folder that exists, or {remedy}")
+    lines = child.stderr.decode(errors="replace").strip().splitlines()
+    return Finding("carla", "problem", lines[-1] if lines else "no reason", remedy)
 
 
 def check_towns() -> Finding:

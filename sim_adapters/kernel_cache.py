@@ -11,7 +11,8 @@ from pathlib import Path
 
 CACHE_ROOT_VARIABLE = "CARL_PLANNER_CACHE"
 LOCATORS_VARIABLE = "NUMBA_CACHE_LOCATOR_CLASSES"
-# Ours for our kernels; it declines everybody else's, who get numba's own in their usual order
+# Ours for our kernels; it declines everybody else's, who get numba's own in their usual order. The
+# last takes what found no folder that can be written.
 LOCATORS = ",".join(
     (
         "sim_adapters.kernel_locator.KernelCacheLocator",
@@ -19,14 +20,17 @@ LOCATORS = ",".join(
         "InTreeCacheLocator",
         "UserWideCacheLocator",
         "IPythonCacheLocator",
+        "sim_adapters.kernel_locator.UnkeptKernelLocator",
     )
 )
 
 
 def cache_root() -> Path:
     """Folder of all that can be rebuilt (kernels, maps); `CARL_PLANNER_CACHE` moves it."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "carl_planner"
-    return Path(os.environ.get(CACHE_ROOT_VARIABLE, default))
+    if chosen := os.environ.get(CACHE_ROOT_VARIABLE):
+        return Path(chosen)
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches) / "carl_planner"
 
 
 def kernel_folder() -> Path:
@@ -43,4 +47,18 @@ def use_kernel_locator() -> None:
         sys.modules["numba"].config.CACHE_LOCATOR_CLASSES = LOCATORS
 
 
+def ensure_home() -> None:
+    """Give a process without HOME one: CARLA's library dies of its absence while it is imported.
+
+    A user whom the system does not know, as in a container, gets the root folder: nothing can be
+    written there, as opposed to a folder for temporary files, where strangers could leave kernels.
+    """
+    if "HOME" not in os.environ:
+        try:
+            os.environ["HOME"] = str(Path.home())
+        except RuntimeError:
+            os.environ["HOME"] = os.sep
+
+
+ensure_home()
 use_kernel_locator()

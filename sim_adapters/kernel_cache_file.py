@@ -22,7 +22,7 @@ import numba
 from filelock import FileLock
 from numba.core import caching
 
-from sim_adapters.kernel_cache import kernel_folder
+from sim_adapters.kernel_cache import CACHE_ROOT_VARIABLE, kernel_folder
 
 LOCK_FILE = ".lock"
 
@@ -72,7 +72,13 @@ class KernelCacheFile(caching.IndexDataCacheFile):
 @functools.cache
 def warn_once(reason: str, folder: str) -> None:
     """Say why kernels are not kept, once a process: there are hundreds of them."""
-    _logger.warning("compiled kernels are not kept in %s: %s", folder, reason)
+    _logger.warning(
+        "compiled kernels are not kept in %s: %s; every start compiles for minutes, so set %s to a "
+        "folder that can be written",
+        folder,
+        reason,
+        CACHE_ROOT_VARIABLE,
+    )
 
 
 def use_locked_cache_files() -> None:

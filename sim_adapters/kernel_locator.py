@@ -58,3 +58,15 @@ class KernelCacheLocator(UserProvidedCacheLocator):
         except OSError:  # nowhere to write: numba's own locators may know a place
             return None
         return locator
+
+
+class UnkeptKernelLocator(KernelCacheLocator):
+    """For a machine on which no folder can be written: every process compiles for itself."""
+
+    def ensure_cache_path(self) -> None:
+        """Make nothing: saving a kernel then fails, which is told once."""
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> UnkeptKernelLocator | None:
+        """A locator for every function that has a file."""
+        return cls(py_func, py_file) if Path(py_file).is_file() else None

@@ -33,11 +33,21 @@ def test_missing_gpu_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "8 x H100" in doctor.check_torch().found
 
 
-def test_missing_carla_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("raise ImportError('no such library')", "ImportError: no such library"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "is ended by SIGSEGV"),
+    ],
+)
+def test_carla_that_cannot_be_imported_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, code: str, found: str
+) -> None:
     assert doctor.check_carla().state == "ok"
-    monkeypatch.setitem(sys.modules, "carla", None)  # makes `import carla` fail
+    monkeypatch.setattr(doctor, "IMPORT_CARLA", code)
     finding = doctor.check_carla()
     assert finding.state == "problem"
+    assert found in finding.found
     assert "pip install carla" in finding.advice
 
 
