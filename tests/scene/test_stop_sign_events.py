@@ -88,3 +88,22 @@ def test_the_raster_shows_a_sign_from_fifty_metres_until_the_stop():
     assert shown[0] == -1
     drive.step(178.0)
     assert shown[0] == -1  # stays hidden while the sign is near
+
+
+def test_the_raster_drops_a_sign_whose_box_is_behind():
+    # The box of 3 m, enlarged by 1.2, ends at x = 181.8
+    drive = start_drive(x=120.0)
+    shown = drive.memory.signs.shown_stop
+    drive.step(170.0)
+    drive.step(181.7)
+    assert shown[0] == 0
+    drive.step(181.9)
+    assert shown[0] == -1
+
+
+def test_the_raster_drops_a_sign_that_the_lane_ahead_leaves_out():
+    drive = start_drive(x=150.0)
+    drive.step(170.0)
+    assert drive.memory.signs.shown_stop[0] == 0
+    drive.step(170.0, EAST_Y + 3.5)  # now the westbound lane is the nearest
+    assert drive.memory.signs.shown_stop[0] == -1

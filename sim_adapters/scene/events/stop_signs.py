@@ -40,6 +40,39 @@ def is_within(signs: Signs, sign: int, car: EgoCar, range_m: float) -> bool:
 
 
 @inlined_function
+def leads_to_sign(
+    point: int,
+    sign: int,
+    car: EgoCar,
+    range_m: float,
+    points: LanePoints,
+    lanes: Lanes,
+    links: LaneLinks,
+    signs: Signs,
+    settings: StopSignSettings,
+) -> bool:
+    """Whether the lane ahead of the car, which is at lane point `point`, enters a sign's box."""
+    # A client sees a sign's box as the world-aligned hull of the turned one
+    cos, sin = abs(math.cos(signs.yaw_rad[sign])), abs(math.sin(signs.yaw_rad[sign]))
+    half_length, half_width = signs.half_length_m[sign], signs.half_width_m[sign]
+    return lane_ahead_enters_box(
+        points,
+        lanes,
+        links,
+        point,
+        car.x,
+        car.y,
+        range_m,
+        settings.look_ahead_step_m,
+        signs.x[sign],
+        signs.y[sign],
+        signs.z[sign],
+        settings.box_scale * (cos * half_length + sin * half_width),
+        settings.box_scale * (sin * half_length + cos * half_width),
+    )
+
+
+@inlined_function
 def find_stop_sign(
     map_index: int,
     car: EgoCar,
@@ -62,26 +95,7 @@ def find_stop_sign(
             point = nearest_lane_point(grid, points, lanes, map_index, x, y, z, _DRIVING)
         if point < 0:
             return -1
-        # A client sees a sign's box as the world-aligned hull of the turned one
-        cos, sin = abs(math.cos(signs.yaw_rad[sign])), abs(math.sin(signs.yaw_rad[sign]))
-        half_length, half_width = signs.half_length_m[sign], signs.half_width_m[sign]
-        reach_x = settings.box_scale * (cos * half_length + sin * half_width)
-        reach_y = settings.box_scale * (sin * half_length + cos * half_width)
-        if lane_ahead_enters_box(
-            points,
-            lanes,
-            links,
-            point,
-            x,
-            y,
-            range_m,
-            settings.look_ahead_step_m,
-            signs.x[sign],
-            signs.y[sign],
-            signs.z[sign],
-            reach_x,
-            reach_y,
-        ):
+        if leads_to_sign(point, sign, car, range_m, points, lanes, links, signs, settings):
             return sign
     return -1
 
@@ -206,11 +220,20 @@ def track_shown_stop_sign(
     tracker: SignTracker,
     settings: StopSignSettings,
 ) -> None:
-    """Run the raster's tracker for one driver: a sign vanishes once the ego has stopped at it."""
+    """Run the raster's tracker for one driver.
+
+    A sign vanishes once the ego has stopped at it, and is forgotten as soon as the lane ahead
+    enters its box no more, so that it hides no other.
+    """
     sign = tracker.approached_stop[agent]
-    if sign >= 0 and not is_within(signs, sign, car, settings.shown_range_m):
-        sign = -1
-        tracker.approached_stop[agent] = tracker.shown_stop[agent] = -1
+    if sign >= 0:
+        point = nearest_lane_point(grid, points, lanes, map_index, car.x, car.y, car.z, _DRIVING)
+        range_m = settings.shown_range_m
+        if point < 0 or not leads_to_sign(
+            point, sign, car, range_m, points, lanes, links, signs, settings
+        ):
+            sign = -1
+            tracker.approached_stop[agent] = tracker.shown_stop[agent] = -1
     if sign < 0:
         sign = find_stop_sign(
             map_index,
