@@ -137,7 +137,8 @@ class OpenCvRaster:
     def _draw_route(self, rows: BevRows, row: int, plane: np.ndarray) -> None:
         shown = (rows.route_flags[row] & 2) > 0
         for column, line in self.pixels(rows.route[row][shown].astype(np.float64)).tolist():
-            cv2.circle(plane, (column, line), 3, 255, thickness=-1)
+            # CaRL's line type is FILLED, too, by which OpenCV draws another disc than by LINE_8
+            cv2.circle(plane, (column, line), 3, 255, thickness=-1, lineType=-1)
 
     def _draw_actors(self, rows: BevRows, row: int, frame: np.ndarray) -> None:
         for actor in range(rows.actors.shape[1]):

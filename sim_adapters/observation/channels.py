@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim_adapters.observation import painting
 from sim_adapters.observation.bev_rows import BevRows
-from sim_adapters.observation.raster import Brush
+from sim_adapters.observation.raster import Brush, polygon_disc
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.map_layers import LayerBit
@@ -143,7 +143,7 @@ class RouteDiscs:
 
     def __init__(self, *, num_points: int, radius_px: int, only_in_junctions: bool) -> None:
         self.num_points = num_points
-        self._radius_px, self._only_in_junctions = radius_px, int(only_in_junctions)
+        self._disc, self._only_in_junctions = polygon_disc(radius_px), int(only_in_junctions)
 
     def paint(
         self,
@@ -162,7 +162,7 @@ class RouteDiscs:
             view,
             rows,
             self.num_points,
-            self._radius_px,
+            self._disc,
             self._only_in_junctions,
             frames,
             channel,

@@ -15,8 +15,8 @@ from sim_adapters.observation.raster import (
     draw_line,
     draw_thick_line,
     fill_box,
-    fill_disc,
     round_px,
+    stamp_disc,
 )
 from sim_adapters.observation.spec import (
     BevView,
@@ -187,7 +187,7 @@ def paint_route_discs_range(
     view: BevView,
     rows: BevRows,
     num_points: int,
-    radius_px: int,
+    disc: NDArray[np.int64],
     only_in_junctions: int,
     frames: Frames,
     channel: int,
@@ -203,7 +203,7 @@ def paint_route_discs_range(
             if rows.route_flags[row, point] & wanted:
                 y = round_px(pixel_row(view, rows.route[row, point, 0]))
                 x = round_px(pixel_column(view, rows.route[row, point, 1]))
-                fill_disc(plane, y, x, radius_px, 255)
+                stamp_disc(plane, y, x, disc, 255)
 
 
 @range_kernel

@@ -20,23 +20,24 @@ _SHIFT = 16
 _ONE = 1 << _SHIFT
 _HALF = _ONE >> 1
 _FAR = 1 << 30
+_MAX_CORNERS = 73
 
 Plane = NDArray[np.uint8]
 
 
 class Brush(NamedTuple):
-    """Scratch of one thread: column span of each row, and a quad's corners in 16.16 pixels."""
+    """Scratch of one thread: column span of each row, and a polygon's corners in 16.16 pixels."""
 
     left: NDArray[np.int64]
     right: NDArray[np.int64]
-    corner_x: NDArray[np.int64]  # (4,)
+    corner_x: NDArray[np.int64]  # (_MAX_CORNERS,)
     corner_y: NDArray[np.int64]
 
 
 def make_brush(size_px: int) -> Brush:
     """A brush for planes of `size_px` rows."""
     spans = np.zeros((2, size_px), np.int64)
-    corners = np.zeros((2, 4), np.int64)
+    corners = np.zeros((2, _MAX_CORNERS), np.int64)
     return Brush(spans[0], spans[1], corners[0], corners[1])
 
 
@@ -163,16 +164,16 @@ def divide(numerator: int, denominator: int) -> int:
 
 
 @device_function
-def _widen_edges(brush: Brush, direction: int) -> None:
-    """Scan down one side of the quad from its top corner; a row's crossing widens its span."""
+def _widen_edges(brush: Brush, count: int, direction: int) -> None:
+    """Scan down one side of the polygon from its top corner; a row's crossing widens its span."""
     top = 0
-    for i in range(1, 4):
+    for i in range(1, count):
         if brush.corner_y[i] < brush.corner_y[top]:
             top = i
     at = top
     y = (brush.corner_y[top] + _HALF) >> _SHIFT
-    for _ in range(4):
-        to = (at + direction) & 3
+    for _ in range(count):
+        to = (at + direction) % count
         end = (brush.corner_y[to] + _HALF) >> _SHIFT
         if end < y:
             break
@@ -187,13 +188,13 @@ def _widen_edges(brush: Brush, direction: int) -> None:
 
 
 @device_function
-def _fill_quad(plane: Plane, brush: Brush, whole_px: bool, value: int) -> None:
-    """Fill the brush's convex quad: its outline and all between its edges.
+def _fill_convex(plane: Plane, brush: Brush, count: int, whole_px: bool, value: int) -> None:
+    """Fill the convex polygon of the brush's first corners: its outline and all between its edges.
 
     OpenCV draws the outline of whole-pixel corners with another line than that of 16.16 ones.
     """
     lowest, highest = brush.corner_y[0], brush.corner_y[0]
-    for i in range(1, 4):
+    for i in range(1, count):
         lowest, highest = min(lowest, brush.corner_y[i]), max(highest, brush.corner_y[i])
     first = max(0, (lowest + _HALF) >> _SHIFT)
     last = min(plane.shape[0] - 1, (highest + _HALF) >> _SHIFT)
@@ -202,15 +203,15 @@ def _fill_quad(plane: Plane, brush: Brush, whole_px: bool, value: int) -> None:
     for row in range(first, last + 1):
         brush.left[row], brush.right[row] = _FAR, -1
     width = plane.shape[1]
-    for i in range(4):
+    for i in range(count):
         x0, y0 = brush.corner_x[i], brush.corner_y[i]
-        x1, y1 = brush.corner_x[(i + 1) & 3], brush.corner_y[(i + 1) & 3]
+        x1, y1 = brush.corner_x[(i + 1) % count], brush.corner_y[(i + 1) % count]
         if whole_px:
             _widen_line(brush, width, x0 >> _SHIFT, y0 >> _SHIFT, x1 >> _SHIFT, y1 >> _SHIFT)
         else:
             _widen_fixed_line(brush, width, x0, y0, x1, y1)
-    _widen_edges(brush, 1)
-    _widen_edges(brush, -1)
+    _widen_edges(brush, count, 1)
+    _widen_edges(brush, count, -1)
     for row in range(first, last + 1):
         for column in range(max(brush.left[row], 0), min(brush.right[row], width - 1) + 1):
             plane[row, column] = value
@@ -253,7 +254,7 @@ def fill_box(
         x = round_px(column + forward * forward_column + right * right_column)
         y = round_px(row + forward * forward_row + right * right_row)
         brush.corner_x[i], brush.corner_y[i] = x << _SHIFT, y << _SHIFT
-    _fill_quad(plane, brush, True, value)
+    _fill_convex(plane, brush, 4, True, value)
 
 
 @device_function
@@ -282,6 +283,38 @@ def fill_disc(plane: Plane, row: int, column: int, radius: int, value: int) -> N
             minus -= 2
 
 
+def polygon_disc(radius: int) -> NDArray[np.int64]:
+    """First and last column of each row of a disc around a pixel, (2 radius + 1, 2).
+
+    OpenCV's `circle` goes through its ellipse polygon if the line type is not LINE_8. CaRL passes
+    FILLED (-1) there, so its discs are polygons whose corners are rounded to one side.
+    """
+    step = 90 if radius < 3 else 30 if radius < 10 else 18 if radius < 15 else 5  # [degree]
+    size = 2 * radius + 1
+    brush, plane = make_brush(size), np.zeros((size, size), np.uint8)
+    angles = np.radians(np.arange(0, 361, step))
+    count = len(angles)
+    brush.corner_x[:count] = np.rint((radius + radius * np.cos(angles)) * _ONE)
+    brush.corner_y[:count] = np.rint((radius + radius * np.sin(angles)) * _ONE)
+    _fill_convex(plane, brush, count, False, 1)
+    spans = np.tile(np.array([0, -1]), (size, 1))
+    for row in np.flatnonzero(plane.any(axis=1)):
+        spans[row] = np.flatnonzero(plane[row])[[0, -1]] - radius
+    return spans
+
+
+@device_function
+def stamp_disc(plane: Plane, row: int, column: int, spans: NDArray[np.int64], value: int) -> None:
+    """Draw a `polygon_disc` around a pixel."""
+    radius = spans.shape[0] // 2
+    if column + radius < 0 or column - radius >= plane.shape[1]:
+        return
+    for line in range(max(0, row - radius), min(plane.shape[0], row + radius + 1)):
+        left, right = spans[line - row + radius, 0], spans[line - row + radius, 1]
+        for x in range(max(0, column + left), min(plane.shape[1] - 1, column + right) + 1):
+            plane[line, x] = value
+
+
 @device_function
 def draw_thick_line(
     plane: Plane, brush: Brush, x0: int, y0: int, x1: int, y1: int, thickness: int, value: int
@@ -301,7 +334,7 @@ def draw_thick_line(
         brush.corner_x[1], brush.corner_y[1] = start_x - across_x, start_y - across_y
         brush.corner_x[2], brush.corner_y[2] = end_x - across_x, end_y - across_y
         brush.corner_x[3], brush.corner_y[3] = end_x + across_x, end_y + across_y
-        _fill_quad(plane, brush, False, value)
+        _fill_convex(plane, brush, 4, False, value)
     radius = (thickness + 1) >> 1
     fill_disc(plane, y0, x0, radius, value)
     fill_disc(plane, y1, x1, radius, value)

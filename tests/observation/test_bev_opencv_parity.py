@@ -16,6 +16,8 @@ from sim_adapters.observation.raster import (
     fill_box,
     fill_disc,
     make_brush,
+    polygon_disc,
+    stamp_disc,
 )
 from tests.observation.bev_helpers import busy_scene, make_observer, observe, town_of_noise
 from tests.observation.observation_scenes import straight_road_bank
@@ -91,6 +93,21 @@ def test_discs_equal_opencv():
             fill_disc(ours, row, column, radius, 1)
             cv2.circle(reference, (column, row), radius, 1, thickness=-1)
             np.testing.assert_array_equal(ours, reference)
+
+
+def test_route_discs_equal_opencv_s_of_line_type_filled():
+    sides = [last - first + 1 for first, last in polygon_disc(3).tolist()]
+    assert sides == [4, 5, 7, 7, 7, 7, 5]
+    for radius in range(1, 17):
+        ours, reference = pair()
+        stamp_disc(ours, 33, 30, polygon_disc(radius), 1)
+        cv2.circle(reference, (30, 33), radius, 1, thickness=cv2.FILLED, lineType=cv2.FILLED)
+        np.testing.assert_array_equal(ours, reference)
+    for column, row in ((1, 62), (66, -2), (-3, 30), (63, 63)):
+        ours, large = np.zeros((SIZE, SIZE), np.uint8), np.zeros((SIZE + 20, SIZE + 20), np.uint8)
+        stamp_disc(ours, row, column, polygon_disc(3), 1)
+        stamp_disc(large, row + 10, column + 10, polygon_disc(3), 1)
+        np.testing.assert_array_equal(ours, large[10:-10, 10:-10])
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
