@@ -12,7 +12,7 @@ import numpy as np
 
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import BevView
-from sim_adapters.scene.map_bank import MapBank, SignKind
+from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.map_layers import LayerBit, untile_plane
 from sim_adapters.scene.state import ActorKind, LightBit
 
@@ -174,13 +174,12 @@ class OpenCvRaster:
             self.box(plane, *place, yaw, half, code)
 
     def _draw_limits(self, pose: np.ndarray, town: int, plane: np.ndarray) -> None:
-        signs = self.maps.signs
-        first, last = self.maps.ranges.sign[town : town + 2]
+        posts = self.maps.limit_posts
+        first, last = posts.first_post[town : town + 2]
         cos, sin = math.cos(pose[3]), math.sin(pose[3])
-        for sign in range(first, last):
-            dx, dy = signs.x[sign] - pose[0], signs.y[sign] - pose[1]
-            near = max(abs(dx), abs(dy)) < self.view.range_m
-            if signs.kind[sign] == SignKind.SPEED_LIMIT and near:
+        for post in range(first, last):
+            dx, dy = posts.x[post] - pose[0], posts.y[post] - pose[1]
+            if max(abs(dx), abs(dy)) < self.view.range_m:
                 place = cos * dx + sin * dy, cos * dy - sin * dx
-                angle = float(signs.yaw_rad[sign] - pose[3])
-                self.box(plane, *place, angle, (1.0, 1.0), speed_code(signs.value[sign]))
+                angle = float(posts.yaw_rad[post] - pose[3])
+                self.box(plane, *place, angle, (1.0, 1.0), speed_code(posts.limit_mps[post]))

@@ -18,6 +18,7 @@ from sim_adapters.scene.map_bank import (
     LanePoints,
     LaneRules,
     Lanes,
+    LimitPosts,
     MapBank,
     MapRanges,
     SignalGroups,
@@ -38,6 +39,7 @@ _TABLES: dict[str, Any] = {  # NamedTuple classes
     "stop_lines": StopLines,
     "groups": SignalGroups,
     "signs": Signs,
+    "limit_posts": LimitPosts,
     "crosswalks": Crosswalks,
     "layers": MapLayers,
 }
@@ -68,6 +70,7 @@ _CSR_INTO = {
     "links.conflict_first": "links.conflict",
     "grid.first_entry": "grid.point",
     "signals.first_stop_line": "stop_lines.lane",
+    "limit_posts.first_post": "limit_posts.x",
     "crosswalks.first_corner": "crosswalks.x",
 }
 # First rows without a closing entry: shifted by the rows (cells, bytes) of the maps before

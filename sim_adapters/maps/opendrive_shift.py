@@ -64,8 +64,8 @@ def _coordinate(geometry: ElementTree.Element, name: str) -> float:
 
 def moved(bank: MapBank, shift_x: float, shift_y: float) -> MapBank:
     """A bank of one town with all its places moved, in place."""
-    tables = (bank.points, bank.signals, bank.stop_lines, bank.signs, bank.crosswalks)
-    columns = [(table.x, table.y) for table in tables]
+    tables = (bank.points, bank.signals, bank.stop_lines, bank.signs)
+    columns = [(table.x, table.y) for table in (*tables, bank.limit_posts, bank.crosswalks)]
     columns += [(table.origin_x, table.origin_y) for table in (bank.grid, bank.layers)]
     for x, y in columns:
         x += shift_x

@@ -34,7 +34,7 @@ from sim_adapters.maps.opendrive_shift import centred, moved
 from sim_adapters.maps.roundabouts import leave_ring, ring_lanes
 from sim_adapters.maps.speed_limits import speed_limit_of_points
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
-from sim_adapters.maps.traffic_signs import TrafficSigns, build_traffic_signs
+from sim_adapters.maps.traffic_signs import TrafficSigns, build_traffic_signs, limit_posts
 from sim_adapters.maps.worker_status import LEFT_OUT_SUFFIX, map_work
 from sim_adapters.scene.map_bank import (
     EntryRule,
@@ -86,6 +86,7 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> tuple[MapB
         stop_lines=lights.stop_lines,
         groups=lights.groups,
         signs=signs.signs,
+        limit_posts=limit_posts(carla_map),
         crosswalks=crosswalks,
         layers=layers,
     )

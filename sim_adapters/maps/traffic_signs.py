@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
+import carla
 import numpy as np
 
 from sim_adapters.maps.lane_graph import pose_on_lane
@@ -27,7 +29,7 @@ from sim_adapters.maps.traffic_lights import (
     TRIGGER_HALF_WIDTH_SHARE,
     trigger_pose,
 )
-from sim_adapters.scene.map_bank import SignKind, Signs
+from sim_adapters.scene.map_bank import LimitPosts, SignKind, Signs
 
 # The names by which CARLA's parser knows a painted or posted limit. The number is km/h
 # whatever unit the file states, because CARLA never converts it.
@@ -83,6 +85,21 @@ def build_traffic_signs(graph: TownGraph, document: OpenDriveDocument) -> Traffi
         lane=np.array(lane, np.int32),
     )
     return TrafficSigns(signs, sign_of_entry, limits)
+
+
+def limit_posts(carla_map: carla.Map) -> LimitPosts:
+    """Where CARLA has the file's signs of type 274; their number is km/h."""
+    landmarks = carla_map.get_all_landmarks_of_type(LIMIT_TYPE)
+    rows = [
+        (
+            *(landmark.transform.location.x, -landmark.transform.location.y),
+            *(landmark.transform.location.z, -math.radians(landmark.transform.rotation.yaw)),
+            landmark.value / 3.6,
+        )
+        for landmark in {landmark.id: landmark for landmark in landmarks}.values()
+    ]
+    columns = np.array(rows, np.float64).reshape(-1, 5).T
+    return LimitPosts(np.array([0, len(rows)], np.int32), *np.ascontiguousarray(columns))
 
 
 def _signed_entries(

@@ -270,7 +270,7 @@ class StopSign:
 
 
 class SpeedLimitSigns:
-    """A box at every speed-limit sign of the map; its value is the speed code of the limit.
+    """A box at every speed-limit sign, where it stands; its value is the speed code of the limit.
 
     Args:
         half_extent_m: Half side of the box [m].
@@ -295,8 +295,7 @@ class SpeedLimitSigns:
             len(frames),
             view,
             rows,
-            maps.ranges,
-            maps.signs,
+            maps.limit_posts,
             self._half_extent_m,
             frames,
             channel,

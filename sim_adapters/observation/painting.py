@@ -25,10 +25,9 @@ from sim_adapters.observation.spec import (
     pixel_scale,
     speed_code,
 )
-from sim_adapters.scene.map_bank import MapRanges, SignKind, Signs
+from sim_adapters.scene.map_bank import LimitPosts
 from sim_adapters.scene.state import LAST_VEHICLE_KIND, LightBit
 
-_SPEED_LIMIT = int(SignKind.SPEED_LIMIT)
 _SIGN_SAME_LEVEL_M = 8.0
 
 # CaRL's overlays on a vehicle: (bit, gray value, forward, left) of squares of half side 0.5 m
@@ -306,8 +305,7 @@ def paint_limit_signs_range(
     last: int,
     view: BevView,
     rows: BevRows,
-    ranges: MapRanges,
-    signs: Signs,
+    posts: LimitPosts,
     half_extent_m: float,
     frames: Frames,
     channel: int,
@@ -323,13 +321,13 @@ def paint_limit_signs_range(
         cos, sin = math.cos(yaw), math.sin(yaw)
         town = rows.map_index[row, 0]
         reach = view.size_px / view.pixels_per_meter
-        for sign in range(ranges.sign[town], ranges.sign[town + 1]):
-            dx, dy = signs.x[sign] - ego_x, signs.y[sign] - ego_y
-            if signs.kind[sign] != _SPEED_LIMIT or max(abs(dx), abs(dy)) > reach:
+        for post in range(posts.first_post[town], posts.first_post[town + 1]):
+            dx, dy = posts.x[post] - ego_x, posts.y[post] - ego_y
+            if max(abs(dx), abs(dy)) > reach:
                 continue
-            if abs(signs.z[sign] - rows.pose[row, 2]) > _SIGN_SAME_LEVEL_M:
+            if abs(posts.z[post] - rows.pose[row, 2]) > _SIGN_SAME_LEVEL_M:
                 continue
-            angle = signs.yaw_rad[sign] - yaw
+            angle = posts.yaw_rad[post] - yaw
             _fill_metric_box(
                 plane,
                 brush,
@@ -340,5 +338,5 @@ def paint_limit_signs_range(
                 math.sin(angle),
                 half_extent_m,
                 half_extent_m,
-                speed_code(signs.value[sign]),
+                speed_code(posts.limit_mps[post]),
             )

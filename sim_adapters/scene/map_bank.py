@@ -169,6 +169,20 @@ class Signs(NamedTuple):
     lane: IntArray  # lane the sign acts on, -1 unknown
 
 
+class LimitPosts(NamedTuple):
+    """Speed-limit signs where they stand beside the road, also those without effect, (P,).
+
+    `Signs` has the boxes on the lanes in which limits begin.
+    """
+
+    first_post: IntArray  # (M + 1,) CSR: first row of each map
+    x: FloatArray  # [m]
+    y: FloatArray
+    z: FloatArray
+    yaw_rad: FloatArray  # of the sign
+    limit_mps: FloatArray
+
+
 class Crosswalks(NamedTuple):
     """Polygons, CSR, (W,)."""
 
@@ -205,6 +219,7 @@ class MapBank:
     stop_lines: StopLines
     groups: SignalGroups
     signs: Signs
+    limit_posts: LimitPosts
     crosswalks: Crosswalks
     layers: MapLayers
     vector: VectorMap | None = None  # polygons and exact lines, where the data set has them

@@ -270,9 +270,12 @@ def test_a_mirrored_scene_gives_the_mirrored_picture():
         origin_y=np.array([-(plane_rows[0] + (plane_rows[1] - 1) / 2.0)]),
     )
     signs = BANK.signs._replace(y=-BANK.signs.y)
+    posts = BANK.limit_posts._replace(y=-BANK.limit_posts.y)
     lines = BANK.stop_lines._replace(y=-BANK.stop_lines.y)
     signals = BANK.signals._replace(y=-BANK.signals.y)
-    mirrored_maps = replace(BANK, layers=layers, signs=signs, stop_lines=lines, signals=signals)
+    mirrored_maps = replace(
+        BANK, layers=layers, signs=signs, limit_posts=posts, stop_lines=lines, signals=signals
+    )
     for array in (scene.motion.y, scene.motion.yaw_rad, scene.motion.vy_mps, scene.routes.y):
         array *= -1.0
     mirrored, _ = observe(observer, scene, memory, mirrored_maps)

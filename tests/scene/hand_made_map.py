@@ -33,6 +33,7 @@ from sim_adapters.scene.map_bank import (
     LanePoints,
     LaneRules,
     Lanes,
+    LimitPosts,
     MapBank,
     MapRanges,
     SignalGroups,
@@ -163,6 +164,7 @@ def make_map_bank(*, mirror: bool = False) -> MapBank:
             floats(0),
             ints(2),
         ),
+        limit_posts=LimitPosts(ints(0, 0), *(floats() for _ in range(5))),
         crosswalks=Crosswalks(ints(0), floats(), floats(), floats()),
         layers=make_layers(side),
     )
