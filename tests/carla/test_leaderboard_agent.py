@@ -47,6 +47,20 @@ def hero(world: carla.World) -> Iterator[carla.Vehicle]:
     vehicle.destroy()
 
 
+class Criterion:
+    """What the agent listens to of scenario_runner's criteria."""
+
+    def initialise(self) -> None: ...
+
+    def terminate(self, new_status: object) -> None: ...
+
+
+class Blackboard:
+    """What it listens to of py_trees."""
+
+    def set(self, name: str, value: object, overwrite: bool = True) -> None: ...
+
+
 @pytest.fixture
 def agent_class(
     world: carla.World, hero: carla.Vehicle, monkeypatch: pytest.MonkeyPatch
@@ -62,6 +76,8 @@ def agent_class(
         },
         "srunner.scenariomanager.carla_data_provider": {"CarlaDataProvider": provider},
         "srunner.scenarios.background_activity": {"BackgroundBehavior": object},
+        "srunner.scenariomanager.scenarioatomics.atomic_criteria": {"CollisionTest": Criterion},
+        "py_trees": {"blackboard": types.SimpleNamespace(Blackboard=Blackboard)},
         "osc2_scenario": {},
     }
     for name, content in offered.items():

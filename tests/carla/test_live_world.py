@@ -149,7 +149,7 @@ def test_control_loss_adds_noise_to_the_controls(simulator: CarlaSimulator) -> N
     for _ in _drive(simulator, scenario, 8.0, cruise_mps=50.0):
         pedals.add(round(float(simulator.scene.ego.throttle[0]), 4))
         debris = max(debris, len(_slots(simulator, ActorKind.DEBRIS)))
-    assert debris == 1
+    assert debris == 3
     assert len(pedals) > 4  # the driver's own pedal is always 0.7
     assert max(abs(pedal - 0.7) for pedal in pedals) <= 0.1 + 1e-4
 
@@ -197,7 +197,7 @@ def test_a_stream_drives_through_the_junction_on_green(
 def test_one_car_runs_its_red_light_into_the_egos_green(simulator: CarlaSimulator) -> None:
     scenario = _start(simulator, "OppositeVehicleRunningRedLight")
     own, theirs, was_sent = set(), set(), []
-    for _ in _drive(simulator, scenario, 9.0):
+    for _ in _drive(simulator, scenario, 16.0):
         running = simulator.scripts._running if simulator.scripts is not None else []
         for script in running:
             state = simulator.scene.lights.state[0]

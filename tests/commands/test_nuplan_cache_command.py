@@ -42,9 +42,10 @@ def test_missing_logs_and_maps_are_named(run_command: Runner, tmp_path: Path) ->
 
 
 def test_a_filter_that_keeps_nothing_ends_in_an_error(run_command: Runner, tmp_path: Path) -> None:
+    write_map(tmp_path / "maps")
     write_log(tmp_path / "a.db")
     (tmp_path / "filter.yaml").write_text("scenario_tokens: ['abcdabcdabcdabcd']\n")
-    keys = ("data_root=.", "map_root=.", "filter=filter.yaml", "out=cache", "num_workers=1")
+    keys = ("data_root=.", "map_root=maps", "filter=filter.yaml", "out=cache", "num_workers=1")
     result = run_command(CACHE, *keys, folder=tmp_path)
     assert "abcdabcdabcdabcd: in none of the logs" in result.out
     assert "no scenario was cached" in result.error()

@@ -30,7 +30,7 @@ def default_training(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """What the demo's training saves where no option is given, without its tensors."""
     overrides = training_overrides(demo_config(tmp_path_factory.mktemp("demo")))
     settings: Any = OmegaConf.to_container(compose_training_config(overrides))
-    return Checkpoint({}, settings, {"experiment": "demo"}, {}, {})
+    return Checkpoint({}, settings, {"experiment": "demo"}, {}, {"shape": [2]})
 
 
 @pytest.fixture
