@@ -197,7 +197,7 @@ def test_a_stream_drives_through_the_junction_on_green(
 def test_one_car_runs_its_red_light_into_the_egos_green(simulator: CarlaSimulator) -> None:
     scenario = _start(simulator, "OppositeVehicleRunningRedLight")
     own, theirs, was_sent = set(), set(), []
-    for _ in _drive(simulator, scenario, 16.0):
+    for _ in _drive(simulator, scenario, 32.0):
         running = simulator.scripts._running if simulator.scripts is not None else []
         for script in running:
             state = simulator.scene.lights.state[0]
