@@ -54,6 +54,9 @@ def roomy_observer(observation: DictConfig, scene: SceneBatch) -> Observer:
 class PolicyDriver:
     """Acts with the mean of the policy's Beta distribution; of several policies with their mean.
 
+    Each scenario is shown to the networks by itself: the sums of a batch are rounded by its size,
+    and what a policy does must not depend on how many scenarios are driven at once.
+
     Args:
         policies: Networks for one observation.
         config: Groups `observation`, `detector` and `env` that the policies were trained with.
@@ -87,6 +90,7 @@ class PolicyDriver:
         self._steer, self._acceleration = np.zeros(self.num_envs), np.zeros(self.num_envs)
         self._num_steps = 0
         self._seen = allocate(self._observer.space, self.num_envs)
+        self._one = allocate(self._observer.space, 1)
 
     def _fit_parts(self) -> None:
         """Build observer, memory and planner for the scene: what the configuration decides."""
@@ -101,9 +105,15 @@ class PolicyDriver:
         """Observe and act, or hold the last action; advance by one frame and remember it."""
         if self._num_steps % self._action_repeat == 0:
             self._observer.observe(self.scene, self.memory, self.maps, self._seen)
-            actions = self._planner.act(self._seen, self)
+            actions = np.concatenate([self._act(agent) for agent in range(self.num_envs)])
             self.action_layout.decode(actions, self._steer, self._acceleration)
         self._num_steps += 1
         simulator.step(self._steer, self._acceleration)
         self._detector.detect(self.scene, self.memory, self.maps, self._events)
         record_history(self.scene, self.memory.signs.shown_stop, self._history)
+
+    def _act(self, agent: int) -> np.ndarray:
+        """Action of one driver, (1, 2); the networks read it from one place in memory, always."""
+        for name, row in self._one.items():
+            np.copyto(row, self._seen[name][agent : agent + 1])
+        return self._planner.act(self._one, self)

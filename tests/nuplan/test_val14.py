@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import MapFolder, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
+from sim_adapters.nuplan.scenario_mapping import load_mapping
 from tests.nuplan.policy_files import released_checkpoint
 from tests.nuplan.tiny_log import TinyLog, write_log
 
@@ -318,6 +320,29 @@ def test_a_run_with_failed_scenarios_does_not_end_well(
     else:
         evaluate.main()
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_a_policy_s_scores_do_not_depend_on_how_many_scenarios_are_driven_at_once(
+    tiny_map_root: Path, tmp_path: Path
+) -> None:
+    """Seven scenarios in batches of one, of three, three and one, and of seven."""
+    tags = {frame: ("changing_lane",) for frame in range(210, 280, 10)}
+    write_log(tmp_path / "logs" / "tiny.db", TinyLog(tags=tags))
+    (tmp_path / "mapping.yaml").write_text("scenario_map: {changing_lane: [4.0, -1.0, 0.5]}\n")
+    wanted = ScenarioFilter(scenario_types=("changing_lane",))
+    job = CacheJob((tmp_path / "logs",), tiny_map_root, wanted, tmp_path / "cache")
+    build_cache(replace(job, mapping=load_mapping(tmp_path / "mapping.yaml")))
+    checkpoint = released_checkpoint(tmp_path / "model_best.pth")
+    options = (f"checkpoint={checkpoint}", "mode=both", "yardsticks=[]")
+    results = [
+        run(tmp_path / "cache", None, tmp_path / f"{count}", *options, f"num_worlds={count}")
+        for count in (1, 3, 7)
+    ]
+    assert [len(scenarios) for scenarios in results[0].values()] == [7, 7]
+    assert results[1] == results[0]
+    assert results[2] == results[0]  # scores and all figures that they come from, to the last bit
+    with pytest.raises(ValueError, match="num_worlds=0: at least one is needed"):
+        run(tmp_path / "cache", None, tmp_path / "0", *options, "num_worlds=0")
 
 
 def test_an_empty_filter_option_does_not_take_everything(
