@@ -48,6 +48,7 @@ def left_turn(site: Site) -> None:
         site.maps, entry, LEFT_TURN_SOURCE_S * speed, LEFT_TURN_SINK_S * speed, STEP_M
     )
     _write_stream(site, path, speed)
+    site.book.streams.exit_space_m[site.at] = EXIT_SPACE_M + LEFT_TURN_SINK_S * speed
     _write_gaps(site)
 
 
@@ -60,6 +61,7 @@ def right_turn(site: Site) -> None:
         site.maps, entry, RIGHT_TURN_SOURCE_S * speed, RIGHT_TURN_SINK_S * speed, STEP_M
     )
     _write_stream(site, path, speed)
+    site.book.streams.exit_space_m[site.at] = EXIT_SPACE_M + RIGHT_TURN_SINK_S * speed
     _write_gaps(site)
 
 
@@ -92,7 +94,7 @@ def red_light_runner(site: Site) -> None:
     straight_m = math.hypot(
         streams.sink_x[at] - streams.source_x[at], streams.sink_y[at] - streams.source_y[at]
     )
-    streams.crossing_s[at], streams.exit_space_m[at] = straight_m / speed, 0.0
+    streams.crossing_s[at] = straight_m / speed
 
 
 def _end_of(site: Site, lane: int) -> tuple[float, float, float]:
@@ -135,7 +137,6 @@ def _write_stream(site: Site, path: StreamPath, speed_mps: float) -> None:
     streams.sink_x[at], streams.sink_y[at] = pose_on(maps, path.sink)[:2]
     streams.exit_x[at], streams.exit_y[at] = route.x[last], route.y[last]
     streams.exit_yaw_rad[at] = route.yaw_rad[last]
-    streams.exit_space_m[at] = EXIT_SPACE_M + LEFT_TURN_SINK_S * speed_mps
     streams.speed_mps[at], streams.way_m[at] = speed_mps, path.length_m
     own, through = route.lane[first : last + 1], path.crossing
     rows = slice(maps.lanes.first_point[through], maps.lanes.first_point[through + 1])
