@@ -3,11 +3,14 @@
 Numba recompiles a kernel when its own file has changed, but not when a function or a constant that
 it takes from another file has: a stale kernel would outlive the edit. This locator stamps a kernel
 with its file and all files of the same packages that it imports, directly or not. So an edit
-compiles what depends on it and nothing else.
+compiles what depends on it and nothing else, and since the stamp is of contents, not of places,
+every checkout of the same sources finds the same kernels.
 """
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,10 @@ from numba.core.caching import UserProvidedCacheLocator
 from sim_adapters.kernel_cache import kernel_folder
 from sim_adapters.kernel_cache_file import use_locked_cache_files
 from sim_adapters.kernel_interrupts import hold_signals_while_compiling
-from sim_adapters.source_files import imported_files, source_stamp
+from sim_adapters.source_files import code_digest, imported_files
 
 KERNEL_PACKAGES = ("sim_adapters", "evaluation", "rewards")
+KEPT_VERSIONS = 6  # of a module's kernels: enough for a few checkouts and what was just undone
 # Numba imports this file once, before the first kernel
 hold_signals_while_compiling()
 use_locked_cache_files()
@@ -30,13 +34,23 @@ class KernelCacheLocator(UserProvidedCacheLocator):
 
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
         self._py_file = py_file
-        self._package = py_func.__module__.partition(".")[0]
-        subfolder = self.get_suitable_cache_subpath(py_file)
-        self._cache_path = str(kernel_folder() / subfolder)
+        package = py_func.__module__.partition(".")[0]
+        self._digest = code_digest(py_file, frozenset({*KERNEL_PACKAGES, package}))
+        self._versions = kernel_folder() / py_func.__module__
+        self._cache_path = str(self._versions / self._digest[:16])
 
-    def get_source_stamp(self) -> bytes:
+    def get_source_stamp(self) -> str:
         """Hash over the file and what it imports."""
-        return source_stamp(self._py_file, frozenset({*KERNEL_PACKAGES, self._package}))
+        return self._digest
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder of this version of the module; the oldest versions make room for it."""
+        is_new = not Path(self._cache_path).is_dir()
+        super().ensure_cache_path()
+        if is_new:
+            versions = sorted(self._versions.iterdir(), key=_modified_s, reverse=True)
+            for old in versions[KEPT_VERSIONS:]:
+                shutil.rmtree(old, ignore_errors=True)
 
     def get_disambiguator(self) -> str:
         """Nothing: the name says which kernel it is, and an edit above it must not leave a file."""
@@ -70,3 +84,10 @@ class UnkeptKernelLocator(KernelCacheLocator):
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> UnkeptKernelLocator | None:
         """A locator for every function that has a file."""
         return cls(py_func, py_file) if Path(py_file).is_file() else None
+
+
+def _modified_s(folder: Path) -> float:
+    """When a kernel was last kept there; another process may have removed it meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return folder.stat().st_mtime
+    return 0.0

@@ -33,16 +33,6 @@ def code_digest(path: str, packages: frozenset[str]) -> str:
 
 
 @functools.cache
-def source_stamp(path: str, packages: frozenset[str]) -> bytes:
-    """Hash over the names and contents of `source_files`."""
-    digest = hashlib.sha256()
-    for file in sorted(source_files(path, packages)):
-        digest.update(file.encode())
-        digest.update(Path(file).read_bytes())
-    return digest.digest()
-
-
-@functools.cache
 def imported_files(path: str, packages: frozenset[str]) -> frozenset[str]:
     """Files of `packages` that the imports of a file name."""
     found: set[str | None] = set()

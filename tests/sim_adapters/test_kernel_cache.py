@@ -1,13 +1,15 @@
 """A kernel that was cached before an edit of what it uses in another file must see the edit."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from sim_adapters.source_files import code_digest, imported_files, source_files, source_stamp
+from sim_adapters.kernel_locator import KEPT_VERSIONS
+from sim_adapters.source_files import code_digest, imported_files, source_files
 
 CALLEE = """
 from sim_adapters.kernels import device_function
@@ -62,7 +64,23 @@ def test_an_edited_callee_compiles_its_caller_again_and_nothing_else(package: Pa
     assert run_caller(package.parent) == [6, 1, 1, 1]  # both from the disk
     (package / "callee.py").write_text(CALLEE.format(value=5))
     assert run_caller(package.parent) == [10, 1, 0, 1]
-    assert len(list((package.parent / "cache").rglob("*doubled*.nbi"))) == 1
+    (package / "callee.py").write_text(CALLEE.format(value=3))
+    assert run_caller(package.parent) == [6, 1, 1, 1]  # an edit undone costs nothing
+
+
+def test_another_checkout_of_the_same_sources_compiles_nothing(package: Path) -> None:
+    assert run_caller(package.parent) == [6, 1, 0, 0]
+    other = package.parent / "elsewhere"
+    shutil.copytree(package, other / "package")
+    shutil.copytree(package.parent / "cache", other / "cache")
+    assert run_caller(other) == [6, 1, 1, 1]
+
+
+def test_old_versions_do_not_pile_up(package: Path) -> None:
+    for value in range(KEPT_VERSIONS + 3):
+        (package / "callee.py").write_text(CALLEE.format(value=value))
+        assert run_caller(package.parent)[0] == 2 * value
+    assert len(list((package.parent / "cache").rglob("*doubled*.nbi"))) == KEPT_VERSIONS
 
 
 def test_stamp_follows_imports_of_imports(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,9 +89,8 @@ def test_stamp_follows_imports_of_imports(package: Path, monkeypatch: pytest.Mon
     (package / "top.py").write_text("from package import caller\n")
     top = str(package / "top.py")
     assert str(package / "caller.py") in imported_files(top, packages)
-    stamp, digest = source_stamp(top, packages), code_digest(top, packages)
+    digest = code_digest(top, packages)
     (package / "callee.py").write_text(CALLEE.format(value=7))
-    for cached in (source_files, source_stamp, code_digest):
+    for cached in (source_files, code_digest):
         cached.cache_clear()
-    assert source_stamp(top, packages) != stamp
     assert code_digest(top, packages) != digest
