@@ -7,9 +7,56 @@ import selectors
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
 _logger = logging.getLogger(__name__)
 RECEIVE_BYTES = 1 << 18
+MAX_HELD_BYTES = 2**30  # by all connections together
+
+
+class HeldMemory:
+    """What all connections hold together: messages half received, and answers not fetched.
+
+    Limits of single connections do not add up to one of the server: 512 of them could each stay
+    below theirs. When the sum is too large, whoever holds most is dropped.
+
+    Args:
+        limit_bytes: The most that they may hold.
+    """
+
+    def __init__(self, limit_bytes: int = MAX_HELD_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._held_by: dict[Peer, int] = {}
+        self.num_bytes = 0
+
+    def update(self, peer: Peer, num_bytes: int) -> None:
+        """A connection holds so much from now on."""
+        self.num_bytes += num_bytes - self._held_by.pop(peer, 0)
+        if num_bytes:
+            self._held_by[peer] = num_bytes
+        while self.num_bytes > self._limit_bytes:
+            largest = max(self._held_by, key=self._held_by.__getitem__)
+            _logger.warning(
+                "dropped a client that holds %d of the %d bytes of all connections",
+                *(self._held_by[largest], self.num_bytes),
+            )
+            largest.close()
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the server's loop lends to each connection.
+
+    Args:
+        selector: Where connections register themselves.
+        memory: Of all connections.
+        forget: Called once with every connection that has ended.
+    """
+
+    selector: selectors.BaseSelector
+    memory: HeldMemory
+    forget: Callable[[Peer], None]
 
 
 class Peer(ABC):
@@ -17,25 +64,20 @@ class Peer(ABC):
 
     Args:
         connection: The socket, made non-blocking here.
-        selector: Where the peer registers itself.
+        host: The loop that the peer lives in.
         max_queued_bytes: A peer that lets more than this pile up is dropped.
     """
 
-    def __init__(
-        self,
-        connection: socket.socket,
-        selector: selectors.BaseSelector,
-        max_queued_bytes: int,
-    ) -> None:
+    def __init__(self, connection: socket.socket, host: Host, max_queued_bytes: int) -> None:
         self._socket = connection
-        self._selector = selector
+        self._host = host
         self._queue: deque[memoryview] = deque()
         self._queued_bytes = 0
         self._max_queued_bytes = max_queued_bytes
         self.is_open = True
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(connection, selectors.EVENT_READ, self)
+        host.selector.register(connection, selectors.EVENT_READ, self)
 
     @property
     def has_backlog(self) -> bool:
@@ -44,6 +86,8 @@ class Peer(ABC):
 
     def on_event(self, mask: int) -> None:
         """The selector reports that the socket can be written or read."""
+        if not self.is_open:  # dropped since then, for the memory of all connections
+            return
         if mask & selectors.EVENT_WRITE:
             self._flush()
         if mask & selectors.EVENT_READ and self.is_open:
@@ -57,6 +101,14 @@ class Peer(ABC):
                 self.on_bytes(data)
             else:
                 self.close()
+
+    @property
+    def num_received_bytes(self) -> int:
+        """Bytes kept of a message whose end has not come yet."""
+        return 0
+
+    def _report_memory(self) -> None:
+        self._host.memory.update(self, self._queued_bytes + self.num_received_bytes)
 
     @abstractmethod
     def on_bytes(self, data: bytes) -> None:
@@ -84,8 +136,14 @@ class Peer(ABC):
             self.close()
             return
         self._watch(selectors.EVENT_READ | selectors.EVENT_WRITE)
+        self._report_memory()
 
     def _flush(self) -> None:
+        self._send_queue()
+        if self.is_open:
+            self._report_memory()
+
+    def _send_queue(self) -> None:
         while self._queue:
             try:
                 sent = self._socket.send(self._queue[0])
@@ -102,13 +160,16 @@ class Peer(ABC):
         self._watch(selectors.EVENT_READ)
 
     def _watch(self, events: int) -> None:
-        self._selector.modify(self._socket, events, self)
+        self._host.selector.modify(self._socket, events, self)
 
     def close(self) -> None:
         """Forget the connection; more than one call does nothing."""
         if not self.is_open:
             return
         self.is_open = False
-        self._selector.unregister(self._socket)
+        self._host.selector.unregister(self._socket)
         self._socket.close()
         self._queue.clear()
+        self._queued_bytes = 0
+        self._host.memory.update(self, 0)
+        self._host.forget(self)

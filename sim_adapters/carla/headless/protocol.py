@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import selectors
 import socket
 from collections.abc import Callable
 from enum import Enum
@@ -12,11 +11,13 @@ from typing import Any
 import msgpack
 
 from sim_adapters.carla.headless.background import MAX_WAITING, Background, Later
-from sim_adapters.carla.headless.peers import Peer
+from sim_adapters.carla.headless.peers import Host, Peer
 
 _logger = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 96 * 2**20  # an OpenDRIVE text or a batch
 MAX_LIST_ITEMS = 20_000  # a header may claim any length, and room is made for it at once
+_CALM_MESSAGE_BYTES = 2**20  # objects take up to 80 times the bytes that describe them
+_MAX_LARGE_MESSAGE_ITEMS = 500_000  # in the lists of a larger message: its bytes are long texts
 _MAX_QUEUED_BYTES = 512 * 2**20
 _REQUEST, _RESPONSE, _NOTIFICATION = 0, 1, 2
 _MAX_MESSAGE_ID = 2**32 - 1
@@ -41,6 +42,73 @@ class Answer(Enum):
         return [[True, [message]]] if self is Answer.VOID else [[0, [message]]]
 
 
+class MessageBuffer:
+    """Received bytes, cut into messages.
+
+    Objects are made of complete messages only: those of a half received one would take memory
+    that nobody counts.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._num_cut_bytes = 0  # of all messages given out
+        self._scanner = msgpack.Unpacker(max_buffer_size=MAX_MESSAGE_BYTES)
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes.
+
+        Raises:
+            ValueError: a message is larger than any that a client means.
+        """
+        self._bytes += data
+        self._scanner.feed(data)
+
+    def next_message(self) -> bytes | None:
+        """The next complete message, if there is one."""
+        try:
+            self._scanner.skip()
+        except msgpack.OutOfData:
+            if len(self._bytes) > MAX_MESSAGE_BYTES:
+                raise ValueError(f"a message is longer than {MAX_MESSAGE_BYTES} bytes") from None
+            return None
+        length = self._scanner.tell() - self._num_cut_bytes
+        self._num_cut_bytes += length
+        message = bytes(memoryview(self._bytes)[:length])
+        del self._bytes[:length]
+        return message
+
+
+def unpack_message(message: bytes) -> Any:
+    """The objects of one message.
+
+    Raises:
+        ValueError: it has lists too long or too many, or is no msgpack.
+    """
+    num_items = 0
+    is_large = len(message) > _CALM_MESSAGE_BYTES
+
+    def count(items: list[Any]) -> list[Any]:
+        nonlocal num_items
+        num_items += 1 + len(items)
+        if num_items > _MAX_LARGE_MESSAGE_ITEMS:
+            raise ValueError(f"a message has more than {_MAX_LARGE_MESSAGE_ITEMS} items")
+        return items
+
+    return msgpack.unpackb(
+        message,
+        raw=False,
+        unicode_errors="surrogateescape",
+        strict_map_key=False,
+        list_hook=count if is_large else None,
+        max_array_len=MAX_LIST_ITEMS,
+        max_map_len=0 if is_large else MAX_LIST_ITEMS,  # CARLA's client sends no maps
+        max_ext_len=0,
+    )
+
+
 Respond = Callable[["RpcPeer", str, list[Any]], tuple[Any, Any]]  # caller, name, arguments
 
 
@@ -49,7 +117,7 @@ class RpcPeer(Peer):
 
     Args:
         connection: Its socket.
-        selector: Of the server's loop.
+        host: The server's loop.
         background: Does what takes long.
         respond: Carries out a call of this peer; gives (error, result), one of them None.
     """
@@ -57,34 +125,37 @@ class RpcPeer(Peer):
     def __init__(
         self,
         connection: socket.socket,
-        selector: selectors.BaseSelector,
+        host: Host,
         background: Background,
         respond: Respond,
     ) -> None:
-        super().__init__(connection, selector, _MAX_QUEUED_BYTES)
+        super().__init__(connection, host, _MAX_QUEUED_BYTES)
         self._background = background
         self._respond = respond
-        self._unpacker = msgpack.Unpacker(
-            raw=False,
-            unicode_errors="surrogateescape",
-            strict_map_key=False,
-            max_buffer_size=MAX_MESSAGE_BYTES,
-            max_array_len=MAX_LIST_ITEMS,
-            max_map_len=MAX_LIST_ITEMS,
-            max_ext_len=0,
-        )
+        self._received = MessageBuffer()
+
+    @property
+    def num_received_bytes(self) -> int:
+        """Bytes of a request whose end has not come yet; the scanner keeps them, too."""
+        return 2 * len(self._received)
 
     def on_bytes(self, data: bytes) -> None:
         """Carry out every complete request; bytes that are no requests end the connection."""
+        had_rest = len(self._received) > 0
         try:
-            self._unpacker.feed(data)
-            for message in self._unpacker:
-                self._handle(message)
-                if not self.is_open:
-                    return
+            self._received.feed(data)
+            while self.is_open and (message := self._received.next_message()) is not None:
+                self._handle(unpack_message(message))
         except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
             _logger.warning("dropped a client that sent no msgpack-RPC: %s", str(error)[:200])
             self.close()
+        if self.is_open and (had_rest or len(self._received)):
+            self._report_memory()
+
+    def close(self) -> None:
+        """Forget the connection and what it has sent."""
+        self._received = MessageBuffer()
+        super().close()
 
     def _handle(self, message: Any) -> None:
         """Answer one request; `args[0]` is [true] where the client wants no answer."""

@@ -18,7 +18,7 @@ from sim_adapters.carla.headless.calls.rays import RayCalls
 from sim_adapters.carla.headless.calls.vehicles import VehicleCalls
 from sim_adapters.carla.headless.calls.without_effect import CallsWithoutEffect
 from sim_adapters.carla.headless.calls.world import WorldCalls
-from sim_adapters.carla.headless.peers import Peer
+from sim_adapters.carla.headless.peers import HeldMemory, Host, Peer
 from sim_adapters.carla.headless.protocol import RpcPeer
 from sim_adapters.carla.headless.streams import Streams, Subscriber
 from sim_adapters.carla.headless.town import load_town
@@ -67,7 +67,8 @@ class HeadlessCarla:
         self.world = World(load_town(options.town), self.streams, version)
         self._managers = TrafficManagerCalls()
         self.dispatcher = self._build_dispatcher()
-        self._peers: list[Peer] = []
+        self._peers: set[Peer] = set()
+        self._host = Host(self._selector, HeldMemory(), self._forget)
         self._next_tick_s = time.monotonic()
         self._is_stopping = False
         self._selector.register(self._rpc_socket, selectors.EVENT_READ, self._accept_rpc)
@@ -110,7 +111,7 @@ class HeadlessCarla:
 
     def close(self) -> None:
         """Close every socket."""
-        for peer in self._peers:
+        for peer in tuple(self._peers):
             peer.close()
         for listener in (self._rpc_socket, self._stream_socket):
             listener.close()
@@ -136,12 +137,12 @@ class HeadlessCarla:
     def _accept_rpc(self) -> None:
         connection = self._accept(self._rpc_socket)
         if connection is not None:
-            self._peers.append(RpcPeer(connection, self._selector, self._background, self._respond))
+            self._peers.add(RpcPeer(connection, self._host, self._background, self._respond))
 
     def _accept_stream(self) -> None:
         connection = self._accept(self._stream_socket)
         if connection is not None:
-            self._peers.append(Subscriber(connection, self._selector, self.streams))
+            self._peers.add(Subscriber(connection, self._host, self.streams))
 
     def _accept(self, listener: socket.socket) -> socket.socket | None:
         """A new connection, unless there are too many."""
@@ -150,23 +151,19 @@ class HeadlessCarla:
         except OSError as error:  # the client has gone again, or no descriptor is left
             _logger.warning("could not accept a connection: %s", error)
             return None
-        self._forget_closed_peers()
         if len(self._peers) >= _MAX_CONNECTIONS:
             _logger.warning("refused a connection: there are %d already", len(self._peers))
             connection.close()
             return None
         return connection
 
-    def _forget_closed_peers(self) -> None:
-        for peer in self._peers:
-            if not peer.is_open:
-                self._managers.forget(peer)
-        self._peers = [peer for peer in self._peers if peer.is_open]
+    def _forget(self, peer: Peer) -> None:
+        """A connection has ended."""
+        self._managers.forget(peer)
+        self._peers.discard(peer)
 
     def _respond(self, peer: Peer, name: str, arguments: list[Any]) -> tuple[Any, Any]:
         self._managers.caller = peer
-        if name.endswith("traffic_manager_running"):
-            self._forget_closed_peers()
         return self.dispatcher.respond(name, arguments)
 
 

@@ -6,12 +6,11 @@ A subscriber sends a 4-byte stream id and from then on gets messages, each after
 from __future__ import annotations
 
 import logging
-import selectors
 import socket
 import struct
 from collections.abc import Callable
 
-from sim_adapters.carla.headless.peers import Peer
+from sim_adapters.carla.headless.peers import Host, Peer
 
 _logger = logging.getLogger(__name__)
 WORLD_STREAM = 1
@@ -55,7 +54,7 @@ class Streams:
 
     def has_listeners(self, stream_id: int) -> bool:
         """Whether anybody would get a message."""
-        return any(subscriber.is_open for subscriber in self._listeners.get(stream_id, ()))
+        return bool(self._listeners.get(stream_id))
 
     def token(self, stream_id: int) -> bytes:
         """What a client needs to subscribe."""
@@ -63,9 +62,7 @@ class Streams:
 
     def add(self, stream_id: int, subscriber: Subscriber) -> None:
         """A subscriber has named its stream."""
-        listeners = self._listeners[stream_id]
-        listeners[:] = [other for other in listeners if other.is_open]
-        listeners.append(subscriber)
+        self._listeners[stream_id].append(subscriber)
         if stream_id == WORLD_STREAM:
             self.on_world_subscriber(subscriber)
 
@@ -81,37 +78,45 @@ class Streams:
         if not listeners:
             return
         message = _LENGTH.pack(len(payload)) + payload
-        for subscriber in listeners:
+        for subscriber in tuple(listeners):  # sending may end connections
             if not (may_drop and subscriber.has_backlog):
                 subscriber.send(message)
-        if not all(subscriber.is_open for subscriber in listeners):
-            listeners[:] = [subscriber for subscriber in listeners if subscriber.is_open]
+
+    def remove(self, stream_id: int, subscriber: Subscriber) -> None:
+        """A subscriber has gone."""
+        listeners = self._listeners.get(stream_id, [])
+        if subscriber in listeners:
+            listeners.remove(subscriber)
 
 
 class Subscriber(Peer):
     """A connection of the streaming port."""
 
-    def __init__(
-        self, connection: socket.socket, selector: selectors.BaseSelector, streams: Streams
-    ) -> None:
-        super().__init__(connection, selector, _MAX_QUEUED_BYTES)
+    def __init__(self, connection: socket.socket, host: Host, streams: Streams) -> None:
+        super().__init__(connection, host, _MAX_QUEUED_BYTES)
         self._streams = streams
         self._received = b""
-        self._has_subscribed = False
+        self._stream_id: int | None = None
 
     def on_bytes(self, data: bytes) -> None:
         """The first four bytes name the stream; nothing is expected after them."""
-        if self._has_subscribed:
+        if self._stream_id is not None:
             return
         self._received += data[:4]
         if len(self._received) < _LENGTH.size:
             return
         (stream_id,) = _LENGTH.unpack(self._received[:4])
-        self._has_subscribed = True
+        self._stream_id = stream_id
         if self._streams.exists(stream_id):
             self._streams.add(stream_id, self)
         else:  # of an actor just destroyed, as a rule; see `Streams.shut`
             _logger.info("a client asked for stream %d, which does not exist", stream_id)
+
+    def close(self) -> None:
+        """Forget the connection, here and in its stream."""
+        super().close()
+        if self._stream_id is not None:
+            self._streams.remove(self._stream_id, self)
 
     def send_message(self, payload: bytes) -> None:
         """Send one message to this subscriber alone."""
