@@ -88,11 +88,30 @@ def test_second_car_at_the_same_place_is_refused(world: carla.World) -> None:
         world.spawn_actor(blueprint, hero.get_transform())
 
 
-def test_camera_and_lidar_refuse_and_say_why(world: carla.World) -> None:
-    library = world.get_blueprint_library()
-    for name in ("sensor.camera.rgb", "sensor.lidar.ray_cast"):
-        with pytest.raises(RuntimeError, match="needs rendering"):
-            world.spawn_actor(library.find(name), carla.Transform())
+SENSOR_ATTRIBUTES = {
+    "camera.rgb": "lens_circle_multiplier lens_circle_falloff chromatic_aberration_intensity gamma",
+    "camera.depth": "lens_k lens_x_size fov",
+    "camera.dvs": "positive_threshold log_eps",
+    "camera.cosmos_visualization": "image_size_x fov",
+    "lidar.ray_cast": "upper_fov lower_fov atmosphere_attenuation_rate dropoff_general_rate "
+    "dropoff_zero_intensity noise_stddev noise_seed",
+    "lidar.ray_cast_semantic": "upper_fov horizontal_fov",
+    "other.radar": "horizontal_fov vertical_fov points_per_second range",
+    "other.v2x": "transmit_power path_loss_exponent gen_cam_min noise_vel_stddev_x",
+    "other.v2x_custom": "filter_distance",
+}
+
+
+@pytest.mark.parametrize(("sensor", "attributes"), SENSOR_ATTRIBUTES.items())
+def test_sensors_without_a_counterpart_take_attributes_then_refuse_and_say_why(
+    world: carla.World, sensor: str, attributes: str
+) -> None:
+    blueprint = world.get_blueprint_library().find(f"sensor.{sensor}")
+    for name in attributes.split():
+        blueprint.set_attribute(name, "1")
+    needed = "a model of radio messages" if "v2x" in sensor else "rendering"
+    with pytest.raises(RuntimeError, match=f"{sensor} needs {needed}"):
+        world.spawn_actor(blueprint, carla.Transform())
 
 
 def test_walker_walks_as_fast_as_told_and_faces_its_way(world: carla.World) -> None:
@@ -254,3 +273,27 @@ def test_walker_state_places_a_walker_and_gives_it_a_speed(
         world.tick()
     moved = walker.get_location() - places[9].location
     assert (moved.x, moved.y) == pytest.approx((0.0, 1.0), abs=1e-3)  # 2 m/s for 0.5 s
+
+
+def test_telemetry_tells_pedals_gear_and_rolling_wheels(world: carla.World) -> None:
+    hero = spawn_hero(world)
+    hero.apply_control(carla.VehicleControl(throttle=0.5, steer=0.25))
+    for _ in range(30):
+        world.tick()
+    seen, speed_mps = hero.get_telemetry_data(), hero.get_velocity().length()
+    assert speed_mps > 1.5
+    assert (seen.throttle, seen.steer, seen.brake) == (0.5, 0.25, 0.0)
+    assert seen.speed == pytest.approx(speed_mps, abs=1e-3)
+    assert seen.gear == hero.get_control().gear
+    assert [wheel.omega for wheel in seen.wheels] == pytest.approx([speed_mps / 0.35] * 4, rel=1e-3)
+    # First gear 4.25, final ratio 4
+    rpm = speed_mps / 0.35 * 4.25 * 4.0 * 30.0 / math.pi
+    assert seen.gear == 1
+    assert seen.engine_rpm == pytest.approx(rpm, rel=1e-3)
+
+
+def test_vehicles_have_no_bones_and_say_so(world: carla.World) -> None:
+    hero = spawn_hero(world)
+    assert list(hero.get_vehicle_bone_world_transforms()) == []
+    world.set_annotations_traverse_translucency(True)
+    assert world.tick() > 0

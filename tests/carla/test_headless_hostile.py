@@ -80,6 +80,22 @@ def test_wrong_arguments_get_the_error_reply_of_their_kind(server: HeadlessServe
         assert "finite" in error[1][0]
 
 
+def test_what_actors_keep_of_a_client_is_bounded(server: HeadlessServer) -> None:
+    long_list = [["x" * 4_000, 3, "y" * 4_000]] * 3
+    place = [[0.0, 0.0, 500.0], [0.0, 0.0, 0.0]]
+    with connect(server) as connection:
+        cone = [1, "static.prop.constructioncone", long_list]
+        assert "too long" in ask(connection, "spawn_actor", cone, place)[3][0][1][0]
+        car = [1, "vehicle.tesla.model3", []]
+        actor_id = ask(connection, "spawn_actor", car, place)[3][0][1][0]
+        physics = ask(connection, "get_physics_control", actor_id)[3][0][1]
+        assert ask(connection, "apply_physics_control", actor_id, physics)[3] == [[False]]
+        for large in ([[1.0, 2.0]] * 5_000, "x" * 10_000):
+            error = ask(connection, "apply_physics_control", actor_id, [large, *physics[1:]])[3]
+            assert "more than 2000 values" in error[0][1][0]
+        assert ask(connection, "destroy_actor", actor_id)[3] == [[1, True]]
+
+
 def fuzz_calls(server: HeadlessServer, count: int, seed: int) -> None:
     """Every tampered call is answered, with its own number."""
     source = random.Random(seed)

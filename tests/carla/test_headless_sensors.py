@@ -153,6 +153,19 @@ def test_imu_feels_gravity_throttle_and_turning_and_knows_north(world: carla.Wor
     assert moving.gyroscope.z == pytest.approx(turning, abs=1e-4)
 
 
+def test_accelerometers_feel_the_gravity_that_the_client_sets(world: carla.World) -> None:
+    hero = spawn(world, HERO, world.get_map().get_spawn_points()[0])
+    for _ in range(10):
+        world.tick()
+    _sensor, events = attach(world, "sensor.other.imu", hero)
+    assert world.get_imui_sensor_gravity() == pytest.approx(9.81)
+    world.set_imui_sensor_gravity(1.62)
+    world.tick()
+    assert world.get_imui_sensor_gravity() == pytest.approx(1.62)
+    assert drain(events)[-1].accelerometer.z == pytest.approx(1.62, abs=0.01)
+    world.set_imui_sensor_gravity(9.81)
+
+
 def test_obstacle_sensor_measures_the_gap_ahead(world: carla.World) -> None:
     place = world.get_map().get_spawn_points()[0]
     hero, other = spawn(world, HERO, place), spawn(world, OTHER, ahead(place, 12.0))

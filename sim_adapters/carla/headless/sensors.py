@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sim_adapters.carla.headless.world import World
 
 COLLISION, GNSS, IMU, OBSTACLE = 0, 4, 5, 7  # places in CARLA's registry of sensors
-GRAVITY_MPS2 = 9.81
+IMU_GRAVITY_MPS2 = 9.81
 _FELT_IMPULSE_NS = 1.0  # a lasting contact that presses less than this is not reported again
 _MOVING_KINDS = (Kind.VEHICLE, Kind.WALKER)
 _EARLY_S = 1e-6
@@ -155,7 +155,7 @@ class Sensors:
         pitch, yaw, roll = (float(value) for value in arrays.pose_block[3:, actor.row])
         axes = np.array(axes_of(pitch, yaw, roll)).reshape(3, 3)  # forward, left, up
         rates, acceleration = arrays.motion_block[3:6, parent.row], arrays.motion_block[6:]
-        felt = axes @ (acceleration[:, parent.row] + [0.0, 0.0, GRAVITY_MPS2])
+        felt = axes @ (acceleration[:, parent.row] + [0.0, 0.0, self._world.imu_gravity_mps2])
         turning = axes @ rates
         accelerometer = [float(felt[0]), -float(felt[1]), float(felt[2])]
         gyroscope = [-float(turning[0]), float(turning[1]), -float(turning[2])]

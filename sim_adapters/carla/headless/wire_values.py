@@ -81,6 +81,17 @@ def optional(value: Any) -> Any | None:
     return items(fields, 2)[1]
 
 
+def num_items(value: Any) -> int:
+    """Values and letters in nested lists, about what they take to keep."""
+    count, waiting = 0, [value]  # no recursion: clients nest deeper than Python does
+    while waiting:
+        item = waiting.pop()
+        count += len(item) if isinstance(item, (str, bytes, dict)) else 1
+        if isinstance(item, list):
+            waiting += item
+    return count
+
+
 def within(value: float, low: float, high: float) -> float:
     """The value, brought into [low, high] as CARLA does with controls."""
     return min(max(value, low), high)

@@ -12,7 +12,7 @@ from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
 from sim_adapters.carla.headless.blueprints.library import build_library
 from sim_adapters.carla.headless.episode import Episode
-from sim_adapters.carla.headless.sensors import Sensors
+from sim_adapters.carla.headless.sensors import IMU_GRAVITY_MPS2, Sensors
 from sim_adapters.carla.headless.settings import EpisodeSettings
 from sim_adapters.carla.headless.streams import WORLD_STREAM, Streams, Subscriber
 from sim_adapters.carla.headless.town import Town
@@ -43,6 +43,7 @@ class World:
         self.library = build_library()
         self.settings = EpisodeSettings()
         self.weather = [0.0] * NUM_WEATHER_VALUES
+        self.imu_gravity_mps2 = IMU_GRAVITY_MPS2
         self.frame = 0
         self.elapsed_s = 0.0
         self._last_dt_s = self.settings.tick_s
@@ -68,6 +69,7 @@ class World:
         if reset_settings:
             self.settings = EpisodeSettings()
         self.weather = [0.0] * NUM_WEATHER_VALUES
+        self.imu_gravity_mps2 = IMU_GRAVITY_MPS2
         self.elapsed_s = 0.0
         self._map_changed = True
         _logger.info("loaded %s", town.name)

@@ -1,4 +1,4 @@
-"""Blueprints of sensors: those that work, and the cameras and lidars that refuse to be spawned."""
+"""Blueprints of sensors: those that work, and those that refuse to be spawned."""
 
 from __future__ import annotations
 
@@ -11,21 +11,12 @@ from sim_adapters.carla.headless.blueprints.form import (
     Attribute,
     Blueprint,
 )
+from sim_adapters.carla.headless.blueprints.refused_sensors import (
+    REFUSED_SENSORS,
+    refused_attributes,
+)
 
 _GNSS_AXES, _BOTH = ("lat", "lon", "alt"), ("stddev", "bias")
-REFUSED_SENSORS = (
-    "camera.rgb",
-    "camera.depth",
-    "camera.semantic_segmentation",
-    "camera.instance_segmentation",
-    "camera.optical_flow",
-    "camera.normals",
-    "camera.dvs",
-    "lidar.ray_cast",
-    "lidar.ray_cast_semantic",
-    "other.radar",
-    "other.rss",
-)
 
 
 def sensor_blueprints() -> list[Blueprint]:
@@ -52,27 +43,15 @@ def sensor_blueprints() -> list[Blueprint]:
         ),
     }
     for name in REFUSED_SENSORS:
-        extra[name] = (*_camera_attributes(name), tick)
+        extra[name] = (*refused_attributes(name), tick)
     return [
-        Blueprint(f"sensor.{name}", Kind.SENSOR, (role, *attributes))
+        Blueprint(
+            f"sensor.{name}",
+            Kind.SENSOR,
+            (role, ("ros_name", STRING, f"sensor.{name}", (), True), *attributes),
+        )
         for name, attributes in extra.items()
     ]
-
-
-def _camera_attributes(name: str) -> tuple[Attribute, ...]:
-    """The attributes that programs set before they spawn, so that the refusal comes at spawn."""
-    if name.startswith("camera"):
-        return (
-            ("image_size_x", INT, "800", (), True),
-            ("image_size_y", INT, "600", (), True),
-            ("fov", FLOAT, "90.0", (), True),
-        )
-    if name.startswith("lidar"):
-        names = ("channels", "range", "points_per_second", "rotation_frequency")
-        values = ("32", "10.0", "56000", "10.0")
-        fields = zip(names, values, strict=True)
-        return tuple((field, FLOAT, value, (), True) for field, value in fields)
-    return ()
 
 
 def _noise(*names: str) -> tuple[Attribute, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from sim_adapters.carla.headless import wire_values as values
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
-from sim_adapters.carla.headless.blueprints.sensors import REFUSED_SENSORS
+from sim_adapters.carla.headless.blueprints.refused_sensors import REFUSED_SENSORS
 from sim_adapters.carla.headless.calls.dispatch import CallError, call
 from sim_adapters.carla.headless.frame import (
     angular_from_wire,
@@ -22,6 +22,7 @@ from sim_adapters.carla.headless.world import World
 
 MAX_ACTORS = 10_000  # what runs away with memory is a client's mistake
 _MAX_ATTRIBUTES = 64
+_MAX_ATTRIBUTE_CHARACTERS = 8_192  # of all together: every actor keeps its own
 _FASTEST_MPS = 300.0
 _STREAMLESS = frozenset({"sensor.other.lane_invasion"})  # computed in the client
 COLLISION_AT_SPAWN = "Spawn failed because of collision at spawn position"
@@ -61,10 +62,11 @@ class ActorCalls:
         blueprint = self._world.library.get(described[1])
         if blueprint is None:
             raise CallError(f"actor {described[1]!r} is not in the blueprint library")
-        if blueprint.type_id.removeprefix("sensor.") in REFUSED_SENSORS:
+        needed = REFUSED_SENSORS.get(blueprint.type_id.removeprefix("sensor."))
+        if needed is not None:
             raise CallError(
-                f"{blueprint.type_id} needs rendering, which the headless server does not do: "
-                f"use a CARLA server with Unreal, or a planner that needs no images"
+                f"{blueprint.type_id} needs {needed}, which the headless server does not do: "
+                f"use a CARLA server with Unreal, or a planner that does without"
             )
         episode = self._world.episode
         if len(episode.registry.by_id) >= MAX_ACTORS:
@@ -220,6 +222,8 @@ def _check_description(description: Any) -> list[Any]:
     checked = [values.items(attribute, 3)[:3] for attribute in values.items(attributes)]
     if len(checked) > _MAX_ATTRIBUTES:
         raise values.BadValueError(f"more than {_MAX_ATTRIBUTES} attributes")
+    if values.num_items(checked) > _MAX_ATTRIBUTE_CHARACTERS:
+        raise values.BadValueError("the attributes' names and values are too long")
     return [
         values.whole(uid),
         values.text(type_id),

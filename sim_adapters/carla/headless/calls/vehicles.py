@@ -9,7 +9,10 @@ from sim_adapters.carla.headless import wire_values as values
 from sim_adapters.carla.headless.ackermann import AckermannTarget
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
-from sim_adapters.carla.headless.blueprints.vehicle_physics import describe_physics
+from sim_adapters.carla.headless.blueprints.vehicle_physics import (
+    describe_physics,
+    describe_telemetry,
+)
 from sim_adapters.carla.headless.calls.actors import ActorCalls
 from sim_adapters.carla.headless.calls.dispatch import CallError, call
 from sim_adapters.carla.headless.frame import pose_from_wire, vector_from_wire
@@ -17,6 +20,7 @@ from sim_adapters.carla.headless.protocol import Answer
 from sim_adapters.carla.headless.world import World
 
 _FASTEST_WALKER_MPS = 20.0
+_MAX_PHYSICS_ITEMS = 2_000  # ours has 100; every vehicle keeps those that it was sent
 
 
 class VehicleCalls:
@@ -107,7 +111,15 @@ class VehicleCalls:
         fields = values.items(physics, 17)
         if len(fields) != len(describe_physics(self._world.episode.registry.arrays, actor.row)):
             raise values.BadValueError("this is no VehiclePhysicsControl of this version")
+        if values.num_items(fields) > _MAX_PHYSICS_ITEMS:
+            raise values.BadValueError(f"more than {_MAX_PHYSICS_ITEMS} values and letters")
         actor.physics = fields
+
+    @call("get_telemetry_data")
+    def telemetry(self, actor_id: Any) -> list[Any]:
+        """Pedals, gear and wheels as they are now."""
+        actor = self._vehicle(actor_id)
+        return describe_telemetry(self._world.episode.registry.arrays, actor.row)
 
     @call("get_vehicle_light_state")
     def lamps(self, actor_id: Any) -> list[int]:

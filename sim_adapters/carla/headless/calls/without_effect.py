@@ -13,8 +13,6 @@ from sim_adapters.carla.headless.calls.actors import ActorCalls
 from sim_adapters.carla.headless.calls.dispatch import CallError, call
 from sim_adapters.carla.headless.protocol import Answer
 
-_TELEMETRY_FIELDS = 8
-
 
 class CallsWithoutEffect:
     """Answers these calls.
@@ -48,6 +46,7 @@ class CallsWithoutEffect:
     @call("enable_sensor_for_ros", Answer.VOID)
     @call("disable_sensor_for_ros", Answer.VOID)
     @call("send", Answer.VOID)
+    @call("set_ignored_vehicles", Answer.VOID)
     def on_actor(self, actor_id: Any, *arguments: Any) -> None:
         """Nothing happens to the actor."""
         self._actors.find(actor_id)
@@ -67,7 +66,7 @@ class CallsWithoutEffect:
     @call("set_replayer_time_factor", Answer.VOID)
     @call("set_replayer_ignore_hero", Answer.VOID)
     @call("set_replayer_ignore_spectator", Answer.VOID)
-    @call("set_imui_sensor_gravity", Answer.VOID)
+    @call("set_annotations_traverse_translucency", Answer.VOID)
     def on_world(self, *arguments: Any) -> None:
         """Nothing happens to the world."""
 
@@ -100,12 +99,6 @@ class CallsWithoutEffect:
         """There is no console."""
         return False
 
-    @call("get_telemetry_data")
-    def telemetry(self, actor_id: Any) -> list[Any]:
-        """Of wheels that do not slip: zeros."""
-        self._actors.find(actor_id)
-        return [*([0.0] * _TELEMETRY_FIELDS), []]
-
     @call("get_ackermann_controller_settings")
     def ackermann_settings(self, actor_id: Any) -> list[float]:
         """CARLA's defaults."""
@@ -124,12 +117,9 @@ class CallsWithoutEffect:
         """There is no ROS side."""
         return False
 
-    @call("get_imui_sensor_gravity")
-    def gravity(self, *arguments: Any) -> float:
-        """Standard gravity."""
-        return 9.81
-
     @call("get_bones_transform")
+    @call("get_vehicle_bone_world_transforms")
+    @call("get_ignored_vehicles")
     @call("get_actor_bone_names")
     @call("get_actor_bone_world_transforms")
     @call("get_actor_bone_relative_transforms")

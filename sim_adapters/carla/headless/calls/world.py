@@ -141,6 +141,18 @@ class WorldCalls:
         known = [values.number(value) for value in values.items(weather)[:NUM_WEATHER_VALUES]]
         self._world.weather = known + [0.0] * (NUM_WEATHER_VALUES - len(known))
 
+    @call("get_imui_gravity")  # 0.9.16's name
+    @call("get_imui_sensor_gravity")
+    def imu_gravity(self) -> float:
+        """What accelerometers feel at rest [m/s^2]."""
+        return self._world.imu_gravity_mps2
+
+    @call("set_imui_gravity", Answer.VOID)
+    @call("set_imui_sensor_gravity", Answer.VOID)
+    def set_imu_gravity(self, gravity: Any) -> None:
+        """Change what accelerometers feel at rest; nothing falls any faster."""
+        self._world.imu_gravity_mps2 = values.number(gravity)
+
     @call("get_actor_definitions")
     def actor_definitions(self) -> list[list[Any]]:
         """The blueprint library."""
