@@ -114,6 +114,38 @@ def test_sensors_without_a_counterpart_take_attributes_then_refuse_and_say_why(
         world.spawn_actor(blueprint, carla.Transform())
 
 
+@pytest.mark.parametrize("height_m", [1.0, 2.5, 5.0])
+def test_nothing_drives_in_mid_air(world: carla.World, height_m: float) -> None:
+    place = world.get_map().get_spawn_points()[2]
+    place.location.z += height_m - 0.5  # spawn points are half a metre up
+    hero = world.spawn_actor(world.get_blueprint_library().find(HERO), place)
+    hero.apply_control(carla.VehicleControl(throttle=1.0, steer=0.5))
+    for _ in range(int(math.sqrt(2.0 * (height_m - 0.3) / 9.81) / STEP_S)):
+        world.tick()
+        assert hero.get_location().z > 0.0
+    in_the_air = hero.get_transform()
+    assert math.dist(*((p.x, p.y) for p in (in_the_air.location, place.location))) < 1e-3
+    assert in_the_air.rotation.yaw == pytest.approx(place.rotation.yaw, abs=1e-3)
+    for _ in range(40):
+        world.tick()
+    assert hero.get_location().z == pytest.approx(0.0, abs=0.02)
+    assert hero.get_location().distance(place.location) > 3.0
+
+
+def test_a_car_that_flies_keeps_its_velocity_and_heading(world: carla.World) -> None:
+    place = world.get_map().get_spawn_points()[2]
+    place.location.z += 5.0
+    hero = world.spawn_actor(world.get_blueprint_library().find(HERO), place)
+    forward = place.get_forward_vector()
+    hero.set_target_velocity(forward * 8.0)
+    hero.apply_control(carla.VehicleControl(brake=1.0, steer=1.0))
+    for _ in range(10):
+        world.tick()
+    flown = hero.get_location() - place.location
+    assert flown.x * forward.x + flown.y * forward.y == pytest.approx(4.0, abs=0.01)
+    assert abs(flown.x * forward.y - flown.y * forward.x) < 0.01
+
+
 def test_walker_walks_as_fast_as_told_and_faces_its_way(world: carla.World) -> None:
     blueprint = world.get_blueprint_library().find("walker.pedestrian.0001")
     place = world.get_map().get_spawn_points()[3]

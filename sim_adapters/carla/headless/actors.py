@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
 from sim_adapters.carla.headless.blueprints.form import Blueprint
 from sim_adapters.carla.headless.frame import PoseTuple
+from sim_adapters.carla.headless.motion import GRAVITY_MPS2
 from sim_adapters.carla.headless.world_records import ACTOR_ACTIVE
 
 INITIAL_LIMIT_KMH = 30.0  # CARLA's, until a vehicle enters the box of a limit sign
@@ -125,6 +126,7 @@ class ActorRegistry:
         body.is_simulated[row] = blueprint.mass_kg > 0.0
         body.is_solid[row] = blueprint.is_solid
         if actor.kind == Kind.VEHICLE:
+            self.arrays.motion.az[row] = -GRAVITY_MPS2  # until a tick finds the road below it
             self.arrays.records["speed_limit"][row] = INITIAL_LIMIT_KMH
             self.arrays.records["light_state"][row] = GREEN
 

@@ -90,6 +90,15 @@ def drive_vehicle(row: int, pose: Pose, motion: Motion, driving: Driving, dt: fl
 
 
 @device_function
+def glide(row: int, pose: Pose, motion: Motion, dt: float) -> None:
+    """Move a vehicle whose wheels touch nothing: pedals and steering wheel do nothing to it."""
+    pose.x[row] += motion.vx[row] * dt
+    pose.y[row] += motion.vy[row] * dt
+    pose.yaw[row] = wrap_angle(pose.yaw[row] + motion.wz[row] * dt)
+    motion.ax[row] = motion.ay[row] = 0.0
+
+
+@device_function
 def walk(row: int, pose: Pose, motion: Motion, walking: Walking, dt: float) -> None:
     """Move one walker at the velocity it wants."""
     vx, vy = walking.vx[row], walking.vy[row]
@@ -222,7 +231,11 @@ def advance_actors_range(
             motion.ax[row] = motion.ay[row] = motion.az[row] = 0.0
             continue
         if body.kind[row] == _VEHICLE:
-            drive_vehicle(row, pose, motion, driving, dt)
+            falls = motion.az[row] == -GRAVITY_MPS2  # as the last tick left it
+            if falls and math.isnan(driving.held_speed[row]):
+                glide(row, pose, motion, dt)
+            else:
+                drive_vehicle(row, pose, motion, driving, dt)
         elif body.kind[row] == _WALKER:
             walk(row, pose, motion, walking, dt)
         else:
