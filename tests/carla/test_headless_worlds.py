@@ -89,6 +89,7 @@ def test_free_running_world_keeps_pace_with_the_clock(client: carla.Client) -> N
     game_s = last.elapsed_seconds - first.elapsed_seconds
     assert game_s == pytest.approx(time.monotonic() - start, abs=0.3)
     assert hero.get_velocity().length() > 1.0
+    assert hero.destroy()
 
 
 def test_weather_and_settings_read_back_as_set(client: carla.Client) -> None:
