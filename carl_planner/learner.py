@@ -14,14 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 from carl_planner import checkpoint as checkpoints
 from carl_planner.checkpoint import Checkpoint, CheckpointError
 from carl_planner.collector import Collector
-from carl_planner.cpu_memory import keep_freed_memory
 from carl_planner.distributed import ProcessGroup, choose_device
-from carl_planner.observation_storage import make_storage
 from carl_planner.policy import ActorCritic
 from carl_planner.ppo import Ppo, PpoSettings
-from carl_planner.rollout_buffer import RolloutBuffer
+from carl_planner.rollout_buffer import RolloutBuffer, make_storage
 from carl_planner.rollout_env import as_rollout_env, can_be_saved, prepare
 from carl_planner.state_dicts import load_strictly
+from carl_planner.torch_cpu import keep_freed_memory
 
 log = logging.getLogger(__name__)
 

@@ -8,21 +8,47 @@ ranks is a single collective (at 2M parameters there is nothing to overlap it wi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.distributed import ProcessGroup
 from carl_planner.exploration import Exploration, exploration_loss_sum
-from carl_planner.flat_gradients import FlatGradients
-from carl_planner.observation_storage import TensorDict
 from carl_planner.policy import ActorCritic
-from carl_planner.rollout_buffer import RolloutBuffer
+from carl_planner.rollout_buffer import RolloutBuffer, TensorDict
+
+
+class FlatGradients:
+    """Gives all trainable parameters gradients that are slices of `flat`.
+
+    Zeroing, averaging over ranks and clipping then take one operation each.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        trainable = [parameter for parameter in parameters if parameter.requires_grad]
+        total = sum(parameter.numel() for parameter in trainable)
+        self.flat = torch.zeros(total, device=trainable[0].device)
+        offset = 0
+        for parameter in trainable:
+            # Same strides as the parameter: channels_last kernels keep their layout.
+            parameter.grad = self.flat.as_strided(parameter.shape, parameter.stride(), offset)
+            offset += parameter.numel()
+
+    def zero(self) -> None:
+        """Forget all gradients; the slices stay in place."""
+        self.flat.zero_()
+
+    def clip_norm(self, max_norm: float) -> float:
+        """Scale down to a global L2 norm of at most `max_norm`; returns the norm before."""
+        norm = float(torch.linalg.vector_norm(self.flat))
+        if norm > max_norm:
+            self.flat.mul_(max_norm / (norm + 1e-6))
+        return norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +270,17 @@ class Ppo:
         return totals, norm
 
     def loss_sums(self, observation: TensorDict, batch: TensorDict) -> LossSums:
-        """PPO's losses, summed over the samples of a (micro-)batch."""
+        """PPO's losses, summed over the samples of a (micro-)batch.
+
+            ratio_t = pi(a_t | s_t) / pi_old(a_t | s_t)
+            policy = sum_t max(-A_t ratio_t, -A_t clip(ratio_t, 1 - eps, 1 + eps))
+            value = sum_t (V(s_t) - (A_t + V_old(s_t)))^2 / 2
+
+        with normalised advantages A. With a `value_clip_range` c the value loss is the larger of
+        this and the same with V clipped to V_old +- c.
+
+        Source: Schulman et al. 2017 (arXiv 1707.06347), equation 7; the clipped value of its code.
+        """
         settings = self.settings
         distribution, value = self.policy(observation)
         log_ratio = distribution.log_prob(batch["action"]) - batch["log_prob"]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from carl_planner.checkpoint_error import CheckpointError
+from carl_planner.tensor_files import CheckpointError
 
 # Keys under which training scripts and Lightning keep a state dict among other things
 WRAPPERS = ("state_dict", "model_state_dict", "policy_state_dict", "model", "policy", "network")

@@ -9,8 +9,12 @@ from typing import Any
 
 import torch
 
-from carl_planner.checkpoint_error import CheckpointError
 from carl_planner.pretrained import PREFIX, shipped_names, shipped_or_own
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be written, read or used here."""
+
 
 _HEAD_BYTES = 512
 # Beginning of a file -> what it is and what to do; the first that fits

@@ -20,7 +20,6 @@ from carl_planner.command_errors import input_errors_reported
 from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
 from carl_planner.learner import Learner
 from carl_planner.policy_files import checkpoint_config
-from carl_planner.resume_trust import check_resumable, foreign_packages
 from carl_planner.run_folder import (
     checkpoint_path,
     node_of,
@@ -29,6 +28,7 @@ from carl_planner.run_folder import (
     resumed_config,
 )
 from carl_planner.training_run import LATEST, Progress, TrainingRun
+from carl_planner.trusted_config import check_resumable, foreign_packages
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from carl_planner.policy import num_trainable_parameters
 from carl_planner.ppo import NonFiniteLossError
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.stop_signal import StopSignal
-from carl_planner.torch_threads import torch_threads
+from carl_planner.torch_cpu import torch_threads
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from carl_planner.advantages import generalized_advantages
+from carl_planner.rollout_buffer import generalized_advantages
 
 
 def advantages(terminated: list[bool], truncated: list[bool], final: list[float]) -> np.ndarray:

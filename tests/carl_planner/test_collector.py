@@ -14,9 +14,8 @@ from point_goal_env import TIME_LIMIT, PointGoalEnv
 
 from carl_planner.collector import Collector, RolloutStatistics
 from carl_planner.features import VectorFeatures
-from carl_planner.observation_storage import SceneStorage, make_storage
 from carl_planner.policy import ActorCritic
-from carl_planner.rollout_buffer import RolloutBuffer
+from carl_planner.rollout_buffer import RolloutBuffer, SceneStorage, make_storage
 from carl_planner.rollout_env import as_rollout_env
 
 CPU = torch.device("cpu")

@@ -15,10 +15,9 @@ from gymnasium import spaces
 from carl_planner import schedules
 from carl_planner.distributed import ProcessGroup
 from carl_planner.features import VectorFeatures
-from carl_planner.observation_storage import PixelStorage
 from carl_planner.policy import ActorCritic
 from carl_planner.ppo import NonFiniteLossError, Ppo, PpoSettings
-from carl_planner.rollout_buffer import RolloutBuffer
+from carl_planner.rollout_buffer import PixelStorage, RolloutBuffer
 
 HERE = Path(__file__).parent
 CPU = torch.device("cpu")

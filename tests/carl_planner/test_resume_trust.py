@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from train_runs import train
 
 from carl_planner.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from carl_planner.resume_trust import check_resumable, foreign_packages
+from carl_planner.trusted_config import check_resumable, foreign_packages
 from sim_adapters.gymnasium_envs import compose_training_config
 
 EXPERIMENTS = sorted(
