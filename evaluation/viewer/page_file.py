@@ -70,12 +70,12 @@ def write_page(folders: Sequence[Path], output: Path) -> Path:
         "towns": {name: name for name in towns},
         "episodes": rows,
     }
-    parts = [_element("index", "application/json", json.dumps(index).replace("<", "\\u003c"))]
+    parts = [json_element("index", index)]
     if inline:
-        parts += [_element(name, "text/plain", _base64(path)) for name, path in data.items()]
+        parts += [data_element(name, "text/plain", _base64(path)) for name, path in data.items()]
     else:
         _write_scripts(output.parent / DATA_FOLDER, data)
-    page = _shell()
+    page = shell(files("evaluation.viewer") / "page", "viewer", "app.js")
     write_atomically(output, page.replace("<!--DATA-->", "\n".join(parts), 1).encode())
     return output
 
@@ -86,30 +86,50 @@ def worst_first(drive: RecordedFile) -> tuple[float, list[str | int], str]:
     return float(drive.about["score"]), [str(part).zfill(12) for part in route], str(drive.path)
 
 
-def bundle(page: Traversable, entry: str = "app.js") -> str:
+def bundle(folders: Sequence[Traversable], entry: str) -> str:
     """All modules in one, those that others import first.
 
     Browsers load no module from a disk, and the modules' top-level names differ from each other.
+
+    Args:
+        folders: Of the modules; the first that has one gives it.
+        entry: The module that imports the others.
     """
-    return "\n".join(_modules(page, entry, set()))
+    return "\n".join(_modules(folders, entry, set()))
 
 
-def _modules(page: Traversable, name: str, done: set[str]) -> Iterator[str]:
+def _modules(folders: Sequence[Traversable], name: str, done: set[str]) -> Iterator[str]:
     if name in done:
         return
     done.add(name)
-    source = (page / name).read_text()
+    source = next(folder / name for folder in folders if (folder / name).is_file()).read_text()
     for imported in _IMPORT.findall(source):
-        yield from _modules(page, imported, done)
+        yield from _modules(folders, imported, done)
     yield _EXPORT.sub("", _IMPORT.sub("", source))
 
 
-def _shell() -> str:
-    """The page without data."""
-    page = files("evaluation.viewer") / "page"
-    html = (page / "page.html").read_text()
-    html = html.replace("/*STYLE*/", (page / "style.css").read_text())
-    return html.replace("/*SCRIPT*/", bundle(page))
+def shell(own: Traversable, name: str, entry: str) -> str:
+    """A page without its data: one file of markup, style and scripts.
+
+    Args:
+        own: Folder of `name`.html, `name`.css and modules, beside the viewer's shared ones.
+        name: Of the page.
+        entry: Its first module.
+    """
+    shared = files("evaluation.viewer") / "page"
+    style = (shared / "theme.css").read_text() + (own / f"{name}.css").read_text()
+    html = (own / f"{name}.html").read_text().replace("/*STYLE*/", style)
+    return html.replace("/*SCRIPT*/", bundle((own, shared), entry))
+
+
+def data_element(name: str, kind: str, text: str) -> str:
+    """Data that the page's scripts read; `text` must not end the element."""
+    return f'<script type="{kind}" id="{name}">{text}</script>'
+
+
+def json_element(name: str, value: Any) -> str:
+    """A JSON document that the page's scripts read."""
+    return data_element(name, "application/json", json.dumps(value).replace("<", "\\u003c"))
 
 
 def _drives_of(folder: Path) -> list[RecordedFile]:
@@ -154,10 +174,6 @@ def _title(drives: Sequence[RecordedFile]) -> str:
     benchmarks = sorted({str(drive.about.get("benchmark", "recorded drives")) for drive in drives})
     planners = sorted({str(drive.about["planner"]) for drive in drives})
     return f"{', '.join(benchmarks)}: {', '.join(planners)}"
-
-
-def _element(name: str, kind: str, text: str) -> str:
-    return f'<script type="{kind}" id="{name}">{text}</script>'
 
 
 def _base64(path: Path) -> str:

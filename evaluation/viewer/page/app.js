@@ -2,11 +2,13 @@
 
 import { Charts } from "./charts.js";
 import { byId, clock, make } from "./dom.js";
-import { keyTable, listen } from "./keys.js";
+import { listen } from "./keyboard.js";
+import { keyTable } from "./keys.js";
 import { DriveList } from "./list.js";
 import { chooseTheme, followSystemTheme, isDark } from "./palette.js";
 import { BEFORE_S, Panel } from "./panel.js";
 import { Player, SPEEDS } from "./player.js";
+import { connectPointer } from "./pointer.js";
 import { Scene } from "./scene.js";
 import { Store } from "./store.js";
 
@@ -287,41 +289,17 @@ class App {
     new ResizeObserver(() => this.#repaintAll()).observe(byId("stage"));
   }
 
-  /** Drag to look around, wheel to zoom, click to follow a road user. */
   #connectScene(scene) {
-    const { canvas } = scene;
-    let dragged = 0;
-    canvas.addEventListener("pointerdown", (event) => {
-      dragged = 0;
-      canvas.setPointerCapture(event.pointerId);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!event.buttons) return;
-      dragged += Math.abs(event.movementX) + Math.abs(event.movementY);
-      if (dragged < 4) return;
-      const { turn } = scene.camera;
-      if (this.cameraMode !== "free") this.setCamera("free");
-      scene.camera.turn = turn;
-      scene.camera.panBy(event.movementX, event.movementY);
-      this.stale = true;
-    });
-    canvas.addEventListener("click", (event) => {
-      if (dragged >= 4 || !scene.drive || scene !== this.scenes[0]) return;
-      const track = scene.trackAt([event.offsetX, event.offsetY], this.player.timeS);
-      if (track !== null) this.follow(track);
-    });
-    canvas.addEventListener(
-      "wheel",
-      (event) => {
-        event.preventDefault();
-        const factor = Math.exp(-event.deltaY / 400);
-        if (this.cameraMode === "free") {
-          scene.camera.zoomAt(factor, [event.offsetX, event.offsetY], scene.size);
-        } else scene.camera.zoomBy(factor);
-        this.stale = true;
+    connectPointer(scene, {
+      mode: () => this.cameraMode,
+      free: () => this.setCamera("free"),
+      changed: () => (this.stale = true),
+      clicked: (point) => {
+        if (scene !== this.scenes[0]) return;
+        const track = scene.trackAt(point, this.player.timeS);
+        if (track !== null) this.follow(track);
       },
-      { passive: false },
-    );
+    });
   }
 }
 

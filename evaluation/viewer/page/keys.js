@@ -1,7 +1,8 @@
-// The keyboard: every key, what it does, and the words of the help.
+// The viewer's keys: what each does, and the words of the help.
+
+import { ZOOM } from "./keyboard.js";
 
 const SEEK_S = 1;
-const ZOOM = 1.25;
 
 /** Keys of the page; `app` is the App. */
 export function keyTable(app) {
@@ -33,17 +34,4 @@ export function keyTable(app) {
     { keys: ["t"], name: "t", text: "light or dark", run: () => app.toggleTheme() },
     { keys: ["?"], name: "?", text: "this help", run: () => app.toggleHelp() },
   ];
-}
-
-/** Listen; keys typed into fields stay there. */
-export function listen(table) {
-  const byKey = new Map(table.flatMap((entry) => entry.keys.map((key) => [key, entry])));
-  addEventListener("keydown", (event) => {
-    const entry = byKey.get(event.key);
-    if (!entry || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.matches("input[type=search], select, dialog *")) return;
-    if (event.key === " " && event.target.matches("button, input")) event.target.blur();
-    event.preventDefault();
-    entry.run();
-  });
 }

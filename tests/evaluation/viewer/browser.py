@@ -19,10 +19,24 @@ CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 PATIENCE_S = 120.0
 SIZE_PX = (1400, 900)
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--remote-debugging-pipe",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 # What the scripts of tests work with
 TOOLS = """
 const until = async (holds) => {
-  while (!holds()) await new Promise((done) => setTimeout(done, 20));
+  for (const end = performance.now() + 60_000; !holds(); ) {
+    if (performance.now() > end) throw new Error(`it never came to ${holds}`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
 };
 const painted = async () => {
   for (let i = 0; i < 2; i++) await new Promise((done) => requestAnimationFrame(done));
@@ -35,7 +49,7 @@ const choose = (id, value, event = "change") => {
   document.getElementById(id).value = value;
   document.getElementById(id).dispatchEvent(new Event(event, { bubbles: true }));
 };
-await until(() => window.viewer?.drive);
+await until(() => READY);
 await painted();
 """
 
@@ -44,19 +58,19 @@ class Browser:
     """One page in a browser; use it as a context manager.
 
     Args:
-        page: HTML file to open.
+        address: Of the page to open.
         profile: Folder for the browser's own files.
+        ready: JavaScript that holds once the page can be worked with.
     """
 
-    def __init__(self, page: Path, profile: Path) -> None:
+    def __init__(self, address: str, profile: Path, ready: str = "window.viewer?.drive") -> None:
         assert CHROMIUM is not None
         self.problems: list[str] = []  # errors and warnings that the page has met
-        self._number, self._session, self._rest = 0, "", b""
+        self._number, self._session, self._rest, self._ready = 0, "", b"", ready
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe"]
         self._process = subprocess.Popen(
-            [CHROMIUM, *flags, f"--user-data-dir={profile}", "about:blank"],
+            [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
             pass_fds=(to_browser, from_browser, 3, 4),
             preexec_fn=lambda: _as_pipe(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
@@ -72,7 +86,7 @@ class Browser:
         width, height = SIZE_PX
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self._call("Emulation.setDeviceMetricsOverride", **metrics)
-        self._call("Page.navigate", url=page.as_uri())
+        self._call("Page.navigate", url=address)
 
     def __enter__(self) -> Browser:
         return self
@@ -85,18 +99,28 @@ class Browser:
 
     def run(self, script: str) -> dict[str, Any]:
         """What statements put into `found`; TOOLS are there to work with."""
-        body = f"(async () => {{ const found = {{}}; {TOOLS} {script}; return found; }})()"
+        tools = TOOLS.replace("READY", self._ready)
+        body = f"(async () => {{ const found = {{}}; {tools} {script}; return found; }})()"
         answer = self._call(
             "Runtime.evaluate", expression=body, awaitPromise=True, returnByValue=True
         )
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        assert "exceptionDetails" not in answer, [answer["exceptionDetails"], *self.problems]
         return answer["result"]["value"]
 
     def press(self, key: str) -> None:
         """A key as a keyboard sends it."""
-        text = {"text": key} if len(key) == 1 else {}
+        self.hold(key)
+        self.release(key)
+
+    def hold(self, key: str) -> None:
+        """Press a key; those with a place on the keyboard of the same name tell it, too."""
+        text = {"text": key} if len(key) == 1 else {"code": key}
         self._call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
-        self._call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def release(self, key: str) -> None:
+        """Let go of a key."""
+        code = {} if len(key) == 1 else {"code": key}
+        self._call("Input.dispatchKeyEvent", type="keyUp", key=key, **code)
 
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
         """An event of the mouse: mousePressed, mouseMoved, mouseReleased, mouseWheel."""
