@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.embedded.background import background_slots, remove_farthest
 from sim_adapters.embedded.setting_types import with_declared_floats
 from sim_adapters.embedded.slot_demand import check_background, check_scripted
 from sim_adapters.embedded.world_start import (
     check_route,
     clear_world,
+    contiguous_runs,
     place_ego,
     start_clocks,
     write_route,
@@ -38,7 +40,7 @@ from sim_adapters.scene.state import SceneBatch, empty_scene
 from sim_adapters.world.contacts import ContactState, empty_contact_state
 from sim_adapters.world.dynamics import Drivetrain, empty_drivetrain
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers, empty_walkers
-from sim_adapters.world.scenarios.resolution import resolve_triggers
+from sim_adapters.world.scenarios.resolution import resolve_trigger, resolve_triggers
 from sim_adapters.world.scenarios.state import (
     Phase,
     ScenarioKind,
@@ -183,6 +185,41 @@ class EmbeddedSimulator:
         """Advance every world by `scene.step_s`; see `Simulator.step`."""
         self._launch(step_worlds_range, 0, self.scene.num_worlds, steer, acceleration)
 
+    def add_trigger(self, world: int, scenario: Scenario) -> None:
+        """Let the last trigger of `scenario` join the others in a world that runs already.
+
+        Raises:
+            ValueError: no room on the map (a `NoRoomError`) or in the book of this simulator.
+        """
+        room = self.scripts.triggers.kind.shape[1]
+        if len(scenario.triggers) > room:
+            raise ValueError(f"a drive has room for {room} scripts: raise simulator.max_triggers")
+        at = (world, len(scenario.triggers) - 1)
+        resolve_trigger(scenario, self.maps, self.scripts, at, strict=self._strict_triggers)
+
+    def set_background(self, num_vehicles: int, num_pedestrians: int) -> None:
+        """Have that many around the egos of all worlds from now on.
+
+        Those too many vanish, the farthest first; new ones appear out of view. A ValueError tells
+        of too few slots.
+        """
+        if min(num_vehicles, num_pedestrians) < 0:
+            raise ValueError(
+                f"{num_vehicles} vehicles, {num_pedestrians} people: expected 0 or more"
+            )
+        settings = self._settings
+        traffic = settings.traffic._replace(num_vehicles=num_vehicles)
+        pedestrians = settings.pedestrians._replace(num_pedestrians=num_pedestrians)
+        check_background(self.layout, traffic, pedestrians)
+        self._settings = settings._replace(traffic=traffic, pedestrians=pedestrians)
+        for slots, number in background_slots(self.layout, traffic, pedestrians):
+            remove_farthest(self.scene, self.traffic.overrides.keeps_path, slots, number)
+
+    @property
+    def background(self) -> tuple[int, int]:
+        """How many vehicles and pedestrians are wanted around each ego."""
+        return self._settings.traffic.num_vehicles, self._settings.pedestrians.num_pedestrians
+
     def begun_triggers(self) -> NDArray[np.int64]:
         """How many scenarios have begun in each world since its reset, (B,)."""
         triggers = self.scripts.triggers
@@ -297,15 +334,6 @@ def _town(maps: MapBank) -> Town:
     sidewalks, crossings = build_sidewalks(maps)
     places = build_standing_places(maps)
     return Town(traffic_town(maps), maps.signals, maps.groups, sidewalks, crossings, places)
-
-
-def contiguous_runs(worlds: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Half-open ranges that cover exactly these world indices, so that kernels need few calls."""
-    ordered = np.unique(worlds)
-    if ordered.size == 0:
-        return []
-    runs = np.split(ordered, np.flatnonzero(np.diff(ordered) > 1) + 1)
-    return [(int(run[0]), int(run[-1]) + 1) for run in runs]
 
 
 def make_embedded_simulator(

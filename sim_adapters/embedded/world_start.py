@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorKind, SceneBatch
@@ -96,3 +97,12 @@ def start_clocks(scene: SceneBatch, world: int, scenario: Scenario, map_index: i
     clocks.failed[world] = False
     clocks.map_index[world] = map_index
     clocks.seed[world] = np.uint64(scenario.seed % 2**64)
+
+
+def contiguous_runs(worlds: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Half-open ranges that cover exactly these world indices, so that kernels need few calls."""
+    ordered = np.unique(worlds)
+    if ordered.size == 0:
+        return []
+    runs = np.split(ordered, np.flatnonzero(np.diff(ordered) > 1) + 1)
+    return [(int(run[0]), int(run[-1]) + 1) for run in runs]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from sim_adapters.embedded.setting_types import with_declared_floats
-from sim_adapters.embedded.simulator import EmbeddedSimulator, contiguous_runs
+from sim_adapters.embedded.simulator import EmbeddedSimulator
+from sim_adapters.embedded.world_start import contiguous_runs
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger

@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorKind
@@ -101,12 +103,34 @@ def resolve_triggers(
     refuse_unknown_types(scenario)
     for index, trigger in enumerate(scenario.triggers):
         try:
-            row = row_on_route(scenario.route, trigger)
-            _resolve(Site(trigger, scenario, row, maps, book, (world, index), strict))
+            resolve_trigger(scenario, maps, book, (world, index), strict=strict)
         except NoRoomError as reason:
             failed.append((trigger.name, str(reason)))
             _logger.debug("%s: %s: %s", scenario.scenario_id, trigger.name, reason)
     return failed
+
+
+def resolve_trigger(
+    scenario: Scenario, maps: MapBank, book: ScriptBook, at: tuple[int, int], *, strict: bool = True
+) -> None:
+    """Write one trigger of a scenario into the book.
+
+    Args:
+        scenario: Route and triggers.
+        maps: Of the scenario's town.
+        book: Written to.
+        at: Its world and the trigger's index in the scenario; the same place in the book.
+        strict: As in `resolve_triggers`.
+
+    Raises:
+        NoRoomError: it is not played, and why.
+    """
+    for struct in book:
+        for array in struct:
+            array[at] = -1 if array.dtype == np.int32 else 0
+    trigger = scenario.triggers[at[1]]
+    row = row_on_route(scenario.route, trigger)
+    _resolve(Site(trigger, scenario, row, maps, book, at, strict))
 
 
 def refuse_unknown_types(scenario: Scenario) -> None:
