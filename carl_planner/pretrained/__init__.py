@@ -6,8 +6,10 @@ Each is one file NAME.pt of this project's own format (weights and config, loade
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+log = logging.getLogger(__name__)
 PREFIX = "pretrained"
 
 
@@ -17,7 +19,15 @@ def shipped_names() -> list[str]:
 
 
 def shipped_or_own(path: Path) -> Path:
-    """The file that `pretrained/NAME` means; any other path, or one that exists, as it is."""
+    """The file that `pretrained/NAME` means; any other path, or one that exists, as it is.
+
+    While there are only stages of NAME's training, `NAME_stage_a` and so on, it means the last one.
+    """
     if path.exists() or path.parent != Path(PREFIX):
         return path
-    return Path(__file__).parent / f"{path.name.removesuffix('.pt')}.pt"
+    name, folder = path.name.removesuffix(".pt"), Path(__file__).parent
+    stages = sorted(folder.glob(f"{name}_stage_*.pt"))
+    if (folder / f"{name}.pt").exists() or not stages:
+        return folder / f"{name}.pt"
+    log.info("policy %s: so far its training has come to %s", path, stages[-1].stem)
+    return stages[-1]

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from carl_planner import pretrained
 from carl_planner.checkpoint import CheckpointError, load_checkpoint
 from carl_planner.policy_files import load_policy
 from carl_planner.pretrained import shipped_names, shipped_or_own
@@ -27,3 +28,14 @@ def test_a_folder_of_ones_own_goes_first(tmp_path: Path, monkeypatch: pytest.Mon
     own.parent.mkdir()
     own.write_bytes(b"")
     assert shipped_or_own(own) == own
+
+
+def test_until_a_policy_is_shipped_its_name_means_the_last_stage_of_its_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pretrained, "__file__", str(tmp_path / "__init__.py"))
+    for name in ("other", "driver_stage_a", "driver_stage_b"):
+        (tmp_path / f"{name}.pt").touch()
+    assert shipped_or_own(Path("pretrained/driver")).name == "driver_stage_b.pt"
+    (tmp_path / "driver.pt").touch()
+    assert shipped_or_own(Path("pretrained/driver")).name == "driver.pt"
