@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,6 +103,10 @@ class DriveRecorder:
             self._tape.forget(first)
             self._arrivals = [arrival for arrival in self._arrivals if arrival.step >= first]
 
+    def extend(self, agent: int, task: EvaluationTask) -> None:
+        """The task of `agent` has got more triggers while it is driven."""
+        self._drives[agent] = replace(self._drives[agent], task=task)
+
     def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
         """`planner` has chosen its actions on this observation."""
         self._value = planner.values if isinstance(planner, EstimatesValues) else None
@@ -131,7 +135,7 @@ class DriveRecorder:
         """The drive of `agent` is over and judged: hand it over."""
         drive = self._drives[agent]
         assert self._tape is not None
-        first, last = drive.first_step, self._ends[agent]
+        first, last = drive.first_step, self._ends.get(agent, self._tape.num_steps)
         self._keep(self._episode(agent, drive, result, self._tape.cut(agent, first, last)))
 
     # Making an episode -----------------------------------------------------------------------

@@ -19,6 +19,7 @@ class EpisodeEnd(StrEnum):
     BLOCKED = "Failed - Agent got blocked"
     TIMEOUT = "Failed - Agent timed out"
     SIMULATOR_FAILED = "Failed - Simulation crashed"
+    STOPPED = "Stopped by the driver"  # in `evaluation.play`; not the leaderboard's
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,10 @@ class LeaderboardReferee:
         self._num_timed_out[agent] = 0
         self._held_until_s[agent] = -np.inf
 
+    def stop(self, agent: int) -> None:
+        """End the record of a running driver where it stands."""
+        self._close(agent, EpisodeEnd.STOPPED)
+
     def __call__(self, events: DrivingEvents) -> RewardBreakdown:
         """Record one step; see the class."""
         outcome = self.driving_reward(events)

@@ -97,9 +97,10 @@ def test_the_command_writes_page_and_tables(tmp_path, monkeypatch):
     assert parse(["x"]).format == "csv"
 
 
-def test_scripts_share_one_scope_without_a_clash():
-    page = files("evaluation.viewer") / "page"
-    source = bundle(page)
+@pytest.mark.parametrize("entry", ["app.js", "play.js"])
+def test_scripts_share_one_scope_without_a_clash(entry):
+    viewer, play = files("evaluation.viewer") / "page", files("evaluation.play") / "page"
+    source = bundle((play, viewer), entry)
     named = re.findall(r"^(?:async )?(?:const|let|function|class) (\w+)", source, re.MULTILINE)
     assert [name for name, count in Counter(named).items() if count > 1] == []
     assert "import {" not in source
@@ -127,7 +128,7 @@ def test_a_drive_is_opened_played_and_searched_in_a_browser(tmp_path):
     evaluation(tmp_path / "a", "1", "2", planner="a", score=70.0)
     evaluation(tmp_path / "b", "1", planner="b", score=90.0, infractions=[])
     page = write_page([tmp_path], tmp_path / "view.html")
-    with Browser(page, tmp_path / "profile") as browser:
+    with Browser(page.as_uri(), tmp_path / "profile") as browser:
         found = browser.run(
             """
             found.first = [text("drive-title"), text("drive-score"), text("time"), text("speed")];
@@ -184,7 +185,7 @@ THEME = "found.theme = document.documentElement.dataset.theme;"
 @needs_chromium
 def test_what_is_drawn_lies_where_it_was_recorded(tmp_path):
     page = write_page([evaluation(tmp_path, "1")], tmp_path / "view.html")
-    with Browser(page, tmp_path / "profile") as browser:
+    with Browser(page.as_uri(), tmp_path / "profile") as browser:
         found = browser.run(
             """
             const { drive, scenes } = viewer;
@@ -239,7 +240,7 @@ def test_two_drives_of_a_route_run_side_by_side(tmp_path):
     for name, score in (("a", 50.0), ("b", 60.0)):
         evaluation(tmp_path / name, "1", planner=name, score=score)
     page = write_page([tmp_path], tmp_path / "view.html")
-    with Browser(page, tmp_path / "profile") as browser:
+    with Browser(page.as_uri(), tmp_path / "profile") as browser:
         found = browser.run(
             """
             const { options } = document.getElementById("compare");
@@ -266,7 +267,7 @@ def test_a_large_benchmark_loads_its_drives_on_demand(tmp_path, monkeypatch):
     evaluation(tmp_path, *map(str, range(1000)))
     monkeypatch.setattr(page_file, "MOST_INLINE_BYTES", 1000)
     page = write_page([tmp_path], tmp_path / "view.html")
-    with Browser(page, tmp_path / "profile") as browser:
+    with Browser(page.as_uri(), tmp_path / "profile") as browser:
         found = browser.run(
             """
             found.rows = document.querySelectorAll(".drive").length;

@@ -1,0 +1,1 @@
+"""Driving in the embedded world by hand, in a browser on this machine."""

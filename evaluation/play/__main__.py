@@ -1,0 +1,168 @@
+"""Drive yourself: `python -m evaluation.play [checkpoint=PATH] [town=Town03] [route=ID]`.
+
+Opens a page on this machine: arrow keys drive, a click gives the wheel to the policy or lets a
+pedestrian step out. What was driven lies in `output` for `python -m evaluation.view outputs/play`.
+All options are in configs/play.yaml.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import webbrowser
+from pathlib import Path
+
+import hydra
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from carl_planner.command_errors import input_errors_reported
+from evaluation.drivers.checkpoint_planner import load_ensemble, with_checkpoint_config
+from evaluation.evaluate import check_options, make_planner
+from evaluation.play.drive_page import drive_page, watch_page
+from evaluation.play.server import Pages, PlayServer
+from evaluation.play.session import DrivingSession
+from evaluation.recording.episode import RecordedEpisode
+from evaluation.recording.folder import EpisodeFolder
+from evaluation.rollout.benchmark import Benchmark
+from evaluation.rollout.evaluation_env import make_evaluation_env
+from evaluation.scoring.scored_world import EMBEDDED
+from evaluation.viewer.town import write_towns
+from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.embedded.routes import RouteDemands, generate_routes
+from sim_adapters.maps.opendrive import load_map_bank
+from sim_adapters.maps.route_file import RouteSpec
+from sim_adapters.maps.town_files import town_name
+
+log = logging.getLogger(__name__)
+DEFAULT_TOWN = "Town02"
+TRAINED_STEP_S = 0.1  # of checkpoints that do not say it: CaRL's
+RANDOM_LENGTHS_M = (400.0, 700.0)
+
+
+def make_session(config: DictConfig, folder: Path) -> DrivingSession:
+    """The session of a composed config, with everything compiled that a step needs.
+
+    Args:
+        config: Of this command.
+        folder: For the drives.
+
+    Raises:
+        ValueError: an option that cannot be meant.
+    """
+    check_options(config)
+    torch.set_num_threads(config.num_threads)
+    policies = load_ensemble(config.checkpoint, config.trust) if config.planner == "policy" else []
+    trained = policies[0].config if policies else None
+    config = with_checkpoint_config(config, trained) if policies else config
+    env, scenarios = make_evaluation_env(config, choose_routes(config), 1)
+    env.prepare()
+    planner = make_planner(config, policies, env)
+    about = {
+        "benchmark": "driven by hand",
+        "checkpoint": str(config.checkpoint) if policies else None,
+        "world": EMBEDDED.warning,
+    }
+    return DrivingSession(
+        env,
+        scenarios,
+        planner,
+        hold_steps=steps_between_decisions(config, trained, env) if policies else 1,
+        seed=config.seed,
+        keep=DriveKeeper(folder, env),
+        about=about,
+    )
+
+
+def choose_routes(config: DictConfig) -> list[RouteSpec]:
+    """All routes of one town, the one that is asked for first.
+
+    Raises:
+        ValueError: no such route, or it lies in another town than asked for.
+    """
+    benchmark: Benchmark = instantiate(config.benchmark)
+    first = [] if config.route is None else benchmark.read(str(config.route))
+    town = config.town or (first[0].town if first else DEFAULT_TOWN)
+    if first and first[0].town != town_name(town):
+        raise ValueError(f"route {config.route} lies in {first[0].town}: leave out town={town}")
+    others = [spec for spec in benchmark.read() if spec.town == town_name(town)]
+    if others:
+        return first + [spec for spec in others if spec.route_id != str(config.route)]
+    lengths = RouteDemands(*RANDOM_LENGTHS_M)
+    maps, number = load_map_bank([town]), config.num_random_routes
+    routes = generate_routes(
+        maps, maps.towns[0], number, lengths, seed=config.seed, scenario_triggers=False
+    )
+    return list(routes)
+
+
+def steps_between_decisions(
+    config: DictConfig, trained: DictConfig | None, env: DrivingVectorEnv
+) -> int:
+    """Steps of this world that a policy's action is held, so that it decides as often as trained.
+
+    Raises:
+        ValueError: the policy sees earlier steps, and this world's have another length.
+    """
+    trained_step_s = TRAINED_STEP_S
+    if trained is not None:
+        trained_step_s = float(OmegaConf.select(trained, "simulator.step_s") or TRAINED_STEP_S)
+    step_s = env.scene.step_s
+    if env.observer.history_steps and step_s != trained_step_s:
+        raise ValueError(
+            f"the policy sees steps of {trained_step_s} s ago and before, this world has steps of "
+            f"{step_s} s: add simulator.step_s={trained_step_s}"
+        )
+    return max(1, round(trained_step_s * config.env.action_repeat / step_s))
+
+
+class DriveKeeper:
+    """Keeps every drive in a folder of its own: a route may be driven again and again.
+
+    Args:
+        folder: Holds these folders.
+        env: Whose maps the drives are shown on.
+    """
+
+    def __init__(self, folder: Path, env: DrivingVectorEnv) -> None:
+        self._folder, self._env, self._number = folder, env, 0
+
+    def __call__(self, episode: RecordedEpisode) -> None:
+        """Write a drive."""
+        self._number += 1
+        drives = EpisodeFolder(self._folder / f"drive_{self._number}")
+        drives.write(episode)
+        write_towns(drives, self._env.maps, [str(episode.about["town"])])
+
+
+def serve(session: DrivingSession, folder: Path, *, port: int, opens: bool) -> None:
+    """Serve the page until the process is interrupted."""
+    pages = Pages(lambda: drive_page(session), lambda: watch_page(folder))
+    server = PlayServer(session, pages, port)
+
+    def started() -> None:
+        log.info("drive at %s (Ctrl-C ends)", server.url)
+        if opens:
+            webbrowser.open(server.url)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(server.run(started))
+    session.finish()
+    if folder.is_dir():
+        log.info("watch your drives: python -m evaluation.view %s", folder)
+
+
+@hydra.main(config_path="pkg://configs", config_name="play", version_base="1.3")
+def command(config: DictConfig) -> None:
+    """The hydra command."""
+    with input_errors_reported():
+        folder = Path(config.output) / time.strftime("%Y-%m-%d_%H-%M-%S")
+        session = make_session(config, folder)
+        serve(session, folder, port=config.port, opens=config.open)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,216 @@
+"""DrivingSession: one world in which a person and a planner share the wheel.
+
+It knows nothing of browsers: `step` moves the world on, `moment` of `messages.py` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from evaluation.drivers.planners import Planner, ego_speed_mps
+from evaluation.play.hands import KEYS, Hands
+from evaluation.play.scripts import SCRIPTS, trigger_ahead
+from evaluation.recording.episode import RecordedEpisode
+from evaluation.recording.recorder import recorder_of
+from evaluation.rollout.episode_rollout import episode_result, inner_reward, script_facts
+from evaluation.rollout.route_queue import EvaluationTask, make_tasks
+from evaluation.scoring.episode_result import EpisodeResult
+from evaluation.scoring.referee import LeaderboardReferee
+from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.embedded.simulator import EmbeddedSimulator
+from sim_adapters.scene.scenario import Scenario
+
+LEAST_RECORDED_S = 2.0  # shorter drives are not worth a file
+_AGENT = 0
+
+
+class Driver(StrEnum):
+    """Who has the wheel."""
+
+    PERSON = "person"
+    PLANNER = "planner"
+
+
+class DrivingSession:
+    """Drives after drives in one world.
+
+    Args:
+        env: A single world of the embedded simulator, a step an action.
+        scenarios: Routes of its town.
+        planner: Shares the wheel.
+        hold_steps: Steps between two of its decisions, as in its training.
+        seed: Of all that happens on the routes.
+        keep: Takes every finished drive.
+        about: JSON values that go into every drive.
+    """
+
+    def __init__(
+        self,
+        env: DrivingVectorEnv,
+        scenarios: Sequence[Scenario],
+        planner: Planner,
+        *,
+        hold_steps: int,
+        seed: int,
+        keep: Callable[[RecordedEpisode], None],
+        about: Mapping[str, Any],
+    ) -> None:
+        assert isinstance(env.simulator, EmbeddedSimulator)
+        self.env, self.simulator, self.planner = env, env.simulator, planner
+        self.tasks = {task.scenario.scenario_id: task for task in make_tasks(scenarios, [seed])}
+        self.hold_steps = hold_steps
+        self.driver = Driver.PERSON
+        self.held: Set[str] = frozenset()
+        self.number = 0  # of the drive
+        self.num_steps = 0
+        self._keep, self._about = keep, dict(about)
+        self._hands, self._reward = Hands(), inner_reward(env)
+        self._planned = np.zeros((1, 2), np.float32)
+        self._person_steps = 0
+        env.autoreset, env.action_repeat = False, 1
+        self.begin(next(iter(self.tasks)))
+
+    # The drive -------------------------------------------------------------------------------
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the drive has ended."""
+        return self.referee.records.ends[_AGENT] is not None
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is driven, with all scripts that were started."""
+        return self.task.scenario
+
+    @property
+    def route_row(self) -> int:
+        """The route point that the ego has passed last."""
+        return int(self.env.memory.route.index[_AGENT])
+
+    @property
+    def speed_mps(self) -> float:
+        """Of the ego."""
+        return float(ego_speed_mps(self.env)[_AGENT])
+
+    def begin(self, route_id: str) -> None:
+        """Start a route from its beginning; the drive before is kept, if it was one.
+
+        Raises:
+            ValueError: there is no such route.
+        """
+        if route_id not in self.tasks:
+            raise ValueError(f"route {route_id!r}: expected one of {', '.join(self.tasks)}")
+        if self.number:
+            self.finish()
+        env = self.env
+        self.task = self.tasks[route_id]
+        self.number += 1
+        self.num_steps = self._person_steps = 0
+        self._hands.rest()
+        self.recorder = recorder_of(env, self._keep_told, self._about)
+        self.referee = LeaderboardReferee(
+            self._reward, env.scene, env.memory.route, self.recorder, **script_facts(env)
+        )
+        env.scenarios, env.driving_reward = _Only(self.task), self.referee
+        self._observation = env.restart()
+        self.referee.begin(_AGENT, self.scenario.route.length_m)
+        self.recorder.begin(_AGENT, self.task, env.scene, env.maps)
+        self.planner.begin_episodes(np.array([_AGENT]), env)
+
+    def step(self) -> None:
+        """Drive on for a step of the world, unless the drive is over."""
+        if self.is_over:
+            return
+        if self.num_steps % self.hold_steps == 0:
+            self._planned = self.planner.act(self._observation, self.env)
+            self.recorder.decided(self._observation, self.planner)
+        self._observation, _, terminated, truncated, _ = self.env.step(self._actions())
+        self.num_steps += 1
+        self._person_steps += self.driver is Driver.PERSON
+        if terminated[_AGENT] or truncated[_AGENT]:
+            self._end()
+
+    def finish(self) -> None:
+        """End the drive here, unless it is over; it is kept like any other."""
+        if not self.is_over and self.num_steps:
+            self.referee.stop(_AGENT)
+            self._end()
+
+    def result(self) -> EpisodeResult:
+        """How a drive that is over has gone."""
+        record = self.referee.records.read(_AGENT)
+        return episode_result(self.task, record, self.env.scene.step_s, wall_s=0.0)
+
+    # What a person does ----------------------------------------------------------------------
+
+    def hold(self, keys: Set[str]) -> None:
+        """These keys are held from now on; whoever holds one has the wheel."""
+        self.held = frozenset(keys) & KEYS
+        if self.held:
+            self.give_wheel(Driver.PERSON)
+
+    def give_wheel(self, driver: Driver) -> None:
+        """Let somebody else drive."""
+        if driver is not self.driver:
+            self._hands.rest()
+        self.driver = driver
+
+    def start_script(self, scenario_type: str) -> None:
+        """Let something happen ahead of the ego, as soon as the route has a place for it.
+
+        Raises:
+            ValueError: an unknown type, or no place: a `NoRoomError` that says why.
+        """
+        if scenario_type not in SCRIPTS:
+            raise ValueError(f"script {scenario_type!r}: expected one of {', '.join(SCRIPTS)}")
+        scenario = self.scenario
+        trigger = trigger_ahead(
+            scenario_type,
+            scenario.route,
+            self.route_row,
+            self.speed_mps,
+            self.env.maps,
+            scenario.triggers,
+        )
+        longer = replace(scenario, triggers=(*scenario.triggers, trigger))
+        self.simulator.add_trigger(0, longer)
+        self.task = replace(self.task, scenario=longer)
+        self.recorder.extend(_AGENT, self.task)
+
+    # -----------------------------------------------------------------------------------------
+
+    def _actions(self) -> np.ndarray:
+        step_s = self.env.scene.step_s
+        steer, pedal = self._hands.controls(self.held, self.speed_mps, step_s)
+        if self.driver is Driver.PLANNER:
+            return self._planned
+        return self.env.action_layout.encode(np.array([steer]), np.array([pedal]))
+
+    def _end(self) -> None:
+        if self.num_steps * self.env.scene.step_s >= LEAST_RECORDED_S:
+            self.recorder.end(_AGENT, self.result())
+
+    def _keep_told(self, episode: RecordedEpisode) -> None:
+        """Keep a drive that says who drove it."""
+        share = self._person_steps / self.num_steps
+        names = {0.0: self.planner.name, 1.0: "person"}
+        name = names.get(share, f"person and {self.planner.name}")
+        facts = {"driven by hand": f"{100.0 * share:.0f} %"}
+        self._keep(replace(episode, about={**episode.about, "planner": name, "facts": facts}))
+
+
+class _Only:
+    """A ScenarioSource of one task."""
+
+    def __init__(self, task: EvaluationTask) -> None:
+        self.task = task
+
+    def next_scenario(self, world: int, episode: int) -> Scenario:
+        """That of the task."""
+        del world, episode
+        return self.task.scenario
