@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,16 +16,15 @@ from numpy.typing import NDArray
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.bank_file import join_banks, load_bank
 from sim_adapters.maps.lane_answers import DrivingAnswers, LaneId, NearestLanes, ParkingAnswers
+from sim_adapters.maps.map_worker import PARSE_CPU_LIMIT_S, UnusableMapError, run_map_worker
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
-from sim_adapters.maps.worker_status import LEFT_OUT_SUFFIX, UNUSABLE_STATUS
+from sim_adapters.maps.worker_status import LEFT_OUT_SUFFIX
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.source_files import code_digest
 
-PARSE_TIME_LIMIT_S = 120.0  # the slowest supported town takes below 15 s on one core
 _log = logging.getLogger(__name__)
 _WORKER = "sim_adapters.maps.opendrive_worker"
 _NEAREST_WORKER = "sim_adapters.maps.opendrive_nearest"
-_PACKAGE_ROOT = Path(__file__).parents[2]
 _WORKER_FILE = str(Path(__file__).with_name("opendrive_worker.py"))
 
 
@@ -36,7 +32,7 @@ def load_map_bank(
     towns: Sequence[str],
     *,
     pixels_per_meter: float = 2.0,
-    time_limit_s: float = PARSE_TIME_LIMIT_S,
+    cpu_limit_s: float = PARSE_CPU_LIMIT_S,
 ) -> MapBank:
     """One MapBank of all `towns`, in the order given.
 
@@ -47,7 +43,7 @@ def load_map_bank(
     Args:
         towns: Short names ("Town01") or paths to .xodr or .xodr.gz files; no town twice.
         pixels_per_meter: Resolution of the baked layers.
-        time_limit_s: For parsing one town.
+        cpu_limit_s: CPU time for parsing one town, without the compilation of kernels.
 
     Raises:
         FileNotFoundError: no file of a town; the message says where it was looked for.
@@ -61,12 +57,12 @@ def load_map_bank(
     paths = [find_town_file(town) for town in towns]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         cached = list(
-            pool.map(lambda path: _cached_bank(path, pixels_per_meter, time_limit_s), paths)
+            pool.map(lambda path: _cached_bank(path, pixels_per_meter, cpu_limit_s), paths)
         )
     return join_banks([load_bank(path, name) for path, name in zip(cached, names, strict=True)])
 
 
-def _cached_bank(path: Path, pixels_per_meter: float, time_limit_s: float) -> Path:
+def _cached_bank(path: Path, pixels_per_meter: float, cpu_limit_s: float) -> Path:
     """File of the town's bank, built now if it is not in the cache yet."""
     document = read_town_document(path)
     code = code_digest(_WORKER_FILE, frozenset({"sim_adapters"}))
@@ -80,7 +76,7 @@ def _cached_bank(path: Path, pixels_per_meter: float, time_limit_s: float) -> Pa
         with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
             built = Path(scratch) / "bank.npz"
             arguments = [_WORKER, str(built), repr(float(pixels_per_meter))]
-            _run_in_child(arguments, path, document, time_limit_s)
+            _run_worker(arguments, path, document, cpu_limit_s)
             left_out = built.with_suffix(LEFT_OUT_SUFFIX)
             if left_out.is_file():
                 left_out.replace(cached.with_suffix(LEFT_OUT_SUFFIX))
@@ -96,26 +92,26 @@ def _warn_of_left_out(path: Path, left_out: Path) -> None:
 
 
 def nearest_driving_lanes(
-    town: str, places: NDArray[np.float64], *, time_limit_s: float = PARSE_TIME_LIMIT_S
+    town: str, places: NDArray[np.float64], *, cpu_limit_s: float = PARSE_CPU_LIMIT_S
 ) -> tuple[list[LaneId], NDArray[np.float64]]:
     """Ids of each place's driving lane and the (K, 3) nearest points on their centre lines.
 
     See `nearest_lanes`, which raises the same errors.
     """
-    answers = nearest_lanes(town, places, time_limit_s=time_limit_s)
+    answers = nearest_lanes(town, places, cpu_limit_s=cpu_limit_s)
     driving = answers.driving
     return answers.lane_ids(), np.column_stack([driving.x, driving.y, driving.z])
 
 
 def nearest_lanes(
-    town: str, places: NDArray[np.float64], *, time_limit_s: float = PARSE_TIME_LIMIT_S
+    town: str, places: NDArray[np.float64], *, cpu_limit_s: float = PARSE_CPU_LIMIT_S
 ) -> NearestLanes:
     """Which lanes CARLA itself takes each place to be on; where several overlap no other can say.
 
     Args:
         town: Short name or path of the town's file.
         places: (K, 3) x, y, z [m] in our frame.
-        time_limit_s: For parsing the town, which takes a second or two, and for the answers.
+        cpu_limit_s: CPU time for parsing the town, a second or two, and for the answers.
 
     Raises:
         FileNotFoundError: no file of the town.
@@ -126,37 +122,17 @@ def nearest_lanes(
         places_file, answers_file = Path(scratch) / "places.npy", Path(scratch) / "answers.npz"
         np.save(places_file, places)
         arguments = [_NEAREST_WORKER, str(places_file), str(answers_file)]
-        _run_in_child(arguments, path, read_town_document(path), time_limit_s)
+        _run_worker(arguments, path, read_town_document(path), cpu_limit_s)
         with np.load(answers_file) as file:
             return NearestLanes(DrivingAnswers(*file["driving"]), ParkingAnswers(*file["parking"]))
 
 
-def _run_in_child(arguments: list[str], path: Path, document: bytes, time_limit_s: float) -> bytes:
-    """Run a worker module on `document`; returns its output, or says why the file is no use."""
-    search_path = os.pathsep.join(
-        filter(None, [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")])
-    )
+def _run_worker(arguments: list[str], path: Path, document: bytes, cpu_limit_s: float) -> None:
+    """Run a worker module on `document`, or say why the file is no use."""
     try:
-        child = subprocess.run(
-            [sys.executable, "-m", *arguments],
-            input=document,
-            capture_output=True,
-            timeout=time_limit_s,
-            env={**os.environ, "PYTHONPATH": search_path},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        reason = f"CARLA's parser did not finish within {time_limit_s:g} s"
-        raise ValueError(_unusable(path, reason)) from None
-    if child.returncode == 0:
-        return child.stdout
-    messages = child.stderr.decode(errors="replace").strip()
-    if child.returncode == UNUSABLE_STATUS:
-        raise ValueError(_unusable(path, messages.splitlines()[-1] if messages else "no reason"))
-    if child.returncode < 0:
-        name = signal.Signals(-child.returncode).name
-        raise ValueError(_unusable(path, f"CARLA's parser was ended by {name}"))
-    raise RuntimeError(f"reading the map {path} failed:\n{messages}")
+        run_map_worker(arguments, document, cpu_limit_s=cpu_limit_s)
+    except UnusableMapError as error:
+        raise ValueError(_unusable(path, str(error))) from None
 
 
 def _unusable(path: Path, reason: str) -> str:

@@ -15,6 +15,7 @@ import carla
 import numpy as np
 
 from sim_adapters.maps.bank_file import save_bank
+from sim_adapters.maps.cpu_limit import compilation_is_free
 from sim_adapters.maps.crosswalks import read_crosswalks
 from sim_adapters.maps.junctions import entry_lanes, find_conflicts, priorities, turns
 from sim_adapters.maps.lane_graph import (
@@ -141,7 +142,7 @@ def _rules(graph: TownGraph, lights: TrafficLights, signs: TrafficSigns) -> Lane
 def main() -> None:
     """Read the document from standard input and write the bank."""
     output, pixels_per_meter = Path(sys.argv[1]), float(sys.argv[2])
-    with map_work():
+    with map_work(), compilation_is_free():
         bank, left_out = build_town_bank(sys.stdin.buffer.read(), pixels_per_meter)
     if left_out:
         output.with_suffix(LEFT_OUT_SUFFIX).write_text("\n".join(left_out), encoding="utf-8")

@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from sim_adapters.atomic_file import write_atomically
 from sim_adapters.carla.headless.frame import PoseTuple
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.lane_graph import pose_on_lane
+from sim_adapters.maps.map_worker import UnusableMapError, run_map_worker
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.opendrive_shift import centred
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
@@ -30,9 +28,7 @@ _SPAWN_HEIGHT_M = 0.5
 _SHORTEST_SPAWN_LANE_M = 8.0
 _WORKER = "sim_adapters.carla.headless.landmarks_worker"
 _WORKER_FILE = str(Path(__file__).with_name("landmarks_worker.py"))
-_WORKER_LIMIT_S = 120.0
 _log = logging.getLogger(__name__)
-_PACKAGE_ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
@@ -128,20 +124,9 @@ def _read_landmarks(document: bytes) -> list[Landmark]:
     digest = hashlib.sha256(code.encode() + b"\0" + document).hexdigest()[:20]
     cached = cache_root() / "landmarks" / f"{digest}.json"
     if not cached.is_file():
-        search_path = [str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH", "")]
         try:
-            child = subprocess.run(
-                [sys.executable, "-m", _WORKER],
-                input=document,
-                capture_output=True,
-                timeout=_WORKER_LIMIT_S,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, search_path))},
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise ValueError("CARLA's parser did not finish listing the landmarks") from None
-        if child.returncode != 0:
-            reason = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise ValueError(f"CARLA's parser could not list the landmarks: {reason}")
-        write_atomically(cached, child.stdout)
+            listed = run_map_worker([_WORKER], document)
+        except UnusableMapError as error:
+            raise ValueError(f"CARLA's parser could not list the landmarks: {error}") from None
+        write_atomically(cached, listed)
     return [Landmark(**entry) for entry in json.loads(cached.read_text())]
