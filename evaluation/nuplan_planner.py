@@ -44,8 +44,7 @@ from sim_adapters.nuplan.devkit.scene import (
     write_devkit_lights,
     write_devkit_tracks,
 )
-from sim_adapters.nuplan.one_stage import command_actions_range, empty_commands
-from sim_adapters.nuplan.rollout import imagine_step_range
+from sim_adapters.nuplan.one_stage import command_actions_range, empty_commands, imagine_step_range
 from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.route_correction import RouteCorrector
 from sim_adapters.observation.nuplan_bev import NuplanBevObserver

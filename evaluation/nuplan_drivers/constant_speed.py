@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sim_adapters.kernels import range_kernel
 from sim_adapters.nuplan.bicycle import principal_angle
-from sim_adapters.nuplan.replay_log import Timeline
+from sim_adapters.nuplan.replay import Timeline
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.nuplan.trajectory import Trajectories, empty_trajectories

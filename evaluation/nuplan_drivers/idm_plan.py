@@ -18,7 +18,7 @@ from sim_adapters.nuplan.bicycle import (
     WIDTH_M,
     principal_angle,
 )
-from sim_adapters.nuplan.idm.law import idm_step
+from sim_adapters.nuplan.idm.agents import idm_step
 from sim_adapters.nuplan.idm.nearest import nearest_on_line
 from sim_adapters.nuplan.idm.paths import (
     FloatArray,
@@ -31,7 +31,7 @@ from sim_adapters.nuplan.idm.paths import (
 )
 from sim_adapters.nuplan.idm.shapes import Shapes
 from sim_adapters.nuplan.idm.start import write_box_shape
-from sim_adapters.nuplan.replay_log import LightBook, Timeline
+from sim_adapters.nuplan.replay import LightBook, Timeline
 from sim_adapters.nuplan.trajectory import Trajectories
 from sim_adapters.scene.area_lookup import station_m
 from sim_adapters.scene.map_areas import Polylines

@@ -1,4 +1,4 @@
-"""EgoPath: where the simulated ego was, as the metrics look at it."""
+"""EgoPath and SeenTracks: the ego and the boxes around it, as the metrics look at them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.nuplan.bicycle import LENGTH_M, REAR_AXLE_TO_CENTRE_M, WIDTH_M
-from sim_adapters.nuplan.scenario_log import EgoLog
-from sim_adapters.nuplan.traces import EgoTrace
+from sim_adapters.nuplan.scenario_log import EgoLog, TrackType
+from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
 
 FloatArray = NDArray[np.float64]
 
@@ -64,4 +64,39 @@ def _path(x: FloatArray, y: FloatArray, yaw_rad: FloatArray, speed_mps: FloatArr
         speed_mps,
         centre_x[:, None] + cos_yaw[:, None] * ahead - sin_yaw[:, None] * left,
         centre_y[:, None] + sin_yaw[:, None] * ahead + cos_yaw[:, None] * left,
+    )
+
+
+# SeenTracks: the boxes around the ego in one scenario, as the metrics look at them.
+
+
+class SeenTracks(NamedTuple):
+    """T samples of one scenario, (T, A)."""
+
+    track: NDArray[np.int32]  # identity within the scenario, -1 where there is no box
+    type: NDArray[np.uint8]  # TrackType
+    x: FloatArray  # [m] box centre
+    y: FloatArray
+    cos_yaw: FloatArray
+    sin_yaw: FloatArray
+    half_length_m: FloatArray
+    half_width_m: FloatArray
+    speed_mps: FloatArray  # zero for static objects
+
+
+def seen_tracks(tracks: TrackTrace, row: int, num_samples: int) -> SeenTracks:
+    """The tracks of one scenario of a batch."""
+    part = (row, slice(num_samples))
+    yaw, kind = tracks.yaw_rad[part], tracks.type[part]
+    speed = np.hypot(tracks.vx_mps[part], tracks.vy_mps[part])
+    return SeenTracks(
+        tracks.track[part],
+        kind,
+        tracks.x[part],
+        tracks.y[part],
+        np.cos(yaw),
+        np.sin(yaw),
+        tracks.length_m[part] / 2.0,
+        tracks.width_m[part] / 2.0,
+        np.where(kind <= TrackType.BICYCLE, speed, 0.0),
     )

@@ -8,30 +8,31 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.nuplan_metrics.at_fault_collisions import (
+from evaluation.nuplan_metrics.collisions import (
     OBJECTS,
     USERS,
     VEHICLES,
     collision_score,
     find_collisions,
+    time_to_collision_s,
+    ttc_score,
 )
 from evaluation.nuplan_metrics.comfort import ComfortSignals, comfort_score, comfort_signals
-from evaluation.nuplan_metrics.corner_lanes import corner_lanes
-from evaluation.nuplan_metrics.drivable_area import stays_on_drivable_area
+from evaluation.nuplan_metrics.drivable_area import corner_lanes, stays_on_drivable_area
 from evaluation.nuplan_metrics.driven_route import driven_route
-from evaluation.nuplan_metrics.driving_direction import direction_score, progress_over_horizon
-from evaluation.nuplan_metrics.ego_path import ego_path, expert_path
+from evaluation.nuplan_metrics.ego_path import ego_path, expert_path, seen_tracks
 from evaluation.nuplan_metrics.expert_route import expert_route
 from evaluation.nuplan_metrics.lane_graph import FloatArray, RoadMap, road_maps
-from evaluation.nuplan_metrics.route_progress import (
+from evaluation.nuplan_metrics.progress import (
     RouteProgress,
+    direction_score,
     making_progress_score,
+    overspeed_mps,
+    progress_over_horizon,
     route_progress,
+    speed_score,
 )
 from evaluation.nuplan_metrics.scenario_scores import MetricScores, ScenarioScores
-from evaluation.nuplan_metrics.speed_limit import overspeed_mps, speed_score
-from evaluation.nuplan_metrics.time_to_collision import time_to_collision_s, ttc_score
-from evaluation.nuplan_metrics.tracks import seen_tracks
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
 from sim_adapters.scene.map_bank import MapBank

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.scene.nuplan_events.ego import REAR_AXLE_TO_CENTRE_M
+from sim_adapters.scene.nuplan_events.memory import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.scene.state import ActorMotion, EgoBody
 
 WHEEL_BASE_M = 3.089

@@ -12,7 +12,7 @@ from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_cache.file import CacheEntry, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_log import LoggedScenario
 from sim_adapters.nuplan.scenario_mapping import absent_types
-from sim_adapters.nuplan.track_limits import CARL_LIMITS, TrackLimits, nearest_tracks
+from sim_adapters.nuplan.slot_demand import CARL_LIMITS, TrackLimits, nearest_tracks
 from sim_adapters.scene.counter_rng import random_bits
 from sim_adapters.scene.map_bank import MapBank
 

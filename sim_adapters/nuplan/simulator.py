@@ -15,15 +15,21 @@ from numpy.typing import NDArray
 from sim_adapters.kernels import range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, drive_bicycle, write_centre
 from sim_adapters.nuplan.idm.traffic import IdmTraffic
-from sim_adapters.nuplan.lqr import PROFILE_STEP_US, track_trajectories_range
-from sim_adapters.nuplan.lqr_profile import Profiles, empty_profiles
+from sim_adapters.nuplan.lqr import (
+    PROFILE_STEP_US,
+    Profiles,
+    empty_profiles,
+    track_trajectories_range,
+)
 from sim_adapters.nuplan.one_stage import Commands, command_actions_range, empty_commands
-from sim_adapters.nuplan.replay import KIND_OF_TYPE, replay_boxes_range, replay_lights_range
-from sim_adapters.nuplan.replay_log import (
+from sim_adapters.nuplan.replay import (
+    KIND_OF_TYPE,
     Timeline,
     book_of_size,
     book_with_room,
     empty_log_book,
+    replay_boxes_range,
+    replay_lights_range,
     write_log,
 )
 from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas

@@ -9,8 +9,7 @@ from typing import NamedTuple
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import MapFolder, open_cache
 from sim_adapters.nuplan.simulator import NuplanSimulator
-from sim_adapters.nuplan.slot_demand import Traffic
-from sim_adapters.nuplan.track_limits import TrackLimits
+from sim_adapters.nuplan.slot_demand import TrackLimits, Traffic
 from sim_adapters.scene.map_bank import MapBank
 
 

@@ -18,7 +18,7 @@ from sim_adapters.observation.nuplan_view import (
     to_picture,
 )
 from sim_adapters.scene.map_areas import IntArray
-from sim_adapters.scene.nuplan_events.ego import centre_speed_mps
+from sim_adapters.scene.nuplan_events.memory import centre_speed_mps
 from sim_adapters.scene.state import (
     ActorKind,
     ActorMotion,

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from rewards.driving_events import NUM_COMFORT_METRICS
 from sim_adapters.kernels import range_kernel
-from sim_adapters.scene.nuplan_events.ego import centre_ax_mps2, centre_vy_mps
-from sim_adapters.scene.nuplan_events.memory import NuplanTracker
+from sim_adapters.scene.nuplan_events.memory import NuplanTracker, centre_ax_mps2, centre_vy_mps
 from sim_adapters.scene.state import EgoBody, EgoState
 
 TTC_FAILED_VALUE = 0.5  # what the critic sees of a failed time-to-collision test

@@ -3,9 +3,14 @@ import json
 import pytest
 
 from evaluation.speed import __main__ as speed
-from evaluation.speed.__main__ import COMPONENTS, by_function, chosen_components, parse_arguments
-from evaluation.speed.json_form import as_document
-from evaluation.speed.stage_profile import StageClock, stage_measurements
+from evaluation.speed.__main__ import (
+    COMPONENTS,
+    as_document,
+    by_function,
+    chosen_components,
+    parse_arguments,
+)
+from evaluation.speed.environment import StageClock, stage_measurements
 from evaluation.speed.stopwatch import Measurement
 
 # The figures that the project publishes, each also a component

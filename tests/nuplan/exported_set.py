@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim_adapters.maps.opendrive import load_map_bank
-from sim_adapters.nuplan.export.data_set import Drive, make_data_set, record_drive
-from sim_adapters.nuplan.export.network_builder import build_road_network
+from sim_adapters.nuplan.export.data_set import Drive, ExportSettings, make_data_set, record_drive
 from sim_adapters.nuplan.export.recording import Recording
-from sim_adapters.nuplan.export.road_network import RoadNetwork
-from sim_adapters.nuplan.export.settings import ExportSettings
+from sim_adapters.nuplan.export.road_network import RoadNetwork, build_road_network
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.world.pedestrian_state import PedestrianSettings
 from sim_adapters.world.statics import StaticSettings

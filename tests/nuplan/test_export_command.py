@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from sim_adapters.maps.town_files import find_town_file
 from sim_adapters.nuplan.export.__main__ import export
-from sim_adapters.nuplan.export.settings import ExportSettings
+from sim_adapters.nuplan.export.data_set import ExportSettings
 
 
 def composed(*overrides: str) -> DictConfig:

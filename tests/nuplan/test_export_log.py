@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from sim_adapters.nuplan.export.data_set import Drive, make_data_set, make_log
-from sim_adapters.nuplan.export.feature_ids import FIRST_CONNECTOR_FID
-from sim_adapters.nuplan.export.geographic import ORIGIN_X, ORIGIN_Y
+from sim_adapters.nuplan.export.geopackage import FIRST_CONNECTOR_FID, ORIGIN_X, ORIGIN_Y
 from sim_adapters.nuplan.export.log_summary import tagged_frames, write_filter
 from sim_adapters.nuplan.export.map_files import DEVKIT_LOCATIONS, map_path
 from sim_adapters.nuplan.export.picture import draw_frame

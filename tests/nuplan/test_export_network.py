@@ -8,9 +8,12 @@ import shapely
 
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.nuplan.export.map_layers import build_map_layers
-from sim_adapters.nuplan.export.network_builder import build_road_network
 from sim_adapters.nuplan.export.outlines import Outlines, trace_outlines
-from sim_adapters.nuplan.export.road_network import IntersectionType, RoadNetwork
+from sim_adapters.nuplan.export.road_network import (
+    IntersectionType,
+    RoadNetwork,
+    build_road_network,
+)
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 
 Town = tuple[MapBank, RoadNetwork, Outlines]

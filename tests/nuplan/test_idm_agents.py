@@ -10,7 +10,7 @@ import pytest
 from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
 from sim_adapters.nuplan.closed_loop import simulate
 from sim_adapters.nuplan.idm.traffic import IdmTraffic
-from sim_adapters.nuplan.replay_log import book_with_room, empty_log_book, write_log
+from sim_adapters.nuplan.replay import book_with_room, empty_log_book, write_log
 from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_log import LoggedLight, TrackType
 from sim_adapters.nuplan.simulator import NuplanSimulator

@@ -5,10 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from sim_adapters.nuplan.lqr import track_trajectories_range
-from sim_adapters.nuplan.lqr_profile import empty_profiles, fit_curvature, fit_speed
+from sim_adapters.nuplan.lqr import (
+    empty_profiles,
+    fit_curvature,
+    fit_speed,
+    track_trajectories_range,
+)
 from sim_adapters.nuplan.one_stage import empty_commands
-from sim_adapters.nuplan.replay_log import Timeline
+from sim_adapters.nuplan.replay import Timeline
 from sim_adapters.nuplan.trajectory import (
     Trajectories,
     check_trajectories,

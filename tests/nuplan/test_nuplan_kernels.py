@@ -7,7 +7,6 @@ from evaluation.nuplan_drivers import constant_speed, idm_plan, idm_planner
 from sim_adapters.nuplan import (
     bicycle,
     lqr,
-    lqr_profile,
     one_stage,
     replay,
     simulator,
@@ -16,13 +15,12 @@ from sim_adapters.nuplan import (
 )
 from sim_adapters.nuplan.closed_loop import Driver, simulate
 from sim_adapters.nuplan.idm import agents as idm_agents
-from sim_adapters.nuplan.idm import law as idm_law
 from sim_adapters.nuplan.idm import nearest as idm_nearest
 from sim_adapters.nuplan.idm import outline as idm_outline
 from sim_adapters.nuplan.idm import paths as idm_paths
-from sim_adapters.nuplan.idm import route as idm_route
 from sim_adapters.nuplan.idm import shapes as idm_shapes
 from sim_adapters.nuplan.idm import start as idm_start
+from sim_adapters.nuplan.idm import state as idm_state
 from sim_adapters.nuplan.idm import traffic as idm_traffic
 from sim_adapters.nuplan.scenario_log import LoggedLight, TrackType
 from sim_adapters.nuplan.simulator import NuplanSimulator, Traffic
@@ -31,9 +29,9 @@ from tests.nuplan.hand_made_logs import Box, make_log, make_nuplan_maps
 from tests.observation.test_bev_kernels import use_plain_python
 
 KERNEL_MODULES = (
-    *(area_lookup, bicycle, one_stage, replay, trajectory, lqr_profile, lqr),
-    *(idm_law, idm_shapes, idm_outline, idm_paths, idm_nearest, idm_route, idm_start),
-    *(idm_agents, idm_traffic, simulator_start, simulator),
+    *(area_lookup, bicycle, one_stage, replay, trajectory, lqr),
+    *(idm_agents, idm_shapes, idm_outline, idm_paths, idm_nearest, idm_state, idm_start),
+    *(idm_traffic, simulator_start, simulator),
     *(constant_speed, idm_plan, idm_planner),
 )
 

@@ -17,19 +17,15 @@ import pytest
 from evaluation.nuplan_metrics import (
     MetricScores,
     ScenarioScores,
-    at_fault_collisions,
-    bearing,
-    corner_lanes,
+    collisions,
     drivable_area,
     driven_route,
-    driving_direction,
     expert_route,
     lane_graph,
+    progress,
     score_scenarios,
-    speed_limit,
-    time_to_collision,
 )
-from evaluation.nuplan_metrics.bearing import bearing_rad, is_ahead, is_behind
+from evaluation.nuplan_metrics.collisions import bearing_rad, is_ahead, is_behind
 from evaluation.nuplan_metrics.scenario_scores import scenario_score
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.scenario_log import TrackType
@@ -52,16 +48,12 @@ pytestmark = pytest.mark.usefixtures("own_map_cache")
 RIGHT_LANE_Y = -5.25
 HALF_LENGTH_M, HALF_WIDTH_M = 2.588, 1.1485
 KERNEL_MODULES = (
-    at_fault_collisions,
-    bearing,
-    corner_lanes,
+    collisions,
     drivable_area,
     driven_route,
-    driving_direction,
     expert_route,
     lane_graph,
-    speed_limit,
-    time_to_collision,
+    progress,
     area_lookup,
 )
 WESTWARDS_RAD = math.pi

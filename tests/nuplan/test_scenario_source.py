@@ -21,7 +21,7 @@ from sim_adapters.nuplan.scenario_mapping import ScenarioMapping, ScenarioWindow
 from sim_adapters.nuplan.scenario_source import CachedScenarios
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.nuplan.simulator_factory import scenario_map_folder
-from sim_adapters.nuplan.track_limits import TrackLimits, nearest_tracks
+from sim_adapters.nuplan.slot_demand import TrackLimits, nearest_tracks
 from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.tiny_log import TinyLog, TinyTrack, edit_log, write_log
 from tests.scene.hand_made_map import make_map_bank

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evaluation.speed.opencv_raster import OpenCvRaster
+from evaluation.speed.raster import OpenCvRaster
 from sim_adapters.observation.bev_rows import rows_of
 from sim_adapters.observation.raster import (
     draw_line,

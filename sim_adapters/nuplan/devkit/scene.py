@@ -12,8 +12,7 @@ from nuplan.common.actor_state.ego_state import EgoState
 from nuplan.common.actor_state.tracked_objects import TrackedObject
 from nuplan.common.maps.maps_datatypes import TrafficLightStatusData
 
-from sim_adapters.nuplan.replay import KIND_OF_TYPE
-from sim_adapters.nuplan.replay_log import LIGHT_STATE
+from sim_adapters.nuplan.replay import KIND_OF_TYPE, LIGHT_STATE
 from sim_adapters.nuplan.scenario_log import LoggedLight, TrackType
 from sim_adapters.nuplan.simulator_start import EGO_ACTOR_ID
 from sim_adapters.scene.map_bank import MapBank

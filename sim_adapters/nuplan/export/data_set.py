@@ -7,26 +7,73 @@ import logging
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.town_files import town_name
 from sim_adapters.nuplan.export.drive_signals import drive_signals
-from sim_adapters.nuplan.export.geographic import location_name
+from sim_adapters.nuplan.export.geopackage import location_name
 from sim_adapters.nuplan.export.log_writer import LogContent, write_log
 from sim_adapters.nuplan.export.logged_world import STEP_S, LoggedWorld
 from sim_adapters.nuplan.export.map_files import map_path, write_map, write_map_index
-from sim_adapters.nuplan.export.network_builder import build_road_network
 from sim_adapters.nuplan.export.recording import Recording, record
-from sim_adapters.nuplan.export.road_network import RoadNetwork
+from sim_adapters.nuplan.export.road_network import RoadNetwork, build_road_network
 from sim_adapters.nuplan.export.scenario_tags import find_tags
 from sim_adapters.nuplan.export.scene_routes import cut_scenes
-from sim_adapters.nuplan.export.settings import ExportSettings
 from sim_adapters.scene.counter_rng import random_bits
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.world.pedestrian_state import PedestrianSettings
+from sim_adapters.world.statics import StaticSettings
+from sim_adapters.world.traffic.settings import TrafficSettings
+
+MIN_SCENES = 5  # the devkit drops scenarios in the first two and the last two scenes of a log
+
+
+@dataclass(frozen=True)
+class ExportSettings:
+    """What drives are like; the same settings give the same files.
+
+    Args:
+        seed: Of all drives.
+        drive_s: Length of each.
+        min_distance_m: Drives whose ego gets less far than this (a jam) are driven anew.
+        scene_s: Length of the scenes that a log is cut into.
+        sensor_range_m: Further away nothing is tracked.
+        roadworks_share: Of the roads that have a building site.
+        traffic: Background vehicles.
+        pedestrians: People.
+        statics: Parked cars and street furniture.
+
+    Raises:
+        ValueError: drives are too short to hold a scenario.
+    """
+
+    seed: int
+    drive_s: float
+    min_distance_m: float
+    scene_s: float
+    sensor_range_m: float
+    roadworks_share: float
+    traffic: TrafficSettings
+    pedestrians: PedestrianSettings
+    statics: StaticSettings
+
+    def __post_init__(self) -> None:
+        if not self.drive_s > MIN_SCENES * self.scene_s > 0.0:
+            raise ValueError(
+                f"drives of {self.drive_s} s hold no {MIN_SCENES} scenes of {self.scene_s} s, and "
+                "nuplan-devkit takes no scenario from the outer two on each side: raise drive_s"
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        named = {key: getattr(self, key)._asdict() for key in ("traffic", "pedestrians", "statics")}
+        return json.loads(json.dumps({**asdict(self), **named}))
+
 
 MANIFEST = "export.json"
 FORMAT_VERSION = 1  # raised when the same settings give other files

@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter1d
 
 from sim_adapters.nuplan.export.logged_world import STEP_S
 from sim_adapters.nuplan.export.recording import Recording
-from sim_adapters.nuplan.export.town_layers import is_on_driving_lane
+from sim_adapters.nuplan.export.roadworks import is_on_driving_lane
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import RouteCommand

@@ -4,16 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyogrio
 import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
+from shapely.affinity import translate
 
-from sim_adapters.nuplan.export.geographic import PROJECTION
+# Where exported towns lie on Earth: nuPlan wants UTM coordinates, CARLA's towns have none
+PROJECTION = "EPSG:32611"  # UTM zone 11 north, for no other reason than that nuPlan knows it
+ORIGIN_X, ORIGIN_Y = 600_000.0, 4_000_000.0  # [m] of every town's own origin
 
+Geometry = TypeVar("Geometry", bound=shapely.Geometry)
+
+
+def to_utm(geometry: Geometry) -> Geometry:
+    """A geometry of a town in UTM metres; axes and heading stay."""
+    moved: Any = translate(geometry, ORIGIN_X, ORIGIN_Y)
+    return moved
+
+
+def location_name(town: str) -> str:
+    """Name of a town as a nuPlan location: `carla-town01`."""
+    return f"carla-{town.lower()}"
+
+
+# First feature id of each layer: lanes and connectors must differ, the others do to be legible.
+FIRST_FID = {
+    "lanes_polygons": 100_000,
+    "lane_connectors": 200_000,
+    "lane_groups_polygons": 300_000,
+    "lane_group_connectors": 400_000,
+    "intersections": 500_000,
+    "stop_polygons": 510_000,
+    "crosswalks": 520_000,
+    "walkways": 530_000,
+    "carpark_areas": 540_000,
+    "generic_drivable_areas": 550_000,
+    "road_segments": 560_000,
+    "gen_lane_connectors_scaled_width_polygons": 600_000,
+    "boundaries": 700_000,
+    "baseline_paths": 800_000,
+}
+FIRST_LANE_FID = FIRST_FID["lanes_polygons"]
+FIRST_CONNECTOR_FID = FIRST_FID["lane_connectors"]
+FIRST_BLOCK_FID = FIRST_FID["lane_groups_polygons"]
+FIRST_BLOCK_LINK_FID = FIRST_FID["lane_group_connectors"]
 # Files are renamed when whole, and the same content gives the same bytes
 _GDAL_OPTIONS = {
     "OGR_SQLITE_SYNCHRONOUS": "OFF",

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sim_adapters.nuplan.export.geographic import location_name
-from sim_adapters.nuplan.export.geopackage import Layer, write_geopackage
+from sim_adapters.nuplan.export.geopackage import Layer, location_name, write_geopackage
 from sim_adapters.nuplan.export.map_layers import build_map_layers
 from sim_adapters.nuplan.export.road_network import RoadNetwork
 from sim_adapters.scene.map_bank import MapBank

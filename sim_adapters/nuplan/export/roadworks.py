@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from sim_adapters.nuplan.export.outlines import trace_course
 from sim_adapters.nuplan.export.road_network import RoadNetwork
-from sim_adapters.nuplan.export.town_layers import is_on_driving_lane
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.map_layers import LayerBit, layer_pixel
 from sim_adapters.scene.state import ActorKind, SceneBatch
 from sim_adapters.world.slots import clear_slot
 from sim_adapters.world.statics import StandingPlaces
@@ -27,6 +27,16 @@ from sim_adapters.world.vehicle_catalogue import (
     PROP_HALF_WIDTH_M,
     PROP_NAMES,
 )
+
+
+def is_on_driving_lane(maps: MapBank, map_index: int, x: float, y: float) -> bool:
+    """Whether a place belongs to a driving lane, that of a junction included (any level)."""
+    layers = maps.layers
+    scale = float(layers.pixels_per_meter[map_index])
+    column = round((x - float(layers.origin_x[map_index])) * scale)
+    row = round((y - float(layers.origin_y[map_index])) * scale)
+    return bool(layer_pixel(layers, map_index, column, row) & LayerBit.DRIVING)
+
 
 FIRST_ACTOR_ID = 1 << 40  # thing i of the town is actor FIRST_ACTOR_ID + i, wherever it is shown
 LOOK_EVERY_TICKS = 10

@@ -12,7 +12,6 @@ import math
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, principal_angle
-from sim_adapters.nuplan.idm.law import idm_step
 from sim_adapters.nuplan.idm.nearest import nearest_on_line
 from sim_adapters.nuplan.idm.outline import widened_line_hits, write_outline
 from sim_adapters.nuplan.idm.paths import (
@@ -24,20 +23,60 @@ from sim_adapters.nuplan.idm.paths import (
     write_line_ahead,
     write_line_between,
 )
-from sim_adapters.nuplan.idm.route import HEADWAY_S, plan_route, write_stop_shapes
 from sim_adapters.nuplan.idm.shapes import BOX_CORNERS, FIRST, Shapes, close_shape, write_box
 from sim_adapters.nuplan.idm.start import write_ego_shape, write_replayed_boxes
 from sim_adapters.nuplan.idm.state import (
+    HEADWAY_S,
     OUTLINE_CORNERS,
     AgentMotion,
     AgentTraits,
     ReactiveMap,
     Trouble,
+    plan_route,
+    write_stop_shapes,
 )
-from sim_adapters.nuplan.replay_log import BoxBook, LightBook, Timeline
+from sim_adapters.nuplan.replay import BoxBook, LightBook, Timeline
 from sim_adapters.scene.map_areas import MapAreas, Polylines, RoadEdges
 from sim_adapters.scene.map_bank import LaneLinks
 from sim_adapters.scene.state import ActorMotion, EgoBody
+
+# The devkit's IDM law and its one Euler step.
+
+EXPONENT = 4.0
+
+
+@device_function
+def idm_step(
+    speed_mps: float,
+    desired_mps: float,
+    distance_m: float,
+    lead_speed_mps: float,
+    lead_length_m: float,
+    min_gap_m: float,
+    headway_s: float,
+    max_acceleration_mps2: float,
+    max_braking_mps2: float,
+    dt: float,
+) -> tuple[float, float]:
+    """Progress made with the old speed, and the new speed, which is never negative.
+
+    a (1 - (v / v0)^4 - (s* / s)^2) with s* = s0 + v T + v (v - v_lead) / (2 sqrt(a b)), the gap
+    s = distance - lead length kept above s0, the acceleration within [-b, a].
+
+    Source: nuplan-devkit, IDMPolicy.solve_forward_euler_idm_policy.
+    """
+    wish = min_gap_m + speed_mps * headway_s
+    wish += (
+        speed_mps
+        * (speed_mps - lead_speed_mps)
+        / (2.0 * math.sqrt(max_acceleration_mps2 * max_braking_mps2))
+    )
+    ratio = wish / max(distance_m - lead_length_m, min_gap_m)
+    free = (speed_mps / desired_mps) ** EXPONENT
+    acceleration = max_acceleration_mps2 * (1.0 - free - ratio * ratio)
+    acceleration = min(max(-max_braking_mps2, acceleration), max_acceleration_mps2)
+    return dt * speed_mps, max(speed_mps + dt * acceleration, 0.0)
+
 
 RADIUS_M = 100.0
 MIN_GAP_M = 1.0

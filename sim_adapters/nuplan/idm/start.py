@@ -25,7 +25,7 @@ from sim_adapters.nuplan.idm.state import (
     ReactiveMap,
     Trouble,
 )
-from sim_adapters.nuplan.replay_log import BoxBook
+from sim_adapters.nuplan.replay import BoxBook
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.area_lookup import areas_at, is_in_area, station_m
 from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas, Polylines, RoadEdges

@@ -24,8 +24,15 @@ from sim_adapters.nuplan.idm.state import (
     empty_idm_state,
     flat_paths,
 )
-from sim_adapters.nuplan.replay import HALF_HEIGHT_M, KIND_OF_TYPE, clear_slots, place_box
-from sim_adapters.nuplan.replay_log import BoxBook, LogBook, Timeline
+from sim_adapters.nuplan.replay import (
+    HALF_HEIGHT_M,
+    KIND_OF_TYPE,
+    BoxBook,
+    LogBook,
+    Timeline,
+    clear_slots,
+    place_box,
+)
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.slot_demand import REPLAYED_TYPES, reactive_demand
 from sim_adapters.scene.kernel_launch import launch_range

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from types import TracebackType
 from typing import TypeVar
 
-from sim_adapters.nuplan.scenario_cache.progress import show_progress
+from sim_adapters.nuplan.scenario_cache.report import show_progress
 
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")

@@ -9,9 +9,12 @@ from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.events.arrays import InfractionFacts, MotionFacts
 from sim_adapters.scene.events.collisions import collision_kind_of
 from sim_adapters.scene.geometry import boxes_overlap, wrap_angle
-from sim_adapters.scene.nuplan_events.ego import rear_axle_speed_mps
-from sim_adapters.scene.nuplan_events.memory import MAX_REMEMBERED_TRACKS, NuplanTracker
-from sim_adapters.scene.nuplan_events.settings import NuplanSettings
+from sim_adapters.scene.nuplan_events.memory import (
+    MAX_REMEMBERED_TRACKS,
+    NuplanSettings,
+    NuplanTracker,
+    rear_axle_speed_mps,
+)
 from sim_adapters.scene.state import (
     ActorKind,
     ActorMotion,

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.events.arrays import MotionFacts
 from sim_adapters.scene.events.savitzky_golay import FilterWeights, filter_weights, filtered
-from sim_adapters.scene.nuplan_events.ego import centre_ax_mps2
-from sim_adapters.scene.nuplan_events.memory import MotionRecord, NuplanTracker
-from sim_adapters.scene.nuplan_events.settings import ComfortBounds
+from sim_adapters.scene.nuplan_events.memory import (
+    ComfortBounds,
+    MotionRecord,
+    NuplanTracker,
+    centre_ax_mps2,
+)
 from sim_adapters.scene.state import ActorMotion, Clocks, EgoBody, EgoState, FloatArray
 
 SMOOTH_WINDOW, JERK_WINDOW, YAW_WINDOW = 8, 15, 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -9,8 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.driving_events import DrivingEvents
-from sim_adapters.scene.events.arrays import EventArrays
-from sim_adapters.scene.map_areas import VectorMap
+from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.scene.area_lookup import area_cell
+from sim_adapters.scene.events.arrays import (
+    EventArrays,
+    InfractionFacts,
+    LaneFacts,
+    MotionFacts,
+    ProgressFacts,
+)
+from sim_adapters.scene.geometry import closest_fraction
+from sim_adapters.scene.map_areas import AreaGrid, MapAreas, Polylines, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory, empty_memory
 from sim_adapters.scene.nuplan_events.area_index import AreaIndex, make_area_index, vector_map
@@ -20,15 +30,149 @@ from sim_adapters.scene.nuplan_events.comfort import (
     detect_nuplan_comfort_events_range,
     start_records,
 )
-from sim_adapters.scene.nuplan_events.lanes import detect_nuplan_lane_events_range
-from sim_adapters.scene.nuplan_events.memory import NuplanMemory, empty_nuplan_memory
+from sim_adapters.scene.nuplan_events.memory import (
+    ComfortBounds,
+    NuplanMemory,
+    NuplanSettings,
+    NuplanTracker,
+    empty_nuplan_memory,
+    rear_axle_speed_mps,
+)
+from sim_adapters.scene.nuplan_events.places import current_edge, polyline_distance_m
 from sim_adapters.scene.nuplan_events.road import (
     detect_nuplan_red_lights_range,
     detect_nuplan_road_events_range,
 )
-from sim_adapters.scene.nuplan_events.route import detect_nuplan_route_events_range
-from sim_adapters.scene.nuplan_events.settings import ComfortBounds, NuplanSettings
-from sim_adapters.scene.state import BoolArray, FloatArray, SceneBatch
+from sim_adapters.scene.state import (
+    ActorMotion,
+    BoolArray,
+    Clocks,
+    EgoBody,
+    EgoState,
+    FloatArray,
+    RouteAreas,
+    Routes,
+    SceneBatch,
+)
+
+# The lane under the ego: how far off its centre, how near its edge, how much above its limit.
+
+
+@range_kernel
+def detect_nuplan_lane_events_range(
+    first: int,
+    last: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    body: EgoBody,
+    clocks: Clocks,
+    route: RouteAreas,
+    areas: MapAreas,
+    grid: AreaGrid,
+    index: AreaIndex,
+    edges: RoadEdges,
+    baselines: Polylines,
+    left: Polylines,
+    right: Polylines,
+    tracker: NuplanTracker,
+    facts: LaneFacts,
+    speeds: MotionFacts,
+) -> None:
+    """Write lane and speed facts of drivers first to last - 1.
+
+    `lane_width_m` is twice the way from the baseline over the ego to the nearer boundary. Without a
+    lane the ego counts as in a junction, where the lane's edge costs nothing; a missing limit is
+    never exceeded.
+    """
+    for agent in range(first, last):
+        world, slot = int(ego.world[agent]), int(ego.slot[agent])
+        x, y, yaw = motion.x[world, slot], motion.y[world, slot], motion.yaw_rad[world, slot]
+        edge = current_edge(
+            x,
+            y,
+            yaw,
+            area_cell(x, y, clocks.map_index[world], grid),
+            route.area[agent],
+            areas,
+            grid,
+            index,
+            edges.roadblock,
+            baselines,
+        )
+        tracker.edge[agent] = edge
+        facts.lane_offset_m[agent], facts.lane_width_m[agent] = 0.0, 0.0
+        facts.in_junction[agent] = edge < 0 or edges.is_connector[edge]
+        speeds.overspeed_mps[agent] = 0.0
+        if edge < 0:
+            continue
+        limit = edges.speed_limit_mps[edge]
+        excess = rear_axle_speed_mps(agent, body) - limit
+        if excess > 0.0:  # not where the limit is NaN
+            speeds.overspeed_mps[agent] = excess
+        if not edges.is_connector[edge]:
+            offset = polyline_distance_m(edge, x, y, baselines)
+            to_left = polyline_distance_m(edge, x, y, left)
+            to_right = polyline_distance_m(edge, x, y, right)
+            facts.lane_offset_m[agent] = offset
+            facts.lane_width_m[agent] = 2.0 * (offset + min(to_left, to_right))
+
+
+# Progress along the human's path, and the clock: nuPlan's episode is a walk through a log.
+
+_PERCENT = 100.0
+_END_BEFORE_LAST = 2  # CaRL ends an episode at frame N - 2
+
+
+@device_function
+def path_share(agent: int, x: float, y: float, routes: Routes) -> float:
+    """Where on the human's path the nearest point lies, as a share of its length in [0, 1].
+
+    The first of equally near points counts. A human who stood still has no path: the share is 0
+    then, and nothing can be gained.
+    """
+    length, nearest, station = 0.0, math.inf, 0.0
+    for i in range(routes.num_points[agent] - 1):
+        ax, ay = routes.x[agent, i], routes.y[agent, i]
+        bx, by = routes.x[agent, i + 1], routes.y[agent, i + 1]
+        fraction = closest_fraction(x, y, ax, ay, bx, by)
+        dx, dy = ax + fraction * (bx - ax) - x, ay + fraction * (by - ay) - y
+        step = math.hypot(bx - ax, by - ay)
+        squared = dx * dx + dy * dy
+        if squared < nearest:
+            nearest, station = squared, length + fraction * step
+        length += step
+    return min(station / length, 1.0) if length > 0.0 else 0.0
+
+
+@range_kernel
+def detect_nuplan_route_events_range(
+    first: int,
+    last: int,
+    motion: ActorMotion,
+    ego: EgoState,
+    clocks: Clocks,
+    routes: Routes,
+    tracker: NuplanTracker,
+    progress: ProgressFacts,
+    infractions: InfractionFacts,
+) -> None:
+    """Move drivers first to last - 1 on by a frame and write what they have gained.
+
+    Only new progress counts: going back and forth pays once. Source: CaRL's route completion
+    "human".
+    """
+    for agent in range(first, last):
+        world, slot = int(ego.world[agent]), int(ego.slot[agent])
+        tracker.frame[agent] += 1
+        share = path_share(agent, motion.x[world, slot], motion.y[world, slot], routes)
+        gained = max(share - tracker.completion[agent], 0.0)
+        tracker.completion[agent] = max(share, tracker.completion[agent])
+        progress.route_percent_gained[agent] = _PERCENT * gained
+        progress.route_percent[agent] = _PERCENT * tracker.completion[agent]
+        last_frame = tracker.num_frames[agent] - _END_BEFORE_LAST
+        infractions.timed_out[agent] = tracker.frame[agent] >= last_frame
+        infractions.simulator_failed[agent] = clocks.failed[world]
+
 
 _FRAMES_AFTER_END = 2  # an episode ends at frame N - 2
 

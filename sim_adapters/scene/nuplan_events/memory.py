@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.scene.state import SceneBatch
+from sim_adapters.kernels import inlined_function
+from sim_adapters.scene.state import EgoBody, SceneBatch
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
@@ -70,3 +72,70 @@ def empty_nuplan_memory(scene: SceneBatch) -> NuplanMemory:
     shape = scene.num_agents, scene.routes.x.shape[1]
     record = MotionRecord(*(np.zeros(shape) for _ in MotionRecord._fields))
     return NuplanMemory(empty_tracker(scene.num_agents), record)
+
+
+# The devkit's car as nuPlan's facts see it: its centre, from what EgoBody has of the rear axle.
+
+REAR_AXLE_TO_CENTRE_M = 1.461  # Pacifica
+
+
+@inlined_function
+def centre_vy_mps(driver: int, body: EgoBody) -> float:
+    """Velocity of the centre to the left; forward it is that of the rear axle."""
+    return body.vy_mps[driver] + REAR_AXLE_TO_CENTRE_M * body.yaw_rate_radps[driver]
+
+
+@inlined_function
+def centre_ax_mps2(driver: int, body: EgoBody) -> float:
+    """Forward acceleration of the centre; to the left it is that of the rear axle.
+
+    The devkit adds both the centripetal part, with this sign, and that of the yaw acceleration to
+    the forward component (`get_acceleration_shifted`).
+    """
+    rate = body.yaw_rate_radps[driver]
+    turning = rate * rate + body.yaw_acceleration_radps2[driver]
+    return body.ax_mps2[driver] + REAR_AXLE_TO_CENTRE_M * turning
+
+
+@inlined_function
+def centre_speed_mps(driver: int, body: EgoBody) -> float:
+    """Magnitude of the centre's velocity."""
+    return math.hypot(body.vx_mps[driver], centre_vy_mps(driver, body))
+
+
+@inlined_function
+def rear_axle_speed_mps(driver: int, body: EgoBody) -> float:
+    """Magnitude of the rear axle's velocity: the devkit's `speed`."""
+    return math.hypot(body.vx_mps[driver], body.vy_mps[driver])
+
+
+# Thresholds of nuPlan's detectors, CaRL's training values by default.
+
+
+class NuplanSettings(NamedTuple):
+    """What counts as a collision, as leaving road or route, and as a coming collision."""
+
+    stopped_mps: float = 0.05  # a slower ego is not to blame for a contact or a red light
+    off_road_tolerance_m: float = 0.0  # how far a corner may be off a polygon that holds another
+    route_by_lanes: int = 0  # 1: off the route is off its lanes ("v2"), 0: off its roadblocks
+    first_horizon_s: float = 0.2  # time to collision: boxes are moved on by so much ...
+    horizon_step_s: float = 0.2
+    num_horizons: int = 5  # 0.2, 0.4, 0.6, 0.8, 1.0 s
+    min_ttc_speed_mps: float = 0.005  # a slower ego meets nobody
+    # 1: as in nuPlan's metric, a track counts only if it was not hit before and is ahead, or beside
+    # an ego between lanes, off the road or in an intersection. CaRL finds out who does, and then
+    # tests all tracks
+    ttc_relevant_only: int = 0
+
+
+class ComfortBounds(NamedTuple):
+    """Bounds of the six comfort checks; a value on a bound fails."""
+
+    min_longitudinal_mps2: float = -4.05
+    max_longitudinal_mps2: float = 2.40
+    max_lateral_mps2: float = 4.89
+    max_jerk_mps3: float = 8.37
+    max_longitudinal_jerk_mps3: float = 4.13
+    max_yaw_acceleration_radps2: float = 1.93
+    max_yaw_rate_radps: float = 0.95
+    min_samples: int = 4  # with fewer, all checks pass

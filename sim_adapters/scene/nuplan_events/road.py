@@ -9,10 +9,13 @@ from sim_adapters.scene.area_lookup import area_cell, area_contains, is_in_area
 from sim_adapters.scene.events.arrays import InfractionFacts, LaneFacts
 from sim_adapters.scene.map_areas import AreaGrid, AreaKind, IntArray, MapAreas, RoadEdges
 from sim_adapters.scene.nuplan_events.area_index import AreaIndex
-from sim_adapters.scene.nuplan_events.ego import rear_axle_speed_mps
-from sim_adapters.scene.nuplan_events.memory import MAX_REMEMBERED_CONNECTORS, NuplanTracker
+from sim_adapters.scene.nuplan_events.memory import (
+    MAX_REMEMBERED_CONNECTORS,
+    NuplanSettings,
+    NuplanTracker,
+    rear_axle_speed_mps,
+)
 from sim_adapters.scene.nuplan_events.places import is_near_polygon_of, is_on_route_area, on_route
-from sim_adapters.scene.nuplan_events.settings import NuplanSettings
 from sim_adapters.scene.state import (
     ActorMotion,
     ActorTraits,
