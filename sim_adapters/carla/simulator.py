@@ -18,8 +18,7 @@ from sim_adapters.carla.actor_slots import EGO_SLOT
 from sim_adapters.carla.background_traffic import BackgroundTraffic, LiveTrafficSettings
 from sim_adapters.carla.contact_log import ContactLog
 from sim_adapters.carla.frames import to_carla_control, to_carla_transform
-from sim_adapters.carla.live_lights import LiveLights
-from sim_adapters.carla.live_signs import check_stop_signs
+from sim_adapters.carla.live_lights import LiveLights, check_stop_signs
 from sim_adapters.carla.route_scripts import RouteScripts
 from sim_adapters.carla.scene_reader import SceneReader
 from sim_adapters.carla.scripted_moment import LiveStage

@@ -16,8 +16,13 @@ import numpy as np
 
 from sim_adapters.maps.bank_file import save_bank
 from sim_adapters.maps.cpu_limit import compilation_is_free
-from sim_adapters.maps.crosswalks import read_crosswalks
-from sim_adapters.maps.junctions import entry_lanes, find_conflicts, priorities, turns
+from sim_adapters.maps.junctions import (
+    entry_lanes,
+    find_conflicts,
+    priorities,
+    read_crosswalks,
+    turns,
+)
 from sim_adapters.maps.lane_graph import (
     build_lanes,
     build_points,
@@ -26,16 +31,19 @@ from sim_adapters.maps.lane_graph import (
     to_csr,
 )
 from sim_adapters.maps.lane_grid import build_lane_grid
-from sim_adapters.maps.lane_places import TownGraph
+from sim_adapters.maps.lane_places import TownGraph, leave_ring, ring_lanes
 from sim_adapters.maps.lane_samples import SampledLane, sample_lanes
 from sim_adapters.maps.layers import bake_layers
 from sim_adapters.maps.left_out import describe_left_out
 from sim_adapters.maps.opendrive_document import parse_document
 from sim_adapters.maps.opendrive_shift import centred, moved
-from sim_adapters.maps.roundabouts import leave_ring, ring_lanes
-from sim_adapters.maps.speed_limits import speed_limit_of_points
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
-from sim_adapters.maps.traffic_signs import TrafficSigns, build_traffic_signs, limit_posts
+from sim_adapters.maps.traffic_signs import (
+    TrafficSigns,
+    build_traffic_signs,
+    limit_posts,
+    speed_limit_of_points,
+)
 from sim_adapters.maps.worker_status import LEFT_OUT_SUFFIX, map_work
 from sim_adapters.scene.map_bank import (
     EntryRule,

@@ -6,7 +6,6 @@ import carla
 import numpy as np
 import pytest
 
-from sim_adapters.carla.actor_bodies import Body
 from sim_adapters.carla.frames import (
     from_carla_control,
     from_carla_location,
@@ -15,7 +14,7 @@ from sim_adapters.carla.frames import (
     to_carla_location,
     to_carla_transform,
 )
-from sim_adapters.carla.scene_reader import box_centres, lamp_bits
+from sim_adapters.carla.scene_reader import Body, box_centres, lamp_bits
 from sim_adapters.scene.state import ActorKind, LightBit
 
 

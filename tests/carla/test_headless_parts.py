@@ -19,13 +19,13 @@ from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
 from sim_adapters.carla.headless.actors import ActorRegistry
 from sim_adapters.carla.headless.blueprints.library import build_library
 from sim_adapters.carla.headless.frame import compose, pose_from_wire, pose_to_wire
-from sim_adapters.carla.headless.geo_reference import read_geo_reference
 from sim_adapters.carla.headless.motion import stand_on_lane
 from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.headless.road_furniture import GroupPlan, RoadFurniture, RoadThing
-from sim_adapters.carla.headless.settings import EpisodeSettings
+from sim_adapters.carla.headless.sensors import read_geo_reference
 from sim_adapters.carla.headless.signal_cycles import SignalCycles
 from sim_adapters.carla.headless.wire_values import BadValueError
+from sim_adapters.carla.headless.world import EpisodeSettings
 from sim_adapters.maps.opendrive import load_map_bank
 
 RED, YELLOW, GREEN = 0, 1, 2

@@ -10,7 +10,7 @@ from shapely.geometry import Polygon
 from shapely.ops import unary_union
 
 from sim_adapters.maps import picture
-from sim_adapters.maps.polygon_raster import draw_line, fill_polygon, fill_strip
+from sim_adapters.maps.layers import draw_line, fill_polygon, fill_strip
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, layer_pixel, untile_plane
 

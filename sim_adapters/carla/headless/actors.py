@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
+from sim_adapters.carla.headless.actor_arrays import ACTOR_ACTIVE, ActorArrays, Kind
 from sim_adapters.carla.headless.blueprints.form import Blueprint
 from sim_adapters.carla.headless.frame import PoseTuple
 from sim_adapters.carla.headless.motion import GRAVITY_MPS2
-from sim_adapters.carla.headless.world_records import ACTOR_ACTIVE
 
 INITIAL_LIMIT_KMH = 30.0  # CARLA's, until a vehicle enters the box of a limit sign
 GREEN = 2

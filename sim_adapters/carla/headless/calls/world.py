@@ -12,7 +12,6 @@ from sim_adapters.carla.headless.blueprints.library import definitions
 from sim_adapters.carla.headless.calls.dispatch import CallError, call
 from sim_adapters.carla.headless.frame import pose_to_wire
 from sim_adapters.carla.headless.protocol import Answer
-from sim_adapters.carla.headless.settings import EpisodeSettings
 from sim_adapters.carla.headless.streams import WORLD_STREAM
 from sim_adapters.carla.headless.town import (
     GENERATED_TOWN,
@@ -21,7 +20,7 @@ from sim_adapters.carla.headless.town import (
     generate_town,
     load_town,
 )
-from sim_adapters.carla.headless.world import NUM_WEATHER_VALUES, World
+from sim_adapters.carla.headless.world import NUM_WEATHER_VALUES, EpisodeSettings, World
 
 _logger = logging.getLogger(__name__)
 _MAX_DOCUMENT_CHARACTERS = 64 * 2**20
