@@ -103,11 +103,11 @@ def test_cache_is_keyed_by_the_code_that_bakes(
     def bake(arguments: list[str], *_: object) -> None:
         save_bank(crossing, Path(arguments[1]))
 
-    monkeypatch.setattr(opendrive, "_run_in_child", bake)
+    monkeypatch.setattr(opendrive, "_run_worker", bake)
     worker = Path(opendrive.__file__).with_name("opendrive_worker.py")
     baking = source_files(str(worker), frozenset({"sim_adapters"}))
     names = {Path(file).name for file in baking}
-    assert {"layers.py", "polygon_raster.py", "lane_samples.py", "map_layers.py"} <= names
+    assert {"layers.py", "lane_samples.py", "map_layers.py"} <= names
     load_map_bank([str(crossing_file)])
     (before,) = empty_cache.iterdir()
     monkeypatch.setattr(opendrive, "code_digest", lambda path, packages: "edited")
