@@ -88,6 +88,7 @@ COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
     "val14_scenario_ms": nuplan.measure_scenario_ms,
     "val14_vs_devkit": nuplan.measure_vs_devkit,
     "train_demo": environment.measure_train_demo,
+    "train_driver": environment.measure_train_driver,
     "train_carl": environment.measure_train_carl,
     "ddp_efficiency": environment.measure_ddp_efficiency,
     "compile_s": measure_compile,

@@ -221,6 +221,26 @@ def measure_train_demo() -> list[Measurement]:
     return [measurement("train_demo", rates, 10_000, f"{processes} processes, MLP, end to end")]
 
 
+def measure_train_driver() -> list[Measurement]:
+    """`experiment=driver` end to end on all cores, in two of its towns; and its world steps."""
+    processes = default_processes()
+    repeat = 2  # env.action_repeat of the experiment: steps of 0.1 s in a decision of 0.2 s
+    overrides = [
+        "experiment=driver",
+        "simulator.towns=[Town01,Town05]",
+        f"env.action_repeat={repeat}",
+        "ppo.total_samples=330_000",
+    ]
+    rates = iteration_rates(overrides, processes=processes)
+    note = f"{processes} processes, decisions of 0.2 s, end to end"
+    steps = [repeat * rate for rate in rates]
+    low, median, high = min(steps), statistics.median(steps), max(steps)
+    return [
+        measurement("train_driver.decisions", rates, 15_000, note),
+        Measurement("train_driver.world_steps", median, "steps/s", low, high, 30_000, note),
+    ]
+
+
 def measure_train_carl() -> list[Measurement]:
     """CaRL's network and raster end to end, with a batch that fits a laptop."""
     overrides = [

@@ -21,6 +21,7 @@ KEYS = [
     "env_vector",
     "agent_steps",
     "train_demo",
+    "train_driver",
     "train_carl",
     "ddp_efficiency",
     "compile_s",
