@@ -27,7 +27,7 @@ from carl_planner.run_folder import (
     resumed_choices,
     resumed_config,
 )
-from carl_planner.training_run import LATEST, Progress, TrainingRun
+from carl_planner.training_run import LATEST, RunProgress, TrainingRun
 from carl_planner.trusted_config import check_resumable, foreign_packages
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
         choices = resumed_choices(resumed, choices, overrides)
         log.info("resuming from %s at %s samples", path, f"{resumed.progress['samples']:,}")
     learner = Learner(config, choices, group)
-    progress = Progress()
+    progress = RunProgress()
     if resumed is None:
         if config.init_from is not None:
             learner.init_from(load_checkpoint(checkpoint_path(config.init_from)))
@@ -63,7 +63,7 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
         learner.start()
     else:
         learner.restore(resumed)
-        progress = Progress(**resumed.progress)
+        progress = RunProgress(**resumed.progress)
     try:
         complete = TrainingRun(learner, folder, progress).run()
     finally:

@@ -38,7 +38,7 @@ BEST_WINDOW = 100
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run has come."""
 
     update: int = 0  # finished iterations
@@ -58,7 +58,7 @@ class TrainingRun:
         progress: How far the run has come.
     """
 
-    def __init__(self, learner: Learner, folder: Path, progress: Progress) -> None:
+    def __init__(self, learner: Learner, folder: Path, progress: RunProgress) -> None:
         self.learner = learner
         self.config = learner.config
         self.settings = learner.settings

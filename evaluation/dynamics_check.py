@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from carl_planner.command_errors import input_errors_reported
 from evaluation.report.dynamics_statement import dynamics_statement, keep_check
 from sim_adapters.world.dynamics_check import (
-    Recording,
+    DriveRecording,
     check_recordings,
     format_table,
     read_recordings,
@@ -44,7 +44,7 @@ def find_recordings(path: str | None) -> Path:
     )
 
 
-def check(recordings: Sequence[Recording]) -> str:
+def check(recordings: Sequence[DriveRecording]) -> str:
     """Compare, keep the result for reports if the drives are CARLA's, and say so."""
     rows = check_recordings(recordings)
     table = format_table(rows)

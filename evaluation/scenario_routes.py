@@ -28,7 +28,7 @@ import numpy as np
 from evaluation.leaderboard_agent.scenario_runner_repair import leave_out_openscenario
 from sim_adapters.carla.servers import LiveServer, ServerSettings
 from sim_adapters.embedded.route_generator import RouteGenerator
-from sim_adapters.embedded.route_triggers import Crossing, find_crossings
+from sim_adapters.embedded.route_triggers import PlannedCrossing, find_crossings
 from sim_adapters.embedded.route_waypoints import thin_route
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec, write_routes
@@ -141,7 +141,7 @@ def _trigger(scenario_type: str, need: Need, route: Route, maps: MapBank) -> Sce
     return ScenarioTrigger(f"{scenario_type}_1", scenario_type, *place, parameters=parameters)
 
 
-def _places(need: Need, route: Route, crossing: Crossing, maps: MapBank) -> dict[str, str]:
+def _places(need: Need, route: Route, crossing: PlannedCrossing, maps: MapBank) -> dict[str, str]:
     """Places of other traffic that a type asks for, as parameters."""
     stations = route.cumulative_m
     entry_m = stations[crossing.first_row]

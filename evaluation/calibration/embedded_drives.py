@@ -17,9 +17,9 @@ import numpy as np
 from omegaconf import DictConfig
 
 from evaluation.calibration.trigger_watch import (
-    Seen,
     TriggerOutcome,
     TriggerWatch,
+    WatchedWorld,
     watched_triggers,
 )
 from evaluation.drivers import rule_planners
@@ -90,7 +90,7 @@ class TriggerRecorder:
         self.drives.append(CalibrationDrive(result, outcomes))
 
 
-def seen_in_scene(scene: SceneBatch, agent: int, time_s: float) -> Seen:
+def seen_in_scene(scene: SceneBatch, agent: int, time_s: float) -> WatchedWorld:
     """The present of one driver's world."""
     world, own = scene.ego.world[agent], scene.ego.slot[agent]
     motion, traits = scene.motion, scene.traits
@@ -98,7 +98,7 @@ def seen_in_scene(scene: SceneBatch, agent: int, time_s: float) -> Seen:
     others[own] = False
     x, y, z = (float(axis[world, own]) for axis in (motion.x, motion.y, motion.z))
     speed = np.hypot(motion.vx_mps[world, others], motion.vy_mps[world, others])
-    return Seen(
+    return WatchedWorld(
         time_s,
         (x, y, z),
         motion.x[world, others],

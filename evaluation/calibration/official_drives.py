@@ -16,7 +16,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from evaluation.calibration.embedded_drives import CalibrationDrive
-from evaluation.calibration.trigger_watch import Seen, TriggerWatch, watched_triggers
+from evaluation.calibration.trigger_watch import TriggerWatch, WatchedWorld, watched_triggers
 from evaluation.leaderboard_agent.tick_recording import TickRecording, read_recording
 from evaluation.leaderboard_jobs.job import RouteJob, make_jobs, read_record
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
@@ -103,7 +103,7 @@ def read_drive(
     )
 
 
-def seen_in_recording(recording: TickRecording, tick: int) -> Seen:
+def seen_in_recording(recording: TickRecording, tick: int) -> WatchedWorld:
     """One tick; the ego is in slot 0."""
     arrays = recording.arrays
 
@@ -113,7 +113,7 @@ def seen_in_recording(recording: TickRecording, tick: int) -> Seen:
     others = of("traits.valid").copy()
     others[0] = False
     x, y, z = (float(of(f"motion.{axis}")[0]) for axis in "xyz")
-    return Seen(
+    return WatchedWorld(
         float(of("elapsed_s")),
         (x, y, z),
         of("motion.x")[others],

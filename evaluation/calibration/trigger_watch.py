@@ -45,7 +45,7 @@ HITS = (InfractionKind.COLLISION_PEDESTRIAN, InfractionKind.COLLISION_VEHICLE)
 FloatArray = NDArray[np.float64]
 
 
-class Seen(NamedTuple):
+class WatchedWorld(NamedTuple):
     """One moment: the ego, and the K other actors."""
 
     time_s: float
@@ -58,7 +58,7 @@ class Seen(NamedTuple):
     actor_id: NDArray[np.int64]
 
 
-class Way(NamedTuple):
+class ScriptWay(NamedTuple):
     """Where a script's own road users go, as P points; how they are told from others."""
 
     x: FloatArray  # (P,) [m]
@@ -77,7 +77,7 @@ class WatchedTrigger(NamedTuple):
     scenario_type: str
     place: tuple[float, float, float, float]  # x, y, z [m] and the route's yaw [rad]
     is_played: bool  # the map has room for it
-    way: Way | None  # none: nobody comes (debris), or it is not played
+    way: ScriptWay | None  # none: nobody comes (debris), or it is not played
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def watched_triggers(scenario: Scenario, maps: MapBank) -> list[WatchedTrigger]:
     return watched
 
 
-def _way_of(book: ScriptBook, index: int, maps: MapBank) -> Way | None:
+def _way_of(book: ScriptBook, index: int, maps: MapBank) -> ScriptWay | None:
     at = (0, index)
     kind = ScenarioKind(int(book.triggers.kind[at]))
     meeting = float(book.triggers.meeting_x[at]), float(book.triggers.meeting_y[at])
@@ -141,12 +141,12 @@ def _way_of(book: ScriptBook, index: int, maps: MapBank) -> Way | None:
 
 def walk_way(
     start: FloatArray, end: FloatArray, speed_mps: float, kind: int, meeting: tuple[float, float]
-) -> Way:
+) -> ScriptWay:
     """Straight across the road."""
     dx, dy = end - start
     share = np.linspace(0.0, 1.0, max(int(np.hypot(dx, dy) / WALK_STEP_M), 1) + 1)
     yaw = np.full(share.size, np.arctan2(dy, dx))
-    return Way(
+    return ScriptWay(
         start[0] + share * dx,
         start[1] + share * dy,
         yaw,
@@ -159,12 +159,12 @@ def walk_way(
 
 def lane_way(
     maps: MapBank, lanes: Sequence[int], speed_mps: float, meeting: tuple[float, float]
-) -> Way:
+) -> ScriptWay:
     """Along lanes."""
     first = maps.lanes.first_point
     rows = np.concatenate([np.arange(first[lane], first[lane + 1]) for lane in lanes])
     points = maps.points
-    return Way(
+    return ScriptWay(
         points.x[rows],
         points.y[rows],
         points.yaw_rad[rows],
@@ -175,7 +175,7 @@ def lane_way(
     )
 
 
-def own_road_users(way: Way, seen: Seen) -> NDArray[np.bool_]:
+def own_road_users(way: ScriptWay, seen: WatchedWorld) -> NDArray[np.bool_]:
     """Which actors move along the way as the script's own do, (K,)."""
     first, last = way.kinds
     own = (seen.kind >= first) & (seen.kind <= last) & (seen.speed_mps >= way.slowest_mps)
@@ -202,7 +202,7 @@ class TriggerWatch:
         self._is_open = np.zeros(num, np.bool_)
         self._own: list[set[int]] = [set() for _ in triggers]
 
-    def step(self, seen: Seen) -> None:
+    def step(self, seen: WatchedWorld) -> None:
         """One moment more."""
         arrived = np.isnan(self._reached_s) & self._at_triggers(seen.ego)
         self._reached_s[arrived] = seen.time_s
@@ -245,12 +245,12 @@ class TriggerWatch:
         is_near = (ahead > -TRIGGER_BEFORE_M) & (ahead < TRIGGER_BEHIND_M)
         return is_near & (np.abs(left) < TRIGGER_BESIDE_M) & (np.abs(ego[2] - z) < SAME_LEVEL_M)
 
-    def _is_left_behind(self, index: int, way: Way, seen: Seen) -> bool:
+    def _is_left_behind(self, index: int, way: ScriptWay, seen: WatchedWorld) -> bool:
         x, y = way.meeting
         at_trigger_m = np.hypot(self._places[index, 0] - x, self._places[index, 1] - y)
         return bool(np.hypot(seen.ego[0] - x, seen.ego[1] - y) > at_trigger_m + LEFT_BEHIND_M)
 
-    def _look(self, index: int, way: Way, seen: Seen) -> None:
+    def _look(self, index: int, way: ScriptWay, seen: WatchedWorld) -> None:
         own = own_road_users(way, seen)
         if not own.any():
             return

@@ -14,7 +14,7 @@ from evaluation.leaderboard_jobs.job import Attempt, JobEnd, RouteJob, read_reco
 log = logging.getLogger(__name__)
 
 
-class Server(Protocol):
+class JobServer(Protocol):
     """One CARLA server; `sim_adapters.carla.servers.LiveServer` is one."""
 
     @property
@@ -36,7 +36,7 @@ class Server(Protocol):
         ...
 
 
-MakeServer = Callable[[int, RouteJob], Server]
+MakeServer = Callable[[int, RouteJob], JobServer]
 # Drives one job on the server with this port and TrafficManager port
 RunJob = Callable[[RouteJob, int, int, threading.Event], tuple[JobEnd, str]]
 

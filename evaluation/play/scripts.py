@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim_adapters.embedded.route_triggers import Crossing, find_crossings
+from sim_adapters.embedded.route_triggers import PlannedCrossing, find_crossings
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand, ScenarioTrigger
 from sim_adapters.world.scenarios.geometry import NoRoomError
@@ -28,7 +28,7 @@ class Place(NamedTuple):
     route: Route
     row: int  # of the ego on it
     speed_mps: float
-    crossings: Sequence[Crossing]  # junctions ahead that no script has taken
+    crossings: Sequence[PlannedCrossing]  # junctions ahead that no script has taken
     number: int  # scripts of this drive so far
 
 
@@ -75,7 +75,7 @@ def trigger_ahead(
     )
 
 
-def _is_taken(crossing: Crossing, route: Route, earlier: Sequence[ScenarioTrigger]) -> bool:
+def _is_taken(crossing: PlannedCrossing, route: Route, earlier: Sequence[ScenarioTrigger]) -> bool:
     """Whether a script of a junction waits before this one already."""
     first = max(crossing.first_row - JUNCTION_TRIGGER_M - 1, 0)
     rows = slice(first, crossing.first_row)

@@ -12,7 +12,7 @@ EGO_SLOT = 0
 _logger = logging.getLogger(__name__)
 
 
-class ActorSlots:
+class LiveSlots:
     """Slots 1 and up of one world; 0 is the ego's.
 
     An actor gets a slot within `enter_m` of the ego and keeps it until it is `leave_m` away or

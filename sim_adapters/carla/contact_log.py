@@ -8,7 +8,7 @@ from typing import NamedTuple
 import carla
 import numpy as np
 
-from sim_adapters.carla.actor_slots import EGO_SLOT, ActorSlots
+from sim_adapters.carla.actor_slots import EGO_SLOT, LiveSlots
 from sim_adapters.scene.state import ActorKind, SceneBatch
 from sim_adapters.world.contacts import penetration
 
@@ -49,7 +49,7 @@ class ContactLog:
         """Close the sensor's stream; must come before the sensor is destroyed."""
         self._sensor.stop()
 
-    def write(self, frame: int, scene: SceneBatch, slots: ActorSlots) -> None:
+    def write(self, frame: int, scene: SceneBatch, slots: LiveSlots) -> None:
         """Fill world 0's contacts with what came since the last call, one row an actor touched.
 
         A row is written at the ego's present place; an event later than `LATE_S` counts in the

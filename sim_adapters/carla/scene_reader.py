@@ -15,7 +15,7 @@ import carla
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.carla.actor_slots import EGO_SLOT, ActorSlots
+from sim_adapters.carla.actor_slots import EGO_SLOT, LiveSlots
 from sim_adapters.carla.frames import (
     ID,
     YAW,
@@ -53,7 +53,7 @@ _CATALOGUE = {f"vehicle.{name}": row for row, name in enumerate(VEHICLE_NAMES)}
 _logger = logging.getLogger(__name__)
 
 
-class Body(NamedTuple):
+class ActorBody(NamedTuple):
     """What does not change while an actor lives; kind NONE is nothing that a scene shows."""
 
     kind: int  # ActorKind
@@ -66,7 +66,7 @@ class Body(NamedTuple):
     is_emergency: bool  # its special lights mean something
 
 
-NO_BODY = Body(ActorKind.NONE, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
+NO_BODY = ActorBody(ActorKind.NONE, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
 
 
 class ActorBodies:
@@ -78,10 +78,10 @@ class ActorBodies:
 
     def __init__(self, world: carla.World) -> None:
         self._world = world
-        self._bodies: dict[int, Body] = {}
+        self._bodies: dict[int, ActorBody] = {}
         self._complained: set[str] = set()
 
-    def of(self, ids: Iterable[int]) -> list[Body]:
+    def of(self, ids: Iterable[int]) -> list[ActorBody]:
         """Bodies of these actors, in order; what has already gone again has `NO_BODY`."""
         ids = list(ids)
         newcomers = [actor_id for actor_id in ids if actor_id not in self._bodies]
@@ -97,7 +97,7 @@ class ActorBodies:
             actor_id: body for actor_id, body in self._bodies.items() if actor_id in ids
         }
 
-    def _describe(self, actor: carla.Actor) -> Body:
+    def _describe(self, actor: carla.Actor) -> ActorBody:
         kind = actor_kind(actor)
         if kind == ActorKind.NONE:
             return NO_BODY
@@ -107,7 +107,7 @@ class ActorBodies:
         if not all(math.isfinite(side) and side > _SMALLEST_HALF_M for side in half):
             half = self._catalogue_size(actor.type_id)
         special = actor.attributes.get("special_type", "")
-        return Body(int(kind), *half, *offset, special == "emergency")
+        return ActorBody(int(kind), *half, *offset, special == "emergency")
 
     def _catalogue_size(self, type_id: str) -> tuple[float, float, float]:
         """Half extents for an actor whose server gives it no size (some two-wheelers, props)."""
@@ -169,7 +169,7 @@ class SceneReader:
     ) -> None:
         self.scene, self.lights = scene, lights
         self.bodies = ActorBodies(world)
-        self.slots = ActorSlots(scene.num_slots, enter_m=ENTER_M, leave_m=LEAVE_M)
+        self.slots = LiveSlots(scene.num_slots, enter_m=ENTER_M, leave_m=LEAVE_M)
         self._world = world
         self._read_lamps = read_lamps
         self._limit_is_missing = False
@@ -207,7 +207,7 @@ class SceneReader:
     def _note_vehicles(
         self, ids: NDArray[np.int64], bodies: FloatArray, centres: FloatArray
     ) -> None:
-        kind = bodies[:, Body._fields.index("kind")]
+        kind = bodies[:, ActorBody._fields.index("kind")]
         is_vehicle = (kind > 0) & (kind <= LAST_VEHICLE_KIND)
         self.vehicle_ids, self.vehicle_places = ids[is_vehicle], centres[is_vehicle, :2]
 
@@ -244,7 +244,7 @@ class SceneReader:
         for column, array in enumerate(sizes):
             array[0, slots] = bodies[:, column]
         if self._read_lamps:
-            is_emergency = bodies[:, Body._fields.index("is_emergency")] > 0.0
+            is_emergency = bodies[:, ActorBody._fields.index("is_emergency")] > 0.0
             traits.lights[0, slots] = self._lamps(ids, is_emergency)
 
     def _lamps(self, ids: NDArray[np.int64], is_emergency: NDArray[np.bool_]) -> list[int]:
@@ -275,13 +275,13 @@ def box_centres(rows: FloatArray, bodies: FloatArray) -> FloatArray:
     A CARLA origin is on the ground for vehicles and props, in the middle for walkers; the box's
     offset and height give the ground for all.
     """
-    offset = bodies[:, Body._fields.index("offset_x") :]
+    offset = bodies[:, ActorBody._fields.index("offset_x") :]
     cos, sin = np.cos(rows[:, YAW]), np.sin(rows[:, YAW])
     return np.column_stack(
         [
             rows[:, X] + cos * offset[:, 0] - sin * offset[:, 1],
             rows[:, Y] + sin * offset[:, 0] + cos * offset[:, 1],
-            rows[:, Z] + offset[:, 2] - bodies[:, Body._fields.index("half_height_m")],
+            rows[:, Z] + offset[:, 2] - bodies[:, ActorBody._fields.index("half_height_m")],
         ]
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.embedded.draws import Draws
-from sim_adapters.embedded.route_triggers import Streams
+from sim_adapters.embedded.route_triggers import PlannedStreams
 from sim_adapters.maps.route_search import LANE_CHANGE_ROOM_M, LaneNetwork, Stretch
 from sim_adapters.maps.route_shape import shape_route
 from sim_adapters.scene.map_bank import LaneKind, MapBank
@@ -150,7 +150,7 @@ class RouteGenerator:
 
     def _find_crossed_turns(self, lanes: NDArray[np.int64]) -> dict[RouteCommand, list[int]]:
         """Lanes that turn at lights where straight traffic may cross them, by side."""
-        maps, streams = self.maps, Streams(self.maps)
+        maps, streams = self.maps, PlannedStreams(self.maps)
         from_side = {RouteCommand.LEFT: math.pi, RouteCommand.RIGHT: -0.5 * math.pi}
         found: dict[RouteCommand, list[int]] = {}
         is_turn = np.isin(maps.rules.turn[lanes], _TURNS) & (maps.rules.signal[lanes] >= 0)

@@ -33,7 +33,7 @@ _CROSSING_ANGLE_WEIGHTS = (22, 16, 14, 10, 8, 6, 4, 4, 2, 2)
 Parameters = dict[str, str]
 
 
-class Streams:
+class PlannedStreams:
     """Straight movements through the signalised junctions of a MapBank."""
 
     def __init__(self, maps: MapBank) -> None:
@@ -52,7 +52,7 @@ class Streams:
         return bool(np.any(cos > math.cos(_STREAM_ANGLE_RAD)))
 
 
-class Crossing(NamedTuple):
+class PlannedCrossing(NamedTuple):
     """A junction on a route."""
 
     first_row: int  # of the route, inside the junction
@@ -62,15 +62,15 @@ class Crossing(NamedTuple):
     entry_yaw_rad: float
 
 
-class Site(NamedTuple):
+class PlannedSite(NamedTuple):
     """A place on a route that a scenario may start from, outside junctions."""
 
     route: Route
     row: int
     room_m: float  # to the end of the route
     gap_m: float  # to the next junction, infinite without one
-    crossing: Crossing | None  # that junction, if no scenario plays in it yet
-    streams: Streams
+    crossing: PlannedCrossing | None  # that junction, if no scenario plays in it yet
+    streams: PlannedStreams
     as_benchmark: bool  # with the defaults of scenario_runner, which longest6 v2 keeps throughout
 
 
@@ -99,7 +99,7 @@ def scenario_weights(chosen: Mapping[str, float] | None = None) -> dict[str, flo
 def place_triggers(
     route: Route,
     maps: MapBank,
-    streams: Streams,
+    streams: PlannedStreams,
     draws: Draws,
     weights: Mapping[str, float],
     shares: TriggerShares | None = None,
@@ -119,7 +119,7 @@ def place_triggers(
     crossings = find_crossings(route, maps)
     counts: dict[str, int] = {}
     triggers = []
-    taken: set[Crossing] = set()
+    taken: set[PlannedCrossing] = set()
     for slot in range(int(stations_m[-1] / SLOT_SPACING_M)):
         station_m = SLOT_SPACING_M * slot + draws.integer(int(SLOT_SPACING_M))
         # Nothing is drawn for shares of none and all
@@ -140,12 +140,12 @@ def place_triggers(
     return tuple(triggers)
 
 
-def find_crossings(route: Route, maps: MapBank) -> list[Crossing]:
+def find_crossings(route: Route, maps: MapBank) -> list[PlannedCrossing]:
     """Junctions of a route in their order."""
     junction = np.where(route.in_junction, maps.lanes.junction[route.lane], -1)
     borders = [0, *(np.flatnonzero(np.diff(junction)) + 1).tolist(), len(junction)]
     return [
-        Crossing(
+        PlannedCrossing(
             first_row=first,
             junction=int(junction[first]),
             turn=RouteCommand(int(route.command[first])),
@@ -161,22 +161,22 @@ def _look_ahead(
     route: Route,
     stations_m: NDArray[np.float64],
     station_m: float,
-    crossings: list[Crossing],
-    streams: Streams,
+    crossings: list[PlannedCrossing],
+    streams: PlannedStreams,
     as_benchmark: bool,
-) -> Site | None:
+) -> PlannedSite | None:
     """The site at a station, None inside a junction."""
     row = min(int(np.searchsorted(stations_m, station_m)), len(stations_m) - 1)
     if route.in_junction[row]:
         return None
     ahead = next((crossing for crossing in crossings if crossing.first_row > row), None)
     gap_m = math.inf if ahead is None else float(stations_m[ahead.first_row] - stations_m[row])
-    return Site(
+    return PlannedSite(
         route, row, float(stations_m[-1] - stations_m[row]), gap_m, ahead, streams, as_benchmark
     )
 
 
-def _fill(site: Site, draws: Draws, weights: Mapping[str, float]) -> tuple[str, Parameters]:
+def _fill(site: PlannedSite, draws: Draws, weights: Mapping[str, float]) -> tuple[str, Parameters]:
     """The first type, in random order, that the site allows; an empty name if none does."""
     for name in draws.order(weights):
         parameters = PROPOSALS[name](site, draws)
@@ -202,17 +202,17 @@ def _trigger(
 # What each type needs, and its parameters ---------------------------------------------------------
 
 
-def _control_loss(site: Site, draws: Draws) -> Parameters | None:
+def _control_loss(site: PlannedSite, draws: Draws) -> Parameters | None:
     del draws
     return {} if site.room_m >= _ROOM_M else None
 
 
-def _hard_brake(site: Site, draws: Draws) -> Parameters | None:
+def _hard_brake(site: PlannedSite, draws: Draws) -> Parameters | None:
     del draws
     return {} if site.room_m >= _ROOM_M and site.gap_m >= _CLEAR_OF_JUNCTION_M else None
 
 
-def _object_crossing(site: Site, draws: Draws) -> Parameters | None:
+def _object_crossing(site: PlannedSite, draws: Draws) -> Parameters | None:
     """A pedestrian steps onto the route ahead, outside junctions."""
     distance_m = (
         CROSSING_DISTANCE_M if site.as_benchmark else round(_triangular(draws, 15.0, 50.0, 113.0))
@@ -230,14 +230,14 @@ def _object_crossing(site: Site, draws: Draws) -> Parameters | None:
     }
 
 
-def _vehicle_turning(site: Site, draws: Draws) -> Parameters | None:
+def _vehicle_turning(site: PlannedSite, draws: Draws) -> Parameters | None:
     del draws
     crossing = _crossing_in_reach(site)
     turns = crossing is not None and crossing.turn in (RouteCommand.LEFT, RouteCommand.RIGHT)
     return {} if turns else None
 
 
-def _signalised_left(site: Site, draws: Draws) -> Parameters | None:
+def _signalised_left(site: PlannedSite, draws: Draws) -> Parameters | None:
     """An oncoming stream through which the route turns left."""
     crossing = _crossing_in_reach(site)
     if crossing is None or crossing.turn != RouteCommand.LEFT or not crossing.is_signalised:
@@ -247,7 +247,7 @@ def _signalised_left(site: Site, draws: Draws) -> Parameters | None:
     return {} if site.as_benchmark else _flow(draws, mode_mps=12.0)
 
 
-def _signalised_right(site: Site, draws: Draws) -> Parameters | None:
+def _signalised_right(site: PlannedSite, draws: Draws) -> Parameters | None:
     """A stream from the left into the road that the route turns into."""
     crossing = _crossing_in_reach(site)
     if crossing is None or crossing.turn != RouteCommand.RIGHT or not crossing.is_signalised:
@@ -257,7 +257,7 @@ def _signalised_right(site: Site, draws: Draws) -> Parameters | None:
     return {} if site.as_benchmark else _flow(draws, mode_mps=10.0)
 
 
-def _red_light_runner(site: Site, draws: Draws) -> Parameters | None:
+def _red_light_runner(site: PlannedSite, draws: Draws) -> Parameters | None:
     """A crossing vehicle that ignores its red light."""
     crossing = _crossing_in_reach(site)
     if crossing is None or not crossing.is_signalised:
@@ -273,7 +273,7 @@ def _red_light_runner(site: Site, draws: Draws) -> Parameters | None:
     return {"direction": draws.choose(sides)}
 
 
-PROPOSALS: dict[str, Callable[[Site, Draws], Parameters | None]] = {
+PROPOSALS: dict[str, Callable[[PlannedSite, Draws], Parameters | None]] = {
     "ControlLoss": _control_loss,
     "HardBreakRoute": _hard_brake,
     "DynamicObjectCrossing": _object_crossing,
@@ -292,7 +292,7 @@ JUNCTION_TYPES = (
 )
 
 
-def _crossing_in_reach(site: Site) -> Crossing | None:
+def _crossing_in_reach(site: PlannedSite) -> PlannedCrossing | None:
     nearest, farthest = _CROSSING_REACH_M
     return site.crossing if nearest <= site.gap_m <= farthest else None
 

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import RouteGenerator
 from sim_adapters.embedded.route_triggers import (
-    Streams,
+    PlannedStreams,
     find_crossings,
     place_triggers,
     scenario_weights,
@@ -71,7 +71,7 @@ def generate_routes(
     Raises:
         ValueError: no route of the town meets the demands within many tries.
     """
-    generator, router, streams = RouteGenerator(maps, town), Router(maps), Streams(maps)
+    generator, router, streams = RouteGenerator(maps, town), Router(maps), PlannedStreams(maps)
     number = -1
     for route_id in range(num_routes):
         for _ in range(MAX_TRIES_PER_ROUTE):

@@ -14,7 +14,7 @@ from typing import Self
 
 from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import RouteGenerator, SignalisedTurns
-from sim_adapters.embedded.route_triggers import Streams, TriggerShares, place_triggers
+from sim_adapters.embedded.route_triggers import PlannedStreams, TriggerShares, place_triggers
 from sim_adapters.embedded.route_triggers import scenario_weights as weigh_scenarios
 from sim_adapters.maps.route_scenarios import load_scenarios
 from sim_adapters.maps.town_files import town_name
@@ -79,7 +79,7 @@ class RandomRoutes:
         _check_shares(turns or SignalisedTurns(), self._shares)
         names = [town_name(town) for town in towns or maps.towns]
         self._generators = [RouteGenerator(maps, name, turns=turns) for name in names]
-        self._streams = Streams(maps)
+        self._streams = PlannedStreams(maps)
         self._weights = weigh_scenarios(scenario_weights)
         self._pool: dict[tuple[int, int], Scenario] = {}
         for town in range(len(self._generators)):

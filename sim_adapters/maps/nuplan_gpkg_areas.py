@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sim_adapters.maps.nuplan_gpkg_layers import AREA_LAYERS, Layer
+from sim_adapters.maps.nuplan_gpkg_layers import AREA_LAYERS, GpkgLayer
 from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas
 
 MAX_SPAN_M = 30_000.0  # the largest of nuPlan's maps spans 7 km
@@ -32,7 +32,7 @@ class AreaRows(NamedTuple):
         return np.array([of_fid.get(int(fid), -1) for fid in fids], np.int32)
 
 
-def build_areas(layers: Mapping[str, Layer], location: str) -> AreaRows:
+def build_areas(layers: Mapping[str, GpkgLayer], location: str) -> AreaRows:
     """Areas of all kinds, by kind and then as the layer lists them.
 
     A feature of several parts stays one area with the rings of all of them. Features without a

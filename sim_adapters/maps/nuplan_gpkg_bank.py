@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sim_adapters.maps.lane_grid import build_lane_grid
 from sim_adapters.maps.nuplan_gpkg_areas import build_area_grid, build_areas, check_span
 from sim_adapters.maps.nuplan_gpkg_edges import EdgeTables, build_edges
-from sim_adapters.maps.nuplan_gpkg_layers import Layer
+from sim_adapters.maps.nuplan_gpkg_layers import GpkgLayer
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import (
@@ -43,7 +43,9 @@ _TURN_RAD = math.radians(30.0)  # a connector that turns further is no way strai
 IntArray = NDArray[np.int32]
 
 
-def build_bank(layers: Mapping[str, Layer], location: str, *, pixels_per_meter: float) -> MapBank:
+def build_bank(
+    layers: Mapping[str, GpkgLayer], location: str, *, pixels_per_meter: float
+) -> MapBank:
     """The bank of one location.
 
     Raises:

@@ -17,7 +17,7 @@ from sim_adapters.maps.nuplan_gpkg_layers import (
     BASELINE_LAYER,
     BOUNDARY_LAYER,
     CONNECTOR_LAYER,
-    Layer,
+    GpkgLayer,
 )
 from sim_adapters.scene.map_areas import AreaKind, Polylines, RoadEdges
 
@@ -87,7 +87,7 @@ class _Features(NamedTuple):
         return _Features._make(column[rows] for column in self)
 
 
-def build_edges(layers: Mapping[str, Layer], found: AreaRows, location: str) -> EdgeTables:
+def build_edges(layers: Mapping[str, GpkgLayer], found: AreaRows, location: str) -> EdgeTables:
     """Edges of one map; those without a polygon or a centre line are left out and counted."""
     baseline_layer = layers[BASELINE_LAYER]
     lines = single_lines(baseline_layer.geometry)
@@ -135,7 +135,7 @@ def build_edges(layers: Mapping[str, Layer], found: AreaRows, location: str) -> 
 
 
 def _lanes(
-    layers: Mapping[str, Layer], found: AreaRows, baselines: Mapping[int, object]
+    layers: Mapping[str, GpkgLayer], found: AreaRows, baselines: Mapping[int, object]
 ) -> _Features:
     layer = layers[AREA_LAYERS[AreaKind.LANE]]
     return _Features(
@@ -151,7 +151,7 @@ def _lanes(
 
 
 def _connectors(
-    layers: Mapping[str, Layer], found: AreaRows, baselines: Mapping[int, object]
+    layers: Mapping[str, GpkgLayer], found: AreaRows, baselines: Mapping[int, object]
 ) -> _Features:
     layer = layers[CONNECTOR_LAYER]
     shapes = layers[AREA_LAYERS[AreaKind.LANE_CONNECTOR]]

@@ -68,7 +68,7 @@ _COLUMNS = {
 _LAYERS = (*AREA_LAYERS.values(), CONNECTOR_LAYER, BASELINE_LAYER, BOUNDARY_LAYER)
 
 
-class Layer(NamedTuple):
+class GpkgLayer(NamedTuple):
     """Rows of a layer in feature-id order, (n,)."""
 
     fid: NDArray[np.int64]
@@ -81,7 +81,7 @@ class Layer(NamedTuple):
         return np.where(np.isnan(values), -1.0, values).astype(np.int64)
 
 
-def read_layers(path: Path) -> dict[str, Layer]:
+def read_layers(path: Path) -> dict[str, GpkgLayer]:
     """All layers that driving needs, by their name in the file.
 
     Raises:
@@ -163,7 +163,7 @@ def _metric_zone(path: Path) -> pyproj.CRS:
     return zone
 
 
-def _read_layer(path: Path, name: str, zone: pyproj.CRS) -> Layer:
+def _read_layer(path: Path, name: str, zone: pyproj.CRS) -> GpkgLayer:
     wanted = list(_COLUMNS.get(name, ()))
     meta, fid, stored, values = pyogrio.raw.read(path, layer=name, columns=wanted, return_fids=True)
     if fid is None or stored is None:
@@ -174,7 +174,7 @@ def _read_layer(path: Path, name: str, zone: pyproj.CRS) -> Layer:
     if len(fid) > 0:
         geometry = _to_zone(geometry, pyproj.CRS.from_user_input(meta["crs"]), zone)
     columns = dict(zip(meta["fields"].tolist(), values, strict=True))
-    return Layer(fid.astype(np.int64), geometry, columns)
+    return GpkgLayer(fid.astype(np.int64), geometry, columns)
 
 
 def _to_zone(

@@ -19,7 +19,7 @@ LANE_CHANGE_COST_M = 5.0  # detour that one change is worth; keeps routes from w
 FORCED_CHANGE_COST_M = 150.0
 
 
-class LanePlace(NamedTuple):
+class RoutePlace(NamedTuple):
     """A place on a lane's centre line."""
 
     lane: int
@@ -126,7 +126,7 @@ class _Visit(NamedTuple):
 
 
 def find_ways(
-    network: LaneNetwork, start: LanePlace, goals: Sequence[LanePlace]
+    network: LaneNetwork, start: RoutePlace, goals: Sequence[RoutePlace]
 ) -> list[Way | None]:
     """Cheapest way from `start` to each goal, None where a goal cannot be reached.
 
@@ -170,7 +170,7 @@ def find_ways(
 
 
 def _stretches(
-    network: LaneNetwork, last: _Visit, start_share: float, goal: LanePlace
+    network: LaneNetwork, last: _Visit, start_share: float, goal: RoutePlace
 ) -> list[Stretch]:
     """Stretches of the way that ends with `last`, from start to goal."""
     visits = [last]

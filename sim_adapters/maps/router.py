@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.maps.route_search import LaneNetwork, LanePlace, Stretch, Way, find_ways
+from sim_adapters.maps.route_search import LaneNetwork, RoutePlace, Stretch, Way, find_ways
 from sim_adapters.maps.route_shape import shape_route
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LANE_GRID_CELL_M, LANE_GRID_REACH_M, LaneKind, MapBank
@@ -30,7 +30,7 @@ _SNAP_COST_PER_M = 10.0  # metres of detour that a metre nearer to the waypoint 
 class Snap(NamedTuple):
     """A lane that a waypoint may mean."""
 
-    place: LanePlace
+    place: RoutePlace
     distance_m: float
 
 
@@ -81,7 +81,7 @@ class Router:
             yaw = points.yaw_rad[point]
             ahead_m = math.cos(yaw) * (x - points.x[point]) + math.sin(yaw) * (y - points.y[point])
             s_m = min(max(points.s_m[point] + ahead_m, 0.0), lanes.length_m[lane])
-            best[lane] = Snap(LanePlace(lane, float(s_m)), float(distance[row]))
+            best[lane] = Snap(RoutePlace(lane, float(s_m)), float(distance[row]))
         snaps = sorted(best.values(), key=lambda snap: snap.distance_m)
         return [
             snap

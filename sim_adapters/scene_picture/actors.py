@@ -8,7 +8,7 @@ import numpy as np
 
 from sim_adapters.scene.state import ActorKind, LightBit
 from sim_adapters.scene_picture import style
-from sim_adapters.scene_picture.brush import Brush, FloatArray, box_of, rounded_box
+from sim_adapters.scene_picture.brush import FloatArray, PictureBrush, box_of, rounded_box
 from sim_adapters.scene_picture.moment import Moment
 
 COLOURS = {
@@ -25,7 +25,7 @@ MAX_SPEED_LINE_MPS = 20.0
 NARROWEST_M = 0.4  # half width drawn at least
 
 
-def draw_actors(brush: Brush, moment: Moment) -> None:
+def draw_actors(brush: PictureBrush, moment: Moment) -> None:
     """All actors of a moment, the ego (row 0) on top."""
     for row in range(len(moment.actors) - 1, -1, -1):
         x, y, yaw, half_length, half_width, speed = moment.actors[row]
@@ -53,7 +53,7 @@ def draw_actors(brush: Brush, moment: Moment) -> None:
 
 
 def draw_speed_line(
-    brush: Brush,
+    brush: PictureBrush,
     centre: FloatArray,
     forward: FloatArray,
     half_length: float,
@@ -68,7 +68,7 @@ def draw_speed_line(
 
 
 def draw_lamps(
-    brush: Brush,
+    brush: PictureBrush,
     centre: FloatArray,
     forward: FloatArray,
     half_length: float,

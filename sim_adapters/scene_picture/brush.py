@@ -1,4 +1,4 @@
-"""Brush: draws shapes given in metres onto a picture seen by a camera."""
+"""PictureBrush: draws shapes given in metres onto a picture seen by a camera."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Camera:
         return np.stack([columns, rows], axis=1)
 
 
-class Brush:
+class PictureBrush:
     """Polygons, lines and discs in world coordinates; later ones cover earlier ones."""
 
     def __init__(self, image: Image.Image, camera: Camera) -> None:

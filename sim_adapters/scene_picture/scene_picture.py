@@ -11,7 +11,7 @@ from sim_adapters.scene.map_bank import MapBank, SignKind
 from sim_adapters.scene.state import LightState
 from sim_adapters.scene_picture import style
 from sim_adapters.scene_picture.actors import draw_actors
-from sim_adapters.scene_picture.brush import Brush, Camera, FloatArray, ribbon_of
+from sim_adapters.scene_picture.brush import Camera, FloatArray, PictureBrush, ribbon_of
 from sim_adapters.scene_picture.map_picture import MapPicture
 from sim_adapters.scene_picture.moment import Moment
 
@@ -63,7 +63,7 @@ class ScenePicture:
         x, y = moment.actors[0, :2]
         ego_px = (0.5 * width, EGO_FROM_TOP * height)
         image = Image.new("RGB", self.size_px, style.GROUND)
-        brush = Brush(image, Camera(x, y, yaw_rad, ego_px, self.pixels_per_meter))
+        brush = PictureBrush(image, Camera(x, y, yaw_rad, ego_px, self.pixels_per_meter))
         self._draw_grid(brush)
         for shape in self.picture.near(x, y, self._radius_m):
             if shape.width_m:
@@ -77,7 +77,7 @@ class ScenePicture:
         draw_actors(brush, moment)
         return image
 
-    def _draw_grid(self, brush: Brush) -> None:
+    def _draw_grid(self, brush: PictureBrush) -> None:
         """Crosses on the open ground, so that motion shows where there is no road."""
         reach = math.ceil(self._radius_m / GRID_M)
         steps = GRID_M * np.arange(-reach, reach + 1, dtype=np.float64)
@@ -86,7 +86,7 @@ class ScenePicture:
         xs, ys = np.meshgrid(steps + origin_x, steps + origin_y)
         brush.crosses(np.stack([xs.ravel(), ys.ravel()], axis=1), 0.35, style.GRID)
 
-    def _draw_stop_signs(self, brush: Brush) -> None:
+    def _draw_stop_signs(self, brush: PictureBrush) -> None:
         signs, town = self.maps.signs, self.map_index
         for sign in range(self.maps.ranges.sign[town], self.maps.ranges.sign[town + 1]):
             centre = np.array([signs.x[sign], signs.y[sign]])
@@ -96,7 +96,7 @@ class ScenePicture:
             octagon = centre + 1.1 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
             brush.polygon(octagon, style.RED, style.TEXT, 0.2)
 
-    def _draw_lights(self, brush: Brush, moment: Moment) -> None:
+    def _draw_lights(self, brush: PictureBrush, moment: Moment) -> None:
         lines, signals = self.maps.stop_lines, self.maps.signals
         first_signal = self.maps.ranges.signal[self.map_index]
         last_signal = self.maps.ranges.signal[self.map_index + 1]
@@ -114,12 +114,12 @@ class ScenePicture:
                     ends = np.array([centre - across, centre + across])
                     brush.line(ends, (*colour, opacity), width_m)
 
-    def _is_near(self, brush: Brush, point: FloatArray) -> bool:
+    def _is_near(self, brush: PictureBrush, point: FloatArray) -> bool:
         offset = math.hypot(point[0] - brush.camera.x, point[1] - brush.camera.y)
         return offset < self._radius_m
 
 
-def _draw_route(brush: Brush, route: FloatArray, route_percent: float) -> None:
+def _draw_route(brush: PictureBrush, route: FloatArray, route_percent: float) -> None:
     distance = np.hypot(route[:, 0] - brush.camera.x, route[:, 1] - brush.camera.y)
     progress = route_percent / 100.0 * (len(route) - 1)
     window = np.abs(np.arange(len(route)) - progress) < ROUTE_WINDOW_M

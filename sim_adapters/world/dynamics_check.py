@@ -33,7 +33,7 @@ IS_CARLA = "is_carla"
 
 
 @dataclass(frozen=True)
-class Recording:
+class DriveRecording:
     """One recorded drive in our frame, arrays of shape (T,), one sample every 0.05 s."""
 
     name: str
@@ -57,7 +57,7 @@ class HorizonErrors:
     speed_mps: FloatArray  # absolute
 
 
-def read_recording(path: Path) -> Recording:
+def read_recording(path: Path) -> DriveRecording:
     """Read one CSV file; settling and standing samples are left out.
 
     A published drive without any braking in its label that still comes to rest has lost that label:
@@ -81,7 +81,7 @@ def read_recording(path: Path) -> Recording:
         last = int(np.argmax(table["speed_kmh"])) + 1
     kept = table[SETTLING_SAMPLES:last]
     steer, throttle, brake = (kept[name] for name in controls)
-    return Recording(
+    return DriveRecording(
         name=path.stem,
         x=kept["x_m"],
         y=-kept["y_m"],
@@ -112,7 +112,7 @@ def _drive(
 
 
 def prediction_errors(
-    recording: Recording, horizon_s: float, *, offset_step: int = OFFSET_STEP
+    recording: DriveRecording, horizon_s: float, *, offset_step: int = OFFSET_STEP
 ) -> HorizonErrors:
     """Start the model at every `offset_step`-th sample and compare it after `horizon_s`."""
     num_steps = round(horizon_s / SUBSTEP_S)
@@ -136,7 +136,7 @@ def prediction_errors(
     return HorizonErrors(recording.name, horizon_s, position, speed)
 
 
-def read_recordings(path: Path) -> list[Recording]:
+def read_recordings(path: Path) -> list[DriveRecording]:
     """A CSV file, or all of a folder.
 
     Raises:
@@ -151,7 +151,7 @@ def read_recordings(path: Path) -> list[Recording]:
     return [read_recording(file) for file in paths]
 
 
-def check_recordings(recordings: Sequence[Recording]) -> list[HorizonErrors]:
+def check_recordings(recordings: Sequence[DriveRecording]) -> list[HorizonErrors]:
     """Errors of every drive at 1, 3 and 5 s, then of all together under the name "all"."""
     rows = [prediction_errors(drive, horizon) for drive in recordings for horizon in HORIZONS_S]
     for horizon in HORIZONS_S:

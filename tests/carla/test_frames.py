@@ -14,7 +14,7 @@ from sim_adapters.carla.frames import (
     to_carla_location,
     to_carla_transform,
 )
-from sim_adapters.carla.scene_reader import Body, box_centres, lamp_bits
+from sim_adapters.carla.scene_reader import ActorBody, box_centres, lamp_bits
 from sim_adapters.scene.state import ActorKind, LightBit
 
 
@@ -45,10 +45,10 @@ def test_steering_left_is_negative_in_carla() -> None:
 def test_box_centre_turns_with_the_actor_and_the_ground_is_under_its_box() -> None:
     # A van at (10, 20) that looks north; its box centre lies 1 m ahead of its origin and 1.2 m up
     rows = np.array([[7.0, 10.0, 20.0, 5.0, math.pi / 2, 0.0, 0.0, 0.0, 0.0, 0.0]])
-    van = Body(ActorKind.VAN, 3.0, 1.0, 1.2, 1.0, 0.0, 1.2, False)
+    van = ActorBody(ActorKind.VAN, 3.0, 1.0, 1.2, 1.0, 0.0, 1.2, False)
     assert box_centres(rows, np.array([van]))[0] == pytest.approx([10.0, 21.0, 5.0])
     # A walker's origin is in the middle of its body, 0.93 m above the ground
-    walker = Body(ActorKind.PEDESTRIAN, 0.2, 0.2, 0.93, 0.0, 0.0, 0.0, False)
+    walker = ActorBody(ActorKind.PEDESTRIAN, 0.2, 0.2, 0.93, 0.0, 0.0, 0.0, False)
     assert box_centres(rows, np.array([walker]))[0] == pytest.approx([10.0, 20.0, 4.07])
 
 

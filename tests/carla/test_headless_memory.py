@@ -15,7 +15,7 @@ from sim_adapters.carla.headless.background import Background
 from sim_adapters.carla.headless.peers import HeldMemory, Host, Peer
 from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.headless.protocol import Respond, RpcPeer, unpack_message
-from sim_adapters.carla.headless.streams import Streams, Subscriber
+from sim_adapters.carla.headless.streams import SensorStreams, Subscriber
 from tests.carla.test_headless_hostile import assert_fit, connect, resident_mb
 
 KB, MB = 1024, 2**20
@@ -99,7 +99,7 @@ def test_a_message_is_held_until_its_end_has_come(loop: Loop) -> None:
 
 
 def test_a_closed_subscriber_leaves_its_stream_at_once(loop: Loop) -> None:
-    streams = Streams(port=1)
+    streams = SensorStreams(port=1)
     stream_id = streams.open()
     subscriber = Subscriber(loop.accept(), loop.host, streams)
     subscriber.on_bytes(stream_id.to_bytes(4, "little"))

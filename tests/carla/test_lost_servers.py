@@ -17,7 +17,7 @@ import pytest
 from carl_planner.distributed import ProcessGroup
 from carl_planner.learner import Learner
 from carl_planner.metrics import read_metrics
-from carl_planner.training_run import FINAL, LATEST, Progress, TrainingRun
+from carl_planner.training_run import FINAL, LATEST, RunProgress, TrainingRun
 from sim_adapters.carla.servers import is_free
 from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.gymnasium_envs import compose_training_config
@@ -145,7 +145,7 @@ def test_the_run_is_complete_and_every_lost_episode_is_counted(
     killer = Killer(_pool(learner))
     killer.start()
     with caplog.at_level(logging.WARNING):
-        complete = TrainingRun(learner, tmp_path, Progress()).run()
+        complete = TrainingRun(learner, tmp_path, RunProgress()).run()
     killer.join(30.0)
     assert complete
     assert (tmp_path / FINAL).exists()
@@ -161,7 +161,7 @@ def test_the_run_is_complete_and_every_lost_episode_is_counted(
 def test_a_signal_saves_the_run(learner: Learner, tmp_path: Path, number: signal.Signals) -> None:
     timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
     timer.start()
-    assert not TrainingRun(learner, tmp_path, Progress()).run()
+    assert not TrainingRun(learner, tmp_path, RunProgress()).run()
     assert (tmp_path / LATEST).exists()
 
 

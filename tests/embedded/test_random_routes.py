@@ -19,7 +19,7 @@ from sim_adapters.embedded.route_generator import (
 from sim_adapters.embedded.route_triggers import (
     JUNCTION_TYPES,
     PROPOSALS,
-    Streams,
+    PlannedStreams,
     find_crossings,
     place_triggers,
     scenario_weights,
@@ -236,7 +236,7 @@ def test_crossings_of_a_route_know_their_turns_and_lights() -> None:
     assert (only.turn, only.is_signalised, only.junction) == (RouteCommand.LEFT, True, 0)
     assert only.first_row == pytest.approx(140, abs=1)
     # Four arms: traffic comes straight from every side
-    streams = Streams(crossing)
+    streams = PlannedStreams(crossing)
     assert all(streams.has(0, yaw) for yaw in (0.0, math.pi / 2, math.pi, -math.pi / 2))
     triggers = place_triggers(route, crossing, streams, Draws(0, 0, 1), scenario_weights())
     assert len(triggers) <= 1  # 198 m hold one whole slot

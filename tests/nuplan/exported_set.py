@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim_adapters.maps.opendrive import load_map_bank
-from sim_adapters.nuplan.export.data_set import Drive, ExportSettings, make_data_set, record_drive
+from sim_adapters.nuplan.export.data_set import (
+    ExportedDrive,
+    ExportSettings,
+    make_data_set,
+    record_drive,
+)
 from sim_adapters.nuplan.export.recording import Recording
 from sim_adapters.nuplan.export.road_network import RoadNetwork, build_road_network
 from sim_adapters.scene.map_bank import MapBank
@@ -50,5 +55,5 @@ def export_small_set(root: Path) -> ExportedSet:
     (made,) = make_data_set(root, [TOWN], 1, settings)
     maps = load_map_bank([TOWN])
     network = build_road_network(maps, 0)
-    recording = record_drive(maps, network, Drive(TOWN, 0), settings)
+    recording = record_drive(maps, network, ExportedDrive(TOWN, 0), settings)
     return ExportedSet(root, made.path, maps, network, recording)

@@ -11,7 +11,7 @@ import pyogrio
 import pytest
 import yaml
 
-from sim_adapters.nuplan.export.data_set import Drive, make_data_set, make_log
+from sim_adapters.nuplan.export.data_set import ExportedDrive, make_data_set, make_log
 from sim_adapters.nuplan.export.geopackage import FIRST_CONNECTOR_FID, ORIGIN_X, ORIGIN_Y
 from sim_adapters.nuplan.export.log_summary import tagged_frames, write_filter
 from sim_adapters.nuplan.export.map_files import DEVKIT_LOCATIONS, map_path
@@ -214,7 +214,9 @@ def test_same_settings_give_the_same_files_and_another_seed_others(
         map_path(root / "maps", LOCATION) for root in (exported.root, tmp_path / "again")
     )
     assert second.read_bytes() == first.read_bytes()
-    other = make_log(Drive(TOWN, 0), out=tmp_path / "other", settings=export_settings(seed=4))
+    other = make_log(
+        ExportedDrive(TOWN, 0), out=tmp_path / "other", settings=export_settings(seed=4)
+    )
     assert other.path.read_bytes() != exported.log.read_bytes()
 
 

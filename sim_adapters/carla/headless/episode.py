@@ -20,7 +20,7 @@ from sim_adapters.carla.headless.frame import KINEMATICS_TO_WIRE, PoseTuple
 from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
 from sim_adapters.carla.headless.signal_cycles import SignalCycles
 from sim_adapters.carla.headless.tick_kernel import tick_actors
-from sim_adapters.carla.headless.town import Town
+from sim_adapters.carla.headless.town import ServerTown
 from sim_adapters.carla.headless.trigger_boxes import empty_touched
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import MapBank
@@ -139,7 +139,7 @@ class Episode:
         first_actor_id: Actors of different episodes never share an id.
     """
 
-    def __init__(self, episode_id: int, town: Town, first_actor_id: int = 1) -> None:
+    def __init__(self, episode_id: int, town: ServerTown, first_actor_id: int = 1) -> None:
         self.episode_id = episode_id
         self.town = town
         self.registry = ActorRegistry(first_actor_id)

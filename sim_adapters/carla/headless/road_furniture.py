@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sim_adapters.carla.headless.frame import FloatArray, PoseTuple
-from sim_adapters.carla.headless.town import Landmark, Town
+from sim_adapters.carla.headless.town import Landmark, ServerTown
 from sim_adapters.carla.headless.trigger_boxes import (
     LIGHT,
     PRIORITY_SIGN,
@@ -119,13 +119,13 @@ class RoadFurniture:
         )
 
 
-def furnish(town: Town) -> RoadFurniture:
+def furnish(town: ServerTown) -> RoadFurniture:
     """Lights and signs of a town."""
     lights, groups = _lights(town)
     return RoadFurniture(lights, groups, _signs(town))
 
 
-def _lights(town: Town) -> tuple[list[RoadThing], list[GroupPlan]]:
+def _lights(town: ServerTown) -> tuple[list[RoadThing], list[GroupPlan]]:
     """Lights of the bank, then those that govern no lane, each of these on its own."""
     bank = town.bank
     table = bank.groups
@@ -156,7 +156,7 @@ def _lights(town: Town) -> tuple[list[RoadThing], list[GroupPlan]]:
     return lights, groups
 
 
-def _light_names(town: Town) -> list[str]:
+def _light_names(town: ServerTown) -> list[str]:
     """OpenDRIVE ids of the bank's lights as the file spells them."""
     codes = town.bank.signals.opendrive_id
     if (codes >= 0).all():
@@ -164,7 +164,7 @@ def _light_names(town: Town) -> list[str]:
     return light_names(parse_document(town.document.encode()), codes)
 
 
-def _approach_box(town: Town, lane: int) -> LaneBox:
+def _approach_box(town: ServerTown, lane: int) -> LaneBox:
     pose = trigger_pose(town.bank.points, town.bank.lanes, lane)
     half_width_m = TRIGGER_HALF_WIDTH_SHARE * pose.width_m
     return LaneBox(*pose[:4], TRIGGER_HALF_LENGTH_M, half_width_m)
@@ -176,7 +176,7 @@ def _across_the_road(landmark: Landmark | None, box: LaneBox) -> PoseTuple:
     return x, y, z, 0.0, box.yaw_rad - math.pi / 2, 0.0
 
 
-def _signs(town: Town) -> list[RoadThing]:
+def _signs(town: ServerTown) -> list[RoadThing]:
     """One actor a row of the bank's sign table, at the nearest landmark of its type."""
     table = town.bank.signs
     by_type: dict[str, list[Landmark]] = {}

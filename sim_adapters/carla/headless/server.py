@@ -22,7 +22,7 @@ from sim_adapters.carla.headless.calls.world import WorldCalls
 from sim_adapters.carla.headless.client_version import DEFAULT_VERSION, wire_version
 from sim_adapters.carla.headless.peers import HeldMemory, Host, Peer
 from sim_adapters.carla.headless.protocol import RpcPeer
-from sim_adapters.carla.headless.streams import Streams, Subscriber
+from sim_adapters.carla.headless.streams import SensorStreams, Subscriber
 from sim_adapters.carla.headless.town import load_town
 from sim_adapters.carla.headless.world import World
 
@@ -116,7 +116,7 @@ class HeadlessCarla:
         self._background = Background(self._selector)
         self._rpc_socket, self._stream_socket = _listen(options.host, options.port)
         self.port: int = self._rpc_socket.getsockname()[1]
-        self.streams = Streams(self.port + 1)
+        self.streams = SensorStreams(self.port + 1)
         self.world = World(load_town(options.town), self.streams, version)
         self._managers = TrafficManagerCalls()
         self.dispatcher = self._build_dispatcher()

@@ -21,7 +21,7 @@ _TCP = 1
 _ADDRESS_NOT_SET = 0  # the client then connects to the host it reached the server by
 
 
-class Streams:
+class SensorStreams:
     """All streams and who listens to them.
 
     Args:
@@ -92,7 +92,7 @@ class Streams:
 class Subscriber(Peer):
     """A connection of the streaming port."""
 
-    def __init__(self, connection: socket.socket, host: Host, streams: Streams) -> None:
+    def __init__(self, connection: socket.socket, host: Host, streams: SensorStreams) -> None:
         super().__init__(connection, host, _MAX_QUEUED_BYTES)
         self._streams = streams
         self._received = b""
@@ -109,7 +109,7 @@ class Subscriber(Peer):
         self._stream_id = stream_id
         if self._streams.exists(stream_id):
             self._streams.add(stream_id, self)
-        else:  # of an actor just destroyed, as a rule; see `Streams.shut`
+        else:  # of an actor just destroyed, as a rule; see `SensorStreams.shut`
             _logger.info("a client asked for stream %d, which does not exist", stream_id)
 
     def close(self) -> None:

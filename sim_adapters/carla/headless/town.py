@@ -21,7 +21,7 @@ from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.source_files import code_digest
 
 GENERATED_TOWN = "OpenDriveMap"  # CARLA's name for the world of `generate_opendrive_world`
-KNOWN_TOWNS = (*(f"Town{number:02d}" for number in range(1, 8)), "Town10HD", "Town15")
+KNOWN_TOWNS = (*(f"ServerTown{number:02d}" for number in range(1, 8)), "Town10HD", "Town15")
 _GENERATED_PIXELS_PER_M = 0.25  # nobody here looks at the layers, and coarse ones are sooner baked
 _SPAWN_STEP_M = 30.0
 _SPAWN_HEIGHT_M = 0.5
@@ -45,7 +45,7 @@ class Landmark:
 
 
 @dataclass(frozen=True)
-class Town:
+class ServerTown:
     """One loaded map."""
 
     name: str
@@ -55,7 +55,7 @@ class Town:
     spawn_points: list[PoseTuple]
 
 
-def load_town(name: str) -> Town:
+def load_town(name: str) -> ServerTown:
     """The town called `name` ("Town01", "/Game/Carla/Maps/Town01", "Town01_Opt") or a file's path.
 
     Raises:
@@ -68,7 +68,7 @@ def load_town(name: str) -> Town:
     return _load(find_town_file(name), shown)
 
 
-def generate_town(document: str) -> Town:
+def generate_town(document: str) -> ServerTown:
     """The town of an OpenDRIVE text.
 
     Raises:
@@ -79,7 +79,7 @@ def generate_town(document: str) -> Town:
     return _load_text(document.encode("utf-8"), GENERATED_TOWN, _GENERATED_PIXELS_PER_M)
 
 
-def _load(path: Path, name: str, pixels_per_meter: float = 2.0) -> Town:
+def _load(path: Path, name: str, pixels_per_meter: float = 2.0) -> ServerTown:
     document, *shift = centred(read_town_document(path))
     if any(shift):
         _log.warning(
@@ -91,10 +91,10 @@ def _load(path: Path, name: str, pixels_per_meter: float = 2.0) -> Town:
     # In a child process, so that a bad file ends only that; named towns share the adapters' cache
     bank = load_map_bank([str(path)], pixels_per_meter=pixels_per_meter)
     landmarks = {landmark.sign_id: landmark for landmark in _read_landmarks(document)}
-    return Town(name, document.decode("utf-8"), bank, landmarks, spawn_points(bank))
+    return ServerTown(name, document.decode("utf-8"), bank, landmarks, spawn_points(bank))
 
 
-def _load_text(document: bytes, name: str, pixels_per_meter: float) -> Town:
+def _load_text(document: bytes, name: str, pixels_per_meter: float) -> ServerTown:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.xodr"
         path.write_bytes(document)

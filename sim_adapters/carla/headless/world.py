@@ -21,8 +21,8 @@ from sim_adapters.carla.headless.blueprints.library import build_library
 from sim_adapters.carla.headless.client_version import WireVersion
 from sim_adapters.carla.headless.episode import Episode
 from sim_adapters.carla.headless.sensors import IMU_GRAVITY_MPS2, Sensors
-from sim_adapters.carla.headless.streams import WORLD_STREAM, Streams, Subscriber
-from sim_adapters.carla.headless.town import Town
+from sim_adapters.carla.headless.streams import WORLD_STREAM, SensorStreams, Subscriber
+from sim_adapters.carla.headless.town import ServerTown
 
 # Episode settings: how long a tick is and who starts it.
 
@@ -90,7 +90,7 @@ class World:
         version: Of the wire protocol.
     """
 
-    def __init__(self, town: Town, streams: Streams, version: WireVersion) -> None:
+    def __init__(self, town: ServerTown, streams: SensorStreams, version: WireVersion) -> None:
         self.streams = streams
         self.version = version
         self.library = build_library()
@@ -107,7 +107,7 @@ class World:
         self.sensors = Sensors(self)
         streams.on_world_subscriber = self._greet
 
-    def load(self, town: Town, *, reset_settings: bool) -> None:
+    def load(self, town: ServerTown, *, reset_settings: bool) -> None:
         """Start a new episode in `town`; all actors are gone.
 
         The new episode shows itself at the next tick only, as in CARLA: the client, which ticks

@@ -84,7 +84,7 @@ _SEED_MASK = (1 << 62) - 1
 _logger = logging.getLogger(__name__)
 
 
-class Drive(NamedTuple):
+class ExportedDrive(NamedTuple):
     """One log to be made."""
 
     town: str  # name or file
@@ -99,7 +99,7 @@ class Drive(NamedTuple):
 class MadeLog(NamedTuple):
     """What became of a drive."""
 
-    drive: Drive
+    drive: ExportedDrive
     path: Path
     is_new: bool
 
@@ -122,7 +122,7 @@ def make_data_set(
     """
     _claim(out, settings)
     _write_maps(out / "maps", towns)
-    drives = [Drive(town, number) for town in towns for number in range(drives_per_town)]
+    drives = [ExportedDrive(town, number) for town in towns for number in range(drives_per_town)]
     make = partial(make_log, out=out, settings=settings)
     if num_workers == 1:
         yield from map(make, drives)
@@ -132,7 +132,7 @@ def make_data_set(
         yield from pool.map(make, drives)
 
 
-def make_log(drive: Drive, *, out: Path, settings: ExportSettings) -> MadeLog:
+def make_log(drive: ExportedDrive, *, out: Path, settings: ExportSettings) -> MadeLog:
     """Drive and write one log, unless it is there.
 
     Raises:
@@ -158,7 +158,7 @@ def make_log(drive: Drive, *, out: Path, settings: ExportSettings) -> MadeLog:
 
 
 def record_drive(
-    maps: MapBank, network: RoadNetwork, drive: Drive, settings: ExportSettings
+    maps: MapBank, network: RoadNetwork, drive: ExportedDrive, settings: ExportSettings
 ) -> Recording:
     """Let the ego of this drive go its way.
 

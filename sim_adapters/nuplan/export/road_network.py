@@ -87,7 +87,7 @@ _STRICTEST_FIRST = (
 _Key = tuple[str, int]  # what ways of one intersection have in common
 
 
-class Way(NamedTuple):
+class Passage(NamedTuple):
     """From the end of one lane to the start of another; rows of a network."""
 
     from_lane: int
@@ -98,7 +98,7 @@ class Way(NamedTuple):
 
 
 def find_intersections(
-    maps: MapBank, ways: list[Way]
+    maps: MapBank, ways: list[Passage]
 ) -> tuple[list[int], tuple[IntersectionType, ...]]:
     """The intersection of each way, and the types of all.
 
@@ -124,7 +124,7 @@ def find_intersections(
     return intersection_of, tuple(types)
 
 
-def _keys(maps: MapBank, way: Way) -> list[_Key]:
+def _keys(maps: MapBank, way: Passage) -> list[_Key]:
     lanes = [piece.lane for piece in way.pieces]
     junctions = sorted({int(maps.lanes.junction[lane]) for lane in lanes} - {-1})
     shared = [("lane", lane) for lane in lanes]
@@ -290,7 +290,7 @@ def _cut(maps: MapBank, chain: list[int], tail_m: float) -> tuple[Pieces, Pieces
     return tuple(head), tuple(tail)
 
 
-def _ways(maps: MapBank, lanes: list[NetworkLane], tails: list[Pieces]) -> Iterator[Way]:
+def _ways(maps: MapBank, lanes: list[NetworkLane], tails: list[Pieces]) -> Iterator[Passage]:
     """All ways between two lanes."""
     starting_at = {lane.pieces[0].lane: row for row, lane in enumerate(lanes)}
 
@@ -305,4 +305,4 @@ def _ways(maps: MapBank, lanes: list[NetworkLane], tails: list[Pieces]) -> Itera
     for row, (lane, tail) in enumerate(zip(lanes, tails, strict=True)):
         last = tail[-1].lane if tail else lane.pieces[-1].lane
         for target, between in follow(last, tail):
-            yield Way(row, target, lane.block, lanes[target].block, between)
+            yield Passage(row, target, lane.block, lanes[target].block, between)

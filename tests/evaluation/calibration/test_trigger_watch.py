@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from evaluation.calibration.trigger_watch import (
-    Seen,
+    ScriptWay,
     TriggerOutcome,
     TriggerWatch,
     WatchedTrigger,
-    Way,
+    WatchedWorld,
     lane_way,
     walk_way,
     watched_triggers,
@@ -35,12 +35,12 @@ def crossing_at(x: float, name: str = "crossing") -> WatchedTrigger:
 
 def moment(
     time_s: float, ego_x: float, actors: list[tuple[int, float, float, float, float]]
-) -> Seen:
+) -> WatchedWorld:
     """Actors are pedestrians: id, x, y, yaw, speed."""
     columns = np.array(actors, np.float64).reshape(-1, 5).T
     kinds = np.full(columns.shape[1], PEDESTRIAN, np.uint8)
     ids, x, y, yaw, speed = columns
-    return Seen(time_s, (ego_x, 0.0, 0.0), x, y, yaw, speed, kinds, ids.astype(np.int64))
+    return WatchedWorld(time_s, (ego_x, 0.0, 0.0), x, y, yaw, speed, kinds, ids.astype(np.int64))
 
 
 def drive(
@@ -150,10 +150,10 @@ def town01() -> MapBank:
     return load_map_bank(["Town01"])
 
 
-def own(way: Way, x: float, y: float, yaw: float, speed: float, kind: ActorKind) -> bool:
+def own(way: ScriptWay, x: float, y: float, yaw: float, speed: float, kind: ActorKind) -> bool:
     watch = TriggerWatch([WatchedTrigger("t", "T", (0.0, 0.0, 0.0, 0.0), True, way)])
     place = np.array([x]), np.array([y]), np.array([yaw]), np.array([speed])
-    seen = Seen(0.0, (0.0, 0.0, 0.0), *place, np.array([kind], np.uint8), np.array([9]))
+    seen = WatchedWorld(0.0, (0.0, 0.0, 0.0), *place, np.array([kind], np.uint8), np.array([9]))
     watch.step(seen)
     return bool(watch.outcomes([])[0].nearest_m)
 

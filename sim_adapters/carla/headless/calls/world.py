@@ -16,7 +16,7 @@ from sim_adapters.carla.headless.streams import WORLD_STREAM
 from sim_adapters.carla.headless.town import (
     GENERATED_TOWN,
     KNOWN_TOWNS,
-    Town,
+    ServerTown,
     generate_town,
     load_town,
 )
@@ -93,13 +93,13 @@ class WorldCalls:
 
         return Later(self._town_reader(short), start)
 
-    def _remember(self, town: Town) -> None:
+    def _remember(self, town: ServerTown) -> None:
         if town.name != GENERATED_TOWN:
             self._towns[town.name] = town
             while len(self._towns) > _KEPT_TOWNS:
                 del self._towns[next(iter(self._towns))]
 
-    def _town_reader(self, short: str) -> Callable[[], Town]:
+    def _town_reader(self, short: str) -> Callable[[], ServerTown]:
         """What reads the town, in another thread."""
         known = self._world.episode.town if not short else self._towns.get(short)
         if known is not None:
