@@ -6,6 +6,11 @@ with a cold cache) pick the same number: one's machine code is then filed under 
 argument types, and whoever loads it fails or computes nonsense. So saving holds a lock, and every
 entry says which kernel it is.
 
+Processes that need the same kernel would each compile it, for minutes. So whoever compiles holds a
+claim, for which the others wait; a claim ends with the process that holds it. A kernel's compiler
+claims the kernels that it calls, never those that call it, so two processes cannot wait for each
+other.
+
 A cache outlives the checkout that filled it. An index names the classes of its kernels' arguments,
 and a class may have moved since; so an index of other sources is not opened, and one that cannot
 be read is written anew.
@@ -15,16 +20,19 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numba
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numba.core import caching
 
 from sim_adapters.kernel_cache import CACHE_ROOT_VARIABLE, kernel_folder
 
 LOCK_FILE = ".lock"
+CLAIM_S = 600.0  # then one compiles for oneself: the other may have been stopped
 
 _logger = logging.getLogger(__name__)
 
@@ -36,6 +44,40 @@ class KernelCacheFile(caching.IndexDataCacheFile):
         super().__init__(cache_path, filename_base, source_stamp)
         # Stands before the index; numba unpickles what follows only if it finds the same
         self._version = f"{numba.__version__} {source_stamp!r}"
+        self._claimed_file = Path(cache_path) / f"{filename_base}.lock"
+
+    @functools.cached_property
+    def _claim(self) -> FileLock:
+        return FileLock(self._claimed_file, fallback_to_soft=False)
+
+    def holds(self, key: Any) -> bool:
+        """Whether there is a specialisation for `key`, though it may prove unreadable."""
+        return key in self._load_index()
+
+    @contextmanager
+    def claim(self) -> Iterator[None]:
+        """Be the process that compiles this function; another's work is waited for first."""
+        held = self._acquire(0.0)
+        if held is None:
+            _logger.info(
+                "%s is being compiled by another process, waiting", self._claimed_file.stem
+            )
+            held = self._acquire(CLAIM_S)
+        try:
+            yield
+        finally:
+            if held:
+                self._claim.release()
+
+    def _acquire(self, timeout_s: float) -> bool | None:
+        """Whether the claim is held; None if another process holds it, False if there is none."""
+        try:
+            self._claim.acquire(timeout=timeout_s)
+        except Timeout:
+            return None
+        except (OSError, NotImplementedError):  # nowhere to write, or no locks there
+            return False
+        return True
 
     def save(self, key: Any, data: Any) -> None:
         """Keep one specialisation; a kernel that cannot be kept is only compiled again next time.

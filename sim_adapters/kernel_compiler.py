@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from llvmlite import binding as llvm
-from numba.core import caching
+from numba.core import caching, sigutils
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
 
@@ -85,6 +87,18 @@ class PythonCompiler(Compiler):
         return result
 
 
+class KernelCache(caching.FunctionCache):
+    """Numba's cache of one function, of which one process at a time compiles what is missing."""
+
+    _cache_file: Any  # a KernelCacheFile, an edit of which must not age every kernel
+
+    def claim(self, sig: Any, target_context: Any) -> AbstractContextManager[None]:
+        """Nothing for a specialisation that is kept, else `KernelCacheFile.claim`."""
+        target_context.refresh()
+        key = self._index_key(sig, target_context.codegen())
+        return nullcontext() if self._cache_file.holds(key) else self._cache_file.claim()
+
+
 class LinkedCacheImpl(caching.CompileResultCacheImpl):
     """Files of the code that kernels link, beside those of what Python calls."""
 
@@ -116,13 +130,33 @@ class LinkedCacheImpl(caching.CompileResultCacheImpl):
         )
 
 
-class LinkedCache(caching.FunctionCache):
+class LinkedCache(KernelCache):
     """The cache of code that kernels link."""
 
     _impl_class = LinkedCacheImpl
 
 
-class Kernel(CPUDispatcher):
+class KernelDispatcher(CPUDispatcher):
+    """Finds, loads or compiles the specialisations of one function."""
+
+    _cache: KernelCache
+
+    def enable_caching(self) -> None:
+        """Keep what is compiled on disk."""
+        self._cache = KernelCache(self.py_func)
+
+    def compile(self, sig: Any) -> Any:
+        """Compile a specialisation, or load what another process has compiled meanwhile."""
+        # The claim comes second: a thread that waits for the compiler must not hold up a process
+        with global_compiler_lock:
+            args, _ = sigutils.normalize_signature(sig)
+            if tuple(args) in self.overloads:
+                return super().compile(sig)
+            with self._cache.claim(sig, self.targetctx):
+                return super().compile(sig)
+
+
+class Kernel(KernelDispatcher):
     """A kernel as kernels see it; calls from Python go to `for_python`."""
 
     def __init__(
@@ -137,10 +171,10 @@ class Kernel(CPUDispatcher):
         self.enable_caching()
 
     @functools.cached_property
-    def for_python(self) -> CPUDispatcher:
+    def for_python(self) -> KernelDispatcher:
         """The same function with a wrapper, compiled when Python calls it."""
         options = {**self.targetoptions, "no_cpython_wrapper": False}
-        dispatcher = CPUDispatcher(self.py_func, self.locals, options, PythonCompiler)
+        dispatcher = KernelDispatcher(self.py_func, self.locals, options, PythonCompiler)
         dispatcher.enable_caching()
         return dispatcher
 
