@@ -325,8 +325,8 @@ def test_a_run_with_failed_scenarios_does_not_end_well(
 def test_a_policy_s_scores_do_not_depend_on_how_many_scenarios_are_driven_at_once(
     tiny_map_root: Path, tmp_path: Path
 ) -> None:
-    """Seven scenarios in batches of one, of three, three and one, and of seven."""
-    tags = {frame: ("changing_lane",) for frame in range(210, 280, 10)}
+    """Four scenarios in batches of one, and of three and one."""
+    tags = {frame: ("changing_lane",) for frame in range(210, 250, 10)}
     write_log(tmp_path / "logs" / "tiny.db", TinyLog(tags=tags))
     (tmp_path / "mapping.yaml").write_text("scenario_map: {changing_lane: [4.0, -1.0, 0.5]}\n")
     wanted = ScenarioFilter(scenario_types=("changing_lane",))
@@ -336,11 +336,10 @@ def test_a_policy_s_scores_do_not_depend_on_how_many_scenarios_are_driven_at_onc
     options = (f"checkpoint={checkpoint}", "mode=both", "yardsticks=[]")
     results = [
         run(tmp_path / "cache", None, tmp_path / f"{count}", *options, f"num_worlds={count}")
-        for count in (1, 3, 7)
+        for count in (1, 3)
     ]
-    assert [len(scenarios) for scenarios in results[0].values()] == [7, 7]
-    assert results[1] == results[0]
-    assert results[2] == results[0]  # scores and all figures that they come from, to the last bit
+    assert [len(scenarios) for scenarios in results[0].values()] == [4, 4]
+    assert results[1] == results[0]  # scores and all figures that they come from, to the last bit
     with pytest.raises(ValueError, match="num_worlds=0: at least one is needed"):
         run(tmp_path / "cache", None, tmp_path / "0", *options, "num_worlds=0")
 

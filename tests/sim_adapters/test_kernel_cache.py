@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sim_adapters.kernel_locator import KEPT_VERSIONS
-from sim_adapters.source_files import code_digest, imported_files, source_files
+from sim_adapters.kernel_locator import KEPT_VERSIONS, KernelCacheLocator
+from sim_adapters.source_files import code_digest, imported_files, module_file, source_files
 
 CALLEE = """
 from sim_adapters.kernels import device_function
@@ -51,14 +52,17 @@ def run_caller(folder: Path) -> list[int]:
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Path:
+def package(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "package"
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     (folder / "caller.py").write_text(CALLER)
     (folder / "callee.py").write_text(CALLEE.format(value=3))
     (folder / "bystander.py").write_text(BYSTANDER)
-    return folder
+    yield folder
+    sys.modules.pop("package", None)  # each test has a package of that name elsewhere
+    for cached in (source_files, code_digest, module_file):
+        cached.cache_clear()
 
 
 def test_an_edited_callee_compiles_its_caller_again_and_nothing_else(package: Path) -> None:
@@ -78,11 +82,25 @@ def test_another_checkout_of_the_same_sources_compiles_nothing(package: Path) ->
     assert run_caller(other) == [6, 1, 1, 1]
 
 
-def test_old_versions_do_not_pile_up(package: Path) -> None:
+def test_old_versions_do_not_pile_up(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(package.parent / "cache"))
+    monkeypatch.syspath_prepend(str(package.parent))
+
+    def doubled() -> None:
+        """Stands for the kernel, which need not be compiled to be given a folder."""
+
+    doubled.__module__ = "package.caller"
+    made = []
     for value in range(KEPT_VERSIONS + 3):
         (package / "callee.py").write_text(CALLEE.format(value=value))
-        assert run_caller(package.parent)[0] == 2 * value
-    assert len(list((package.parent / "cache").rglob("*doubled*.nbi"))) == KEPT_VERSIONS
+        for cached in (source_files, code_digest):
+            cached.cache_clear()
+        locator = KernelCacheLocator.from_function(doubled, str(package / "caller.py"))
+        assert locator is not None
+        made.append(Path(locator.get_cache_path()))
+        os.utime(made[-1], (value, value))
+    assert len(set(made)) == len(made)
+    assert set(made[0].parent.iterdir()) == set(made[-KEPT_VERSIONS:])
 
 
 def test_stamp_follows_imports_of_imports(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
