@@ -87,6 +87,7 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
     env, scenarios = make_evaluation_env(merged, specs, min(config.num_worlds, len(specs)))
     tasks = make_tasks(scenarios, range(config.seed, config.seed + config.seeds))
     try:
+        env.prepare()  # compiles before the progress bars begin
         planners = {
             "untrained": untrained_planner(merged, env, config.seed),
             "trained": policy_planner([loaded], env, "trained", with_values=True),

@@ -103,6 +103,7 @@ def drive_routes(
     num_worlds = min(config.num_worlds, len(specs) * len(seeds))
     env, scenarios = make_evaluation_env(config, specs, num_worlds)
     try:
+        env.prepare()  # compiles before the progress bar begins
         planner = make_planner(config, policies, env)
         tasks = make_tasks(scenarios, seeds)
         recorder = make_recorder(env)

@@ -17,6 +17,7 @@ from typing import Any
 
 from numba.core.caching import UserProvidedCacheLocator
 
+from sim_adapters.compile_display import show_compilation
 from sim_adapters.kernel_cache import kernel_folder
 from sim_adapters.kernel_cache_file import use_locked_cache_files
 from sim_adapters.kernel_interrupts import hold_signals_while_compiling
@@ -26,6 +27,7 @@ KERNEL_PACKAGES = ("sim_adapters", "evaluation", "rewards")
 KEPT_VERSIONS = 6  # of a module's kernels: enough for a few checkouts and what was just undone
 # Numba imports this file once, before the first kernel
 hold_signals_while_compiling()
+show_compilation()
 use_locked_cache_files()
 
 

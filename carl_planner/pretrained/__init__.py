@@ -6,6 +6,7 @@ Each is one file NAME.pt of this project's own format (weights and config, loade
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 
@@ -29,5 +30,11 @@ def shipped_or_own(path: Path) -> Path:
     stages = sorted(folder.glob(f"{name}_stage_*.pt"))
     if (folder / f"{name}.pt").exists() or not stages:
         return folder / f"{name}.pt"
-    log.info("policy %s: so far its training has come to %s", path, stages[-1].stem)
+    _tell_stage(str(path), stages[-1].stem)
     return stages[-1]
+
+
+@functools.cache
+def _tell_stage(asked: str, found: str) -> None:
+    """Say once which policy is meant: a file is opened more than once."""
+    log.info("%s: so far its training has come to %s", asked, found)
