@@ -1,10 +1,15 @@
-# Two commands: `make demo` trains and shows a planner, `make test` runs the tests.
-# Both create .venv once, from pinned versions, and reuse it.
+# `make look` shows a planner, `make play` lets you drive, `make demo` trains one, `make test` runs the
+# tests. All create .venv once, from pinned versions, and reuse it.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEV_READY := $(VENV)/.ready-dev
+# Of pip for torch alone: Linux gets gigabytes of CUDA from PyPI, the CPU build is at
+# https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+TORCH_FROM = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
 DEMO_OUT ?= outputs/demo
 
 # The devkit needs an older numpy, so its parity tests have an environment of their own
@@ -14,17 +19,24 @@ DEVKIT_VERSION := 1.2.2
 # Not pinned there: the devkit needs numpy below 2.4, what it imports needs dateutil below 3
 NUPLAN_FREE := numpy|python-dateutil
 
-.PHONY: demo test test-slow test-nuplan find-devkit lint format setup speed clean
+.PHONY: look play demo test test-slow test-nuplan find-devkit lint format setup speed pictures
+.PHONY: clean clean-cache
+
+look: $(READY)
+	$(BIN)/python -m evaluation.look
+
+play: $(READY)
+	$(BIN)/python -m evaluation.play
 
 demo: $(READY)
 	$(BIN)/python -m evaluation.demo output=$(DEMO_OUT)
 
 # Two processes, a test file at a time; `.venv/bin/python -m pytest FILE` runs one file in one.
 # A tree that is broken all over ends after a few dozen failures and says which.
-test: $(READY)
+test: $(DEV_READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --maxfail 30
 
-test-slow: $(READY)
+test-slow: $(DEV_READY)
 	$(BIN)/python -m pytest -m slow
 
 # make test-nuplan NUPLAN_DEVKIT_ROOT=PATH: every parity test against the devkit, none skipped
@@ -41,38 +53,50 @@ find-devkit:
 	  test "$$found" = $(DEVKIT_VERSION) || \
 	  echo "the tests were written against $(DEVKIT_VERSION): differences may be the devkit's"
 
-lint: $(READY)
+lint: $(DEV_READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-format: $(READY)
+format: $(DEV_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 speed: $(READY)
 	$(BIN)/python -m evaluation.speed
 
-setup: $(READY)
+# Pictures of docs/images, in a headless Chromium
+pictures: $(READY)
+	$(BIN)/python -m evaluation.pictures
 
-# torch first and alone: any other request for it downloads gigabytes of CUDA packages.
+setup: $(DEV_READY)
+
+# torch first and alone: any other request for it would ask PyPI.
 # py123d without its dependencies: only its map files are read, it is never imported.
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12), "Python 3.11 or 3.12 is needed, found " + sys.version'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt $(TORCH_FROM) torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	$(BIN)/python -m pip install --quiet --no-deps py123d==0.7.0
 	touch $(READY)
+
+$(DEV_READY): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $(DEV_READY)
 
 $(NUPLAN_READY): pyproject.toml constraints.txt
 	test -x $(NUPLAN_VENV)/bin/python || $(PYTHON) -m venv $(NUPLAN_VENV)
 	grep -vE '^($(NUPLAN_FREE))==' constraints.txt > $(NUPLAN_VENV)/constraints.txt
-	$(NUPLAN_VENV)/bin/python -m pip install --quiet -c $(NUPLAN_VENV)/constraints.txt torch
+	$(NUPLAN_VENV)/bin/python -m pip install --quiet -c $(NUPLAN_VENV)/constraints.txt $(TORCH_FROM) torch
 	$(NUPLAN_VENV)/bin/python -m pip install --quiet -c $(NUPLAN_VENV)/constraints.txt -e ".[dev,nuplan]"
 	$(NUPLAN_VENV)/bin/python -m pip install --quiet --no-deps py123d==0.7.0
 	touch $(NUPLAN_READY)
 
 clean:
 	rm -rf $(VENV) $(NUPLAN_VENV) outputs build dist *.egg-info
+
+# Compiled kernels and read maps, the only files that are written outside this folder
+clean-cache: $(READY)
+	$(BIN)/python -c 'import shutil; from sim_adapters.kernel_cache import cache_root as root; shutil.rmtree(root(), ignore_errors=True); print("removed", root())'

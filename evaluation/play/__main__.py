@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import webbrowser
 from pathlib import Path
 
 import hydra
@@ -30,6 +29,7 @@ from evaluation.recording.folder import EpisodeFolder
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.evaluation_env import make_evaluation_env
 from evaluation.scoring.scored_world import EMBEDDED
+from evaluation.viewer.open_page import open_page
 from evaluation.viewer.town import write_towns
 from sim_adapters.driving_env import DrivingVectorEnv
 from sim_adapters.embedded.routes import RouteDemands, generate_routes
@@ -146,7 +146,7 @@ def serve(session: DrivingSession, folder: Path, *, port: int, opens: bool) -> N
     def started() -> None:
         log.info("drive at %s (Ctrl-C ends)", server.url)
         if opens:
-            webbrowser.open(server.url)
+            open_page(server.url)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server.run(started))

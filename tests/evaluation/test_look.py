@@ -1,0 +1,83 @@
+import logging
+from dataclasses import replace
+
+import pytest
+from hydra import compose, initialize_config_module
+
+from evaluation import look as command
+from evaluation.look import look, tell
+from evaluation.report.in_words import drive_in_words
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
+from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.viewer.open_page import open_page
+
+
+def result(*infractions: Infraction) -> EpisodeResult:
+    return EpisodeResult(
+        route_id="12",
+        town="Town02",
+        seed=0,
+        length_m=500.0,
+        route_completion=100.0,
+        infractions=infractions,
+        end=EpisodeEnd.COMPLETED,
+        duration_s=95.0,
+        wall_s=1.0,
+        mean_actors=30.0,
+        mean_speed_mps=5.3,
+        outside_lanes_m=0.0,
+        episode_return=80.0,
+    )
+
+
+def test_a_drive_in_words():
+    assert drive_in_words(result()) == (
+        "Town02, route 12: arrived after 100 % of 500 m and 95 s, 100 of 100 points: no infraction"
+    )
+    red = Infraction(InfractionKind.RED_LIGHT, 61.0, 0.0, 0.0, 0.0)
+    slow = Infraction(InfractionKind.MINIMUM_SPEED, 95.0, 0.0, 0.0, 0.0, percent=40.0)
+    assert drive_in_words(result(red, slow)).endswith(
+        "57 of 100 points: red light at 1:01; slow quarter (40 % of the traffic's speed)"
+    )
+    blocked = Infraction(InfractionKind.BLOCKED, 95.0, 0.0, 0.0, 0.0)
+    stood = replace(result(blocked), end=EpisodeEnd.BLOCKED, route_completion=4.0)
+    assert drive_in_words(stood).startswith(
+        "Town02, route 12: stood still for three minutes after 4 % of 500 m"
+    )
+
+
+@pytest.mark.parametrize("end", list(EpisodeEnd))
+def test_every_end_has_words(end):
+    assert "None" not in drive_in_words(replace(result(), end=end))
+
+
+def test_it_drives_the_routes_writes_the_page_and_says_what_to_do_next(
+    tmp_path, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO)
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose(
+            "look",
+            overrides=["planner=constant_speed", "routes_shown=[15,12]", f"output={tmp_path}"],
+        )
+    results = look(config)
+    assert [one.route_id for one in results] == ["15", "12"]
+    assert (tmp_path / "view.html").stat().st_size > 100_000
+    opened = []
+    monkeypatch.setattr(command, "open_page", lambda address: bool(opened.append(address)) or True)
+    caplog.clear()
+    tell(results, tmp_path, opens=True)
+    assert opened == [(tmp_path / "view.html").as_uri()]
+    assert caplog.messages[0] == drive_in_words(results[0])
+    assert caplog.messages[-2].startswith("opened in your browser: file://")
+    assert "evaluation.play" in caplog.messages[-1]
+    tell(results, tmp_path, opens=False)
+    assert caplog.messages[-2].startswith("open in a browser: file://")
+
+
+def test_without_a_screen_no_browser_fills_the_terminal(monkeypatch):
+    monkeypatch.setattr("webbrowser.open", lambda address: pytest.fail(address))
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert open_page("file:///x") is False
