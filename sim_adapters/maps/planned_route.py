@@ -11,6 +11,8 @@ from sim_adapters.scene.scenario import Route
 
 _LEAST_STEP_M = 0.05  # legs of a plan overlap: what does not lead on is left out
 _YAW_COST_M = 5.0  # per radian, between overlapping lanes of a junction
+_ENDING_COST_M = 0.01  # a point on a seam is the following lane's, as CARLA has it
+_SEAM_M = 0.01
 
 FloatArray = NDArray[np.float64]
 
@@ -66,5 +68,7 @@ def _lane_of(router: Router, map_index: int, x: float, y: float, z: float, yaw: 
             int(np.searchsorted(points.s_m[first:last], snap.place.s_m)), last - first - 1
         )
         turn = np.arctan2(np.sin(points.yaw_rad[row] - yaw), np.cos(points.yaw_rad[row] - yaw))
-        costs.append(snap.distance_m + _YAW_COST_M * abs(turn))
+        is_at_end = snap.place.s_m > lanes.length_m[snap.place.lane] - _SEAM_M
+        ending = _ENDING_COST_M if is_at_end else 0.0
+        costs.append(snap.distance_m + _YAW_COST_M * abs(turn) + ending)
     return snaps[int(np.argmin(costs))].place.lane

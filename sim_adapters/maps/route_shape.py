@@ -89,9 +89,13 @@ def _join(maps: MapBank, stretches: Sequence[Stretch]) -> _Line:
         part = _lane_part(maps, stretch, skip_first=bool(rows) and not changed)
         if not len(part):  # a stretch of no length, left at once
             continue
+        if rows and not changed:  # the point on a seam is the following lane's, as CARLA has it
+            counts[-1] -= 1
+            counts.append(len(part) + 1)
+        else:
+            counts.append(len(part))
         rows.append(part)
         lanes.append(stretch.lane)
-        counts.append(len(part))
         total += len(part)
     table = np.concatenate(rows)
     lane = np.repeat(np.array(lanes, np.int32), counts)

@@ -29,9 +29,25 @@ def test_a_plan_along_our_own_route_is_our_own_route(router, straight_on):
     route = route_of_plan(router, "crossing", *plan_of(straight_on))
     np.testing.assert_allclose(route.x, straight_on.x, atol=0.02)
     np.testing.assert_allclose(route.y, straight_on.y, atol=0.02)
-    # Where lanes meet either of them is right
-    assert np.count_nonzero(route.in_junction != straight_on.in_junction) <= 4
-    assert np.count_nonzero(route.command != straight_on.command) <= 4
+    np.testing.assert_array_equal(route.in_junction, straight_on.in_junction)
+    np.testing.assert_array_equal(route.command, straight_on.command)
+    np.testing.assert_array_equal(route.lane, straight_on.lane)
+
+
+def test_a_point_on_a_seam_is_the_following_lane_s(router, straight_on):
+    lanes, points = router.maps.lanes, router.maps.points
+    passed = list(dict.fromkeys(straight_on.lane.tolist()))
+    assert len(passed) == 3  # road, junction, road
+    seams = [float(points.x[lanes.first_point[lane]]) for lane in passed[1:]]
+    position, yaw = plan_of(straight_on)
+    for seam_x in seams:
+        position = np.insert(position, np.searchsorted(position[:, 0], seam_x), 0.0, axis=0)
+        position[position[:, 0] == 0.0] = (seam_x, EAST_Y, 0.0)
+    planned = route_of_plan(router, "crossing", position, np.zeros(len(position)))
+    for route in (straight_on, planned):
+        number = np.searchsorted(seams, route.x + 0.01)  # lanes are sampled a little inside
+        np.testing.assert_array_equal(route.lane, np.array(passed)[number])
+        np.testing.assert_array_equal(route.in_junction, number == 1)
 
 
 def test_overlapping_legs_do_not_lead_back(router, straight_on):
