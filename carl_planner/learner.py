@@ -105,9 +105,11 @@ class Learner:
             CheckpointError: it belongs to another number of processes or another observation.
         """
         if len(resumed.ranks) != self.group.world_size:
+            count = len(resumed.ranks)
+            launcher = f"torchrun --nproc-per-node={count} -m" if count > 1 else "python -m"
             raise CheckpointError(
-                f"the checkpoint was written by {len(resumed.ranks)} processes, this run has "
-                f"{self.group.world_size}: start as many"
+                f"the checkpoint was written by {count} processes, this run has "
+                f"{self.group.world_size}: go on with {launcher} carl_planner.train resume=PATH"
             )
         checkpoints.check_observation(resumed, self.observation_space)
         state = resumed.ranks[self.group.rank]

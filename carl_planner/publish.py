@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
 import matplotlib
 from omegaconf import DictConfig, OmegaConf
 
 from carl_planner.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.metrics import read_metrics
 from carl_planner.training_run import FINAL, LATEST
 
@@ -163,7 +162,7 @@ def _write_curves(metrics: Sequence[dict[str, float]], stem: Path) -> list[Path]
     return [table, picture]
 
 
-@hydra.main(version_base="1.3", config_path="pkg://configs", config_name="publish")
+@hydra_command("publish")
 def main(config: DictConfig) -> None:
     """Entry point; see configs/publish.yaml."""
     with input_errors_reported():

@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError, load_checkpoint
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
 from carl_planner.learner import Learner
 from carl_planner.policy_files import checkpoint_config
@@ -88,7 +87,7 @@ def main() -> None:
     """Console script `carl-train`."""
     group = join_process_group()
 
-    @hydra.main(config_path="pkg://configs", config_name="train", version_base="1.3")
+    @hydra_command("train")
     def command(config: DictConfig) -> None:
         if not group.is_main:
             logging.disable(logging.WARNING)  # rank 0 speaks for all

@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import load_checkpoint
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
 from evaluation.demo_run.shown_drive import (
@@ -196,7 +195,7 @@ def again_with(config: DictConfig, overrides: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "evaluation.demo", *words.values()])
 
 
-@hydra.main(config_path="pkg://configs", config_name="demo", version_base="1.3")
+@hydra_command("demo")
 def command(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():

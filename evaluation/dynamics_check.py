@@ -11,10 +11,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import hydra
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.report.dynamics_statement import dynamics_statement, keep_check
 from sim_adapters.world.dynamics_check import (
     DriveRecording,
@@ -83,7 +82,7 @@ def record(config: DictConfig) -> Path:
     return options.path
 
 
-@hydra.main(config_path="pkg://configs", config_name="dynamics_check", version_base="1.3")
+@hydra_command("dynamics_check")
 def main(config: DictConfig) -> None:
     """Console entry."""
     with input_errors_reported():

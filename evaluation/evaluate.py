@@ -12,16 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.policy_files import LoadedPolicy
 from evaluation.drivers.checkpoint_planner import (
     load_ensemble,
     policy_planner,
+    refuse_ignored_groups,
     with_checkpoint_config,
 )
 from evaluation.drivers.planners import Planner
@@ -99,6 +99,7 @@ def drive_routes(
     """
     policies = load_ensemble(config.checkpoint, config.trust) if config.planner == "policy" else []
     if policies:
+        refuse_ignored_groups(policies[0].config)
         config = with_checkpoint_config(config, policies[0].config)
     num_worlds = min(config.num_worlds, len(specs) * len(seeds))
     env, scenarios = make_evaluation_env(config, specs, num_worlds)
@@ -213,7 +214,7 @@ def describe(config: DictConfig, benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
-@hydra.main(config_path="pkg://configs", config_name="evaluate", version_base="1.3")
+@hydra_command("evaluate")
 def command(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():

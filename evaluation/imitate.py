@@ -13,7 +13,6 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import hydra
 import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -25,7 +24,7 @@ from torch import Tensor
 from carl_planner import checkpoint as checkpoints
 from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.collector import Collector
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.distributed import ProcessGroup
 from carl_planner.features import Observation
 from carl_planner.learner import Learner
@@ -215,7 +214,7 @@ def imitate(config: DictConfig) -> Path:
     return path
 
 
-@hydra.main(config_path="pkg://configs", config_name="imitate", version_base="1.3")
+@hydra_command("imitate")
 def main(config: DictConfig) -> None:
     """Command line."""
     with input_errors_reported():

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.leaderboard_agent.tick_recording import read_recording
 from evaluation.leaderboard_jobs.job import RouteJob, job_of_folder, read_record
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
@@ -161,7 +160,7 @@ def run_parity(config: DictConfig) -> list[RouteParity]:
     return parities
 
 
-@hydra.main(config_path="pkg://configs", config_name="leaderboard_parity", version_base="1.3")
+@hydra_command("leaderboard_parity")
 def command(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():

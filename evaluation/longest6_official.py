@@ -13,11 +13,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.leaderboard_jobs.evaluator_process import (
     AGENT,
     EvaluatorSettings,
@@ -154,7 +153,7 @@ def log_attempt(attempt: Attempt) -> None:
         )
 
 
-@hydra.main(config_path="pkg://configs", config_name="longest6_official", version_base="1.3")
+@hydra_command("longest6_official")
 def command(config: DictConfig) -> None:
     """The hydra command."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left

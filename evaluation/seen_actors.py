@@ -12,13 +12,12 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import hydra
 import numpy as np
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.drivers.planners import BlindFollower, Planner
 from evaluation.drivers.rule_based_driver import RuleBasedDriver
 from rewards.driving_events import DrivingEvents
@@ -167,7 +166,7 @@ def make_planner(config: DictConfig) -> Planner:
     raise ValueError(f"planner={config.planner} is unknown: choose idm or blind_follower")
 
 
-@hydra.main(config_path="pkg://configs", config_name="seen_actors", version_base="1.3")
+@hydra_command("seen_actors")
 def main(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():

@@ -13,8 +13,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+
+try:
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+except ModuleNotFoundError:
+    raise SystemExit("error: run pip install stable-baselines3 first") from None
 
 import sim_adapters  # noqa: F401  (makes the id known to gymnasium)
 

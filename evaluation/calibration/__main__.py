@@ -13,13 +13,12 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import hydra
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from rich.console import Console
 
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.calibration.comparison import DriverComparison, Drives, compare_driver
 from evaluation.calibration.embedded_drives import embedded_drives
 from evaluation.calibration.official_drives import drive_officially, official_drives
@@ -165,7 +164,7 @@ def statement(
     return facts
 
 
-@hydra.main(config_path="pkg://configs", config_name="calibration", version_base="1.3")
+@hydra_command("calibration")
 def command(config: DictConfig) -> None:
     """The hydra command."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left

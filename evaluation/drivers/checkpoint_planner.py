@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from gymnasium import spaces
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -80,6 +81,26 @@ def with_checkpoint_config(config: DictConfig, trained: DictConfig | None) -> Di
     OmegaConf.update(merged, LAYOUT, checkpoint_layout(trained, config.trust), merge=False)
     OmegaConf.update(merged, ACTION_REPEAT, checkpoint_action_repeat(trained))
     return merged
+
+
+def refuse_ignored_groups(trained: DictConfig | None) -> None:
+    """Refuse what the command line says of a group that the checkpoint brings itself.
+
+    Args:
+        trained: Of the checkpoint; None (a released state dict) brings nothing.
+
+    Raises:
+        CheckpointError: it would change nothing.
+    """
+    is_told = trained is not None and HydraConfig.initialized()
+    given = HydraConfig.get().overrides.task if is_told else []
+    for override in given:
+        group = override.lstrip("+~").partition("=")[0].partition(".")[0]
+        if group in CHECKPOINT_GROUPS:
+            raise CheckpointError(
+                f"{override} would change nothing: the checkpoint brings its own {group}. Leave it "
+                f"out, or train with it"
+            )
 
 
 def checkpoint_group(trained: DictConfig, group: str, trust: Sequence[str] = ()) -> DictConfig:

@@ -13,12 +13,11 @@ import logging
 import time
 from pathlib import Path
 
-import hydra
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.drivers.checkpoint_planner import load_ensemble, with_checkpoint_config
 from evaluation.evaluate import check_options, make_planner
 from evaluation.play.drive_page import drive_page, watch_page
@@ -155,7 +154,7 @@ def serve(session: DrivingSession, folder: Path, *, port: int, opens: bool) -> N
         log.info("watch your drives: python -m evaluation.view %s", folder)
 
 
-@hydra.main(config_path="pkg://configs", config_name="play", version_base="1.3")
+@hydra_command("play")
 def command(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():

@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 from omegaconf import DictConfig
 
-from evaluation.drivers.checkpoint_planner import load_ensemble, with_checkpoint_config
+from evaluation.drivers.checkpoint_planner import (
+    load_ensemble,
+    refuse_ignored_groups,
+    with_checkpoint_config,
+)
 from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
 from evaluation.nuplan_drivers.idm_planner import IdmPlanner
 from evaluation.nuplan_drivers.log_replay import LogReplay
@@ -41,5 +45,6 @@ def driver_maker(planner: str, config: DictConfig) -> MakeDriver:
             f"planner=policy needs checkpoint=PATH; the others do not: {', '.join(RULE_DRIVERS)}"
         )
     policies = load_ensemble(config.checkpoint, config.trust)
+    refuse_ignored_groups(policies[0].config)
     trained = with_checkpoint_config(config, policies[0].config)
     return lambda: PolicyDriver(policies, trained)

@@ -68,11 +68,20 @@ def find_town_file(town: str) -> Path:
         )
         if found:
             return found[0]
+    known = _known_towns()
+    there = f"There are {', '.join(known)}. " if known else ""
     raise FileNotFoundError(
-        f"no OpenDRIVE file of {town!r}; looked in {'; '.join(looked)}. "
+        f"no OpenDRIVE file of {town!r}; looked in {'; '.join(looked)}. {there}"
         f"Run `pip install --no-deps py123d==0.7.0`, set {CARLA_ROOT_VARIABLE} to a CARLA "
         f"installation, or give the path of a .xodr or .xodr.gz file"
     )
+
+
+def _known_towns() -> list[str]:
+    """Names of all towns that `find_town_file` would find and load."""
+    folders = _town_folders([])
+    found = {town_name(str(path)) for folder in folders for path in folder.rglob("*.xodr*")}
+    return sorted(found - _LARGE_TOWNS)
 
 
 def _town_folders(looked: list[str]) -> list[Path]:

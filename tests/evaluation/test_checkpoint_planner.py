@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,6 +14,7 @@ from carl_planner.checkpoint import CheckpointError
 from evaluation.drivers.checkpoint_planner import (
     CHECKPOINT_GROUPS,
     checkpoint_layout,
+    refuse_ignored_groups,
     with_checkpoint_config,
 )
 from sim_adapters.action_layout import ActionLayout
@@ -114,3 +116,15 @@ def test_a_config_without_an_observation_is_refused() -> None:
 def test_settings_of_the_training_machine_are_left_alone() -> None:
     trained = training("env=nuplan", "simulator=nuplan", "+simulator.map_root='${oc.env:NO_MAPS}'")
     assert checkpoint_layout(trained) is not None
+
+
+@pytest.mark.parametrize(
+    "override", ["observation=carl_bev", "+reward.weight=2", "policy.hidden=8"]
+)
+def test_group_that_the_checkpoint_brings_is_refused_beside_it(monkeypatch, override):
+    given = OmegaConf.create({"overrides": {"task": ["seed=1", override]}})
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: given)
+    with pytest.raises(CheckpointError, match="would change nothing"):
+        refuse_ignored_groups(OmegaConf.create({}))
+    refuse_ignored_groups(None)  # a released state dict brings no groups

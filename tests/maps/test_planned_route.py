@@ -39,7 +39,7 @@ def test_a_point_on_a_seam_is_the_following_lane_s(router, straight_on):
     passed = list(dict.fromkeys(straight_on.lane.tolist()))
     assert len(passed) == 3  # road, junction, road
     seams = [float(points.x[lanes.first_point[lane]]) for lane in passed[1:]]
-    position, yaw = plan_of(straight_on)
+    position, _ = plan_of(straight_on)
     for seam_x in seams:
         position = np.insert(position, np.searchsorted(position[:, 0], seam_x), 0.0, axis=0)
         position[position[:, 0] == 0.0] = (seam_x, EAST_Y, 0.0)

@@ -1,0 +1,112 @@
+"""What is wrong with the overrides of a command: keys that do not exist, values of another kind."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+_KEY = re.compile(r"Could not override '([^']+)'")
+_MOST_HINTS = 3
+_KINDS = ((bool, "true or false"), (int, "a whole number"), (float, "a number"), (list, "a list"))
+
+
+def check_override_types(hydra_config: HydraConf) -> None:
+    """Compare each override's value with the one that it takes the place of.
+
+    Raises:
+        ValueError: text where a number or a list belongs; it names the override and its default.
+    """
+    overrides = [
+        OverridesParser.create().parse_override(text) for text in hydra_config.overrides.task
+    ]
+    groups = set(hydra_config.runtime.choices)
+    wanted = [override for override in overrides if _is_plain_value(override, groups)]
+    if not wanted:
+        return
+    loader = GlobalHydra.instance().config_loader()
+    chosen = [
+        override.input_line
+        for override in overrides
+        if override.input_line and (override.key_or_group in groups or override.is_add())
+    ]
+    defaults = OmegaConf.to_container(
+        loader.load_configuration(hydra_config.job.config_name, chosen, RunMode.RUN), resolve=False
+    )
+    for override in wanted:
+        default, given = _at(defaults, override.key_or_group), override.value()
+        kind = _expected_kind(default, given)
+        if kind is not None:
+            shown = f"[{given}]" if isinstance(default, list) else str(default).lower()
+            raise ValueError(
+                f"{override.input_line}: expected {kind}, as in {override.key_or_group}={shown}"
+            )
+
+
+def _is_plain_value(override: Override, groups: set[str]) -> bool:
+    return (
+        override.key_or_group not in groups
+        and not (override.is_add() or override.is_delete() or override.is_sweep_override())
+        and isinstance(override.value(), str | bool | float)
+        and "${" not in str(override.value())
+    )
+
+
+def _expected_kind(default: Any, given: Any) -> str | None:
+    """What the default is, in words, where the value is something else."""
+    for kind, name in _KINDS:
+        if isinstance(default, kind):
+            if kind is int and isinstance(given, float):
+                return None if given.is_integer() else name
+            fits = isinstance(given, int | float if kind is float else kind)
+            return None if fits and isinstance(given, bool) == (kind is bool) else name
+    return None
+
+
+def _at(defaults: Any, key: str) -> Any:
+    for part in key.split("."):
+        defaults = defaults.get(part) if isinstance(defaults, dict) else None
+    return defaults
+
+
+def composition_message(error: HydraException, config_name: str | None) -> str:
+    """Hydra's lines about a config that cannot be composed; of a key, what may have been meant."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    match = _KEY.search(str(error))
+    if match is None:
+        return "\n".join(lines)
+    meant = _similar_keys(match[1], config_name) if config_name else []
+    hint = f"did you mean {' or '.join(meant)}?" if meant else "--cfg job shows all keys"
+    return f"Could not override '{match[1]}', there is no such key: {hint}"
+
+
+def _similar_keys(key: str, config_name: str) -> list[str]:
+    """Keys of the command's config that are spelt nearly like this one, with the groups chosen."""
+    groups = [word for word in sys.argv[1:] if "=" in word and "." not in word.split("=")[0]]
+    with initialize_config_module("configs", version_base="1.3"):
+        try:
+            config = compose(config_name, groups)
+        except HydraException:  # one of them is wrong as well
+            config = compose(config_name)
+    known = set(_keys(OmegaConf.to_container(config, resolve=False)))
+    leaf = key.rpartition(".")[2]
+    same_leaf = sorted(other for other in known if other.rpartition(".")[2] == leaf)
+    return same_leaf[:_MOST_HINTS] or difflib.get_close_matches(key, sorted(known), _MOST_HINTS)
+
+
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, child in node.items():
+            yield f"{prefix}{name}"
+            yield from _keys(child, f"{prefix}{name}.")
