@@ -37,6 +37,7 @@ from sim_adapters.world.scenarios.stream_cars import Cast, direct_cars, fill_fur
 from sim_adapters.world.scenarios.streams import (
     HARD_BREAK_S,
     brake_those_ahead,
+    clear_ahead,
     clear_own_way,
     direct_junction,
     follow_ego,
@@ -287,6 +288,8 @@ def _step_junction(
     if is_over:
         return
     keep_clear(motion, traits, places, overrides, lanes, streams, layout, world, row)
+    if triggers.phase[world, row] == _READY:  # the ego has not come to the junction
+        clear_ahead(motion, traits, overrides, triggers, layout, world, row)
     if triggers.kind[world, row] == _RUNNER:
         run_red_light(motion, traits, places, overrides, triggers, streams, world, row, now_s)
     else:
@@ -323,11 +326,9 @@ def step_scenarios_range(
                     _wait(
                         motion, traits, places, overrides, lanes, clocks, book, layout, world, row
                     )
-                    is_filling = streams.due[world, row] >= 0
-                    while is_filling:  # a way that is full of cars from the start
+                    while streams.due[world, row] >= 0:  # a way full of cars from the start
                         send_due(cast, clocks, triggers, streams, layout, world, row, 0.0)
                         fill_further(lanes, streams, world, row)
-                        is_filling = streams.due[world, row] >= 0
             elif kind == _CONTROL_LOSS:
                 disturb_ego(motion, clocks, drivetrain, triggers, debris, world, row, dt)
                 if triggers.phase[world, row] == _OVER:

@@ -40,7 +40,7 @@ TIMEOUT_S = 240.0  # then a stream ends as a scenario timeout
 END_M = 10.0  # driven after the junction
 RUNNER_REACTION_S, RUNNER_NOTICE_M = 2.2, 12.0  # OppositeVehicleJunction
 LIGHTS_HOLD_S = 1.0  # after a script's last step
-FRONT_M, FRONT_BESIDE_M = 60.0, 8.0  # of the ego's way to the junction, freed at the trigger
+FRONT_M, FRONT_BESIDE_M = 60.0, 8.0  # of the ego's way to the junction that is kept free
 HARD_BREAK_S = 10.0
 HARD_BREAK_REACH_M = 60.0
 _GREEN, _RED = int(LightState.GREEN), int(LightState.RED)
@@ -127,20 +127,46 @@ def clear_own_way(
     row: int,
 ) -> None:
     """At the trigger: nobody ahead of the ego, and space after the junction."""
-    yaw, exit_yaw = triggers.yaw_rad[world, row], streams.exit_yaw_rad[world, row]
+    clear_ahead(motion, traits, overrides, triggers, layout, world, row)
+    exit_yaw = streams.exit_yaw_rad[world, row]
     exit_x, exit_y = streams.exit_x[world, row], streams.exit_y[world, row]
     space_m = streams.exit_space_m[world, row]
     for slot in range(layout.first_vehicle, layout.first_pedestrian):
         if not traits.valid[world, slot] or overrides.keeps_path[world, slot]:
             continue
         x, y, heading = motion.x[world, slot], motion.y[world, slot], motion.yaw_rad[world, slot]
-        ahead, beside = along_and_beside(x - motion.x[world, 0], y - motion.y[world, 0], yaw)
-        is_before = 0.0 < ahead < FRONT_M and beside < FRONT_BESIDE_M
-        is_before = is_before and math.cos(heading - yaw) > 0.7
         ahead, beside = along_and_beside(x - exit_x, y - exit_y, exit_yaw)
         is_after = -5.0 < ahead < space_m and beside < FRONT_BESIDE_M
-        is_after = is_after and math.cos(heading - exit_yaw) > 0.7
-        if is_before or is_after:
+        if is_after and math.cos(heading - exit_yaw) > 0.7:
+            clear_slot(motion, traits, world, slot)
+
+
+@device_function
+def clear_ahead(
+    motion: ActorMotion,
+    traits: ActorTraits,
+    overrides: Overrides,
+    triggers: Triggers,
+    layout: SlotLayout,
+    world: int,
+    row: int,
+) -> None:
+    """Take traffic off the ego's way to the junction: who overtakes would wait there for ever.
+
+    BackgroundActivity removes who is before the ego at the trigger (`_clear_ego_entry`) and lets
+    nobody past it until the junction.
+    """
+    yaw = triggers.yaw_rad[world, row]
+    for slot in range(layout.first_vehicle, layout.first_pedestrian):
+        if not traits.valid[world, slot] or overrides.keeps_path[world, slot]:
+            continue
+        ahead, beside = along_and_beside(
+            motion.x[world, slot] - motion.x[world, 0],
+            motion.y[world, slot] - motion.y[world, 0],
+            yaw,
+        )
+        is_ahead = 0.0 < ahead < FRONT_M and beside < FRONT_BESIDE_M
+        if is_ahead and math.cos(motion.yaw_rad[world, slot] - yaw) > 0.7:
             clear_slot(motion, traits, world, slot)
 
 
