@@ -10,12 +10,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import hydra
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import input_errors_reported
+from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.evaluate import check_options, describe, drive_routes
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.recorder import recorder_of
@@ -59,7 +58,7 @@ def tell(results: Sequence[EpisodeResult], folder: Path, *, opens: bool) -> None
     log.info("next: python -m evaluation.play (drive yourself), make demo (train one)")
 
 
-@hydra.main(config_path="pkg://configs", config_name="look", version_base="1.3")
+@hydra_command("look")
 def command(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():
