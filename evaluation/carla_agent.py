@@ -1,4 +1,4 @@
-"""Our planners as an agent of the unmodified CARLA leaderboard 2.x, track MAP.
+"""Our drivers as an agent of the unmodified CARLA leaderboard 2.x, track MAP.
 
     python -m evaluation.leaderboard_jobs.evaluator_start \
         $LEADERBOARD_ROOT/leaderboard/leaderboard_evaluator.py --track=MAP \
@@ -41,9 +41,8 @@ from srunner.scenarios.background_activity import (  # noqa: E402 # pyright: ign
     BackgroundBehavior,
 )
 
-from evaluation.drivers.planners import Planner  # noqa: E402
 from evaluation.leaderboard_agent.agent_config import read_agent_config  # noqa: E402
-from evaluation.leaderboard_agent.agent_planner import AgentParts, build_agent_parts  # noqa: E402
+from evaluation.leaderboard_agent.agent_parts import AgentParts, build_agent_parts  # noqa: E402
 from evaluation.leaderboard_agent.criteria_log import CriteriaLog  # noqa: E402
 from evaluation.leaderboard_agent.live_drive import LiveDrive  # noqa: E402
 from evaluation.leaderboard_agent.stop_lines import official_stop_lines  # noqa: E402
@@ -65,17 +64,17 @@ def get_entry_point() -> str:
 
 
 class CarlAgent(AutonomousAgent):
-    """A checkpoint, an ensemble of them, or a rule-based planner on one route."""
+    """The driver of its configuration on one route."""
 
     def setup(self, path_to_conf_file: str) -> None:
-        """Load the planner; `path_to_conf_file` is the YAML file or the checkpoint."""
+        """Load the driver; `path_to_conf_file` is the YAML file or the checkpoint."""
         self.track = Track.MAP
         parts = build_agent_parts(read_agent_config(path_to_conf_file))
         if parts.config.repair_scenario_runner:
             repair_scenario_runner(BackgroundBehavior)
         self._config = parts.config
         self._world = LiveWorld(parts, self._dense_plan)
-        self._recording = Recording(self._world) if parts.config.recording else None
+        self._recording = LiveRecording(self._world) if parts.config.recording else None
         self._num_ticks = 0
         self._action = FULL_BRAKE
 
@@ -100,9 +99,9 @@ class CarlAgent(AutonomousAgent):
         if (tick == 0 or decides or self._recording) and not world.read(timestamp):
             self._action = FULL_BRAKE  # the hero has gone: the evaluator is about to end the route
         elif tick == 0:
-            world.drive.begin(world.planner)
+            world.drive.begin()
         elif decides:
-            self._action = world.drive.decide(world.planner)
+            self._action = world.drive.decide()
         if self._recording:
             self._recording.add_tick()
         steer, acceleration = self._action
@@ -132,10 +131,10 @@ class LiveWorld:
         route = route_of_plan(Router(maps), self.town, self.plan[:, :3], self.plan[:, 3])
         scenario = Scenario(scenario_id=self.town, town=self.town, route=route, seed=0)
         self.drive: LiveDrive = parts.make_drive(maps, scenario)
-        self.planner: Planner = parts.make_planner(self.drive)
+        self.scene = self.drive.worlds.scene
         lights = LiveLights(self.carla_world, maps, maps.map_index(self.town))
         self.reader = SceneReader(
-            self.carla_world, self.drive.scene, lights, read_lamps=parts.config.read_lamps
+            self.carla_world, self.scene, lights, read_lamps=parts.config.read_lamps
         )
         self._started_s: float | None = None
 
@@ -143,11 +142,11 @@ class LiveWorld:
         """Bring the scene up to date; False if the hero is no longer there."""
         if self._started_s is None:
             self._started_s = timestamp
-        self.drive.scene.clocks.elapsed_s[0] = timestamp - self._started_s
+        self.scene.clocks.elapsed_s[0] = timestamp - self._started_s
         return self.reader.read(self.carla_world.get_snapshot(), self.hero)
 
 
-class Recording:
+class LiveRecording:
     """Every tick of the drive with its contacts, for `evaluation.leaderboard_parity`."""
 
     def __init__(self, world: LiveWorld) -> None:
@@ -166,7 +165,7 @@ class Recording:
 
     def add_tick(self) -> None:
         """Keep the scene as it was just read."""
-        world, scene = self._world, self._world.drive.scene
+        world, scene = self._world, self._world.scene
         snapshot = world.carla_world.get_snapshot()
         self._contacts.write(snapshot.frame, scene, world.reader.slots)
         hero = snapshot.find(world.hero.id)

@@ -7,21 +7,19 @@ differences are far less noisy than the two scores. Intervals are bootstrapped o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from evaluation.scoring.bootstrap import Interval, mean_interval
+from evaluation.scoring.comparison import Comparison, comparison_table, difference
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import read_results, write_json
-from evaluation.scoring.score_table import interval_text
 from evaluation.scoring.scores import COUNTED_KINDS, as_grid
-from evaluation.val14.compare import compare_val14, is_val14_run, val14_comparison_table
+from evaluation.val14.compare import compare_val14, is_val14_run
+from evaluation.val14.table import TITLES
 
 COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     "driving_score": lambda result: result.driving_score,
@@ -32,17 +30,6 @@ COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     ),
     "mean_speed_kmh": lambda result: 3.6 * result.mean_speed_mps,
 }
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One figure of both planners over the same episodes."""
-
-    first: float
-    second: float
-    change: Interval  # second minus first
-    num_better: int  # pairs in which the second has the larger value
-    num_worse: int
 
 
 def paired(
@@ -66,40 +53,14 @@ def paired(
     return as_grid(first), as_grid(second)
 
 
-def compare(
-    first: Sequence[EpisodeResult], second: Sequence[EpisodeResult]
-) -> dict[str, Difference]:
+def compare(first: Sequence[EpisodeResult], second: Sequence[EpisodeResult]) -> Comparison:
     """Differences of the figures in `COMPARED`."""
     grids = paired(first, second)
     differences = {}
     for name, of in COMPARED.items():
-        a, b = (np.array([[of(result) for result in row] for row in grid]) for grid in grids)
-        better, worse = int((b > a).sum()), int((b < a).sum())
-        change = mean_interval(b - a)
-        differences[name] = Difference(float(a.mean()), float(b.mean()), change, better, worse)
-    return differences
-
-
-def comparison_table(
-    names: tuple[str, str], differences: dict[str, Difference], num_pairs: int
-) -> Table:
-    """The table for the terminal."""
-    table = Table(
-        title=f"{names[1]} against {names[0]}",
-        caption=f"{num_pairs} pairs of route and seed; 95 % bootstrap intervals of the change",
-    )
-    for heading in ("", names[0], names[1], "change", "pairs larger / smaller"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for name, difference in differences.items():
-        digits = 2 if name.startswith("infraction") else 1
-        table.add_row(
-            name.replace("_", " "),
-            f"{difference.first:.{digits}f}",
-            f"{difference.second:.{digits}f}",
-            interval_text(difference.change, digits),
-            f"{difference.num_better} / {difference.num_worse}",
-        )
-    return table
+        sides = (np.array([[of(result) for result in row] for row in grid]) for grid in grids)
+        differences[name] = difference(*sides)
+    return Comparison("routes", "pairs of route and seed", differences, len(first))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,33 +71,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="also write the differences here")
     options = parser.parse_args(arguments)
     names = (str(options.first), str(options.second))
-    compare_folders = compare_val14_runs if is_val14_run(options.first) else compare_route_runs
     try:
-        tables, document = compare_folders(options.first, options.second)
+        comparisons, titles, digits = compare_folders(options.first, options.second)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"error: {error}") from error
-    for table in tables:
-        Console().print(table)
+    for one in comparisons:
+        Console().print(comparison_table(names, one, titles, digits))
     if options.json:
-        write_json(options.json, {"first": names[0], "second": names[1], "changes": document})
+        changes = {one.label: asdict(one) for one in comparisons}
+        write_json(options.json, {"first": names[0], "second": names[1], "changes": changes})
 
 
-def compare_route_runs(first: Path, second: Path) -> tuple[list[Table], dict[str, Any]]:
-    """Tables and JSON values of two evaluations on routes."""
+def compare_folders(first: Path, second: Path) -> tuple[list[Comparison], Mapping[str, str], int]:
+    """Comparisons of two evaluations, titles of their figures, and digits behind the point."""
+    if is_val14_run(first):
+        return compare_val14(first, second), TITLES, 2
     (episodes, _), (others, _) = read_results(first), read_results(second)
-    differences = compare(episodes, others)
-    table = comparison_table((str(first), str(second)), differences, len(episodes))
-    return [table], {name: asdict(difference) for name, difference in differences.items()}
-
-
-def compare_val14_runs(first: Path, second: Path) -> tuple[list[Table], dict[str, Any]]:
-    """Tables and JSON values of two Val14 runs."""
-    comparisons = compare_val14(first, second)
-    names = (str(first), str(second))
-    return (
-        [val14_comparison_table(names, one) for one in comparisons],
-        {one.mode: asdict(one) for one in comparisons},
-    )
+    return [compare(episodes, others)], {}, 1
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from omegaconf import DictConfig
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.metrics import read_metrics
-from carl_planner.policy_files import load_policy
 from evaluation.demo_run.shown_drive import (
     SHOWN,
     VIDEO_FILE,
@@ -32,18 +31,8 @@ from evaluation.demo_run.shown_drive import (
 )
 from evaluation.demo_run.summary import SUMMARY_FILE, summarise, traffic_statement
 from evaluation.demo_run.training import train
-from evaluation.drivers.checkpoint_planner import (
-    policy_planner,
-    untrained_planner,
-    with_checkpoint_config,
-)
-from evaluation.drivers.planners import (
-    BlindFollower,
-    ConstantSpeedPlanner,
-    Planner,
-    PolicyPlanner,
-)
-from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.drivers.driver import Driver
+from evaluation.drivers.policy_driver import PolicyDriver, policy_driver, untrained_driver
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
@@ -51,7 +40,7 @@ from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.episode_rollout import run_episodes
-from evaluation.rollout.evaluation_env import make_evaluation_env
+from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
 from evaluation.rollout.progress import EvaluationProgress
 from evaluation.rollout.recording import Recording
 from evaluation.rollout.route_queue import EvaluationTask, make_tasks
@@ -62,7 +51,8 @@ from evaluation.scoring.scored_world import EMBEDDED
 from evaluation.scoring.scores import benchmark_scores
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from evaluation.viewer.town import write_towns
-from sim_adapters.driving_env import DrivingVectorEnv
+from rewards.reward_breakdown import Reward
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.scene.map_bank import MapBank
 
 log = logging.getLogger(__name__)
@@ -80,32 +70,29 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
     folder = Path(config.output)
     checkpoint = train(config, folder / TRAINING_FOLDER)
     benchmark: Benchmark = instantiate(config.benchmark)
-    loaded = load_policy(checkpoint, trust=config.trust)
-    merged = with_checkpoint_config(config, loaded.config)
+    trained = policy_driver(str(checkpoint), name="trained", trust=config.trust)
+    trained.with_values = True
+    merged = trained.parts(config)
     specs = benchmark.read()
-    env, scenarios = make_evaluation_env(merged, specs, min(config.num_worlds, len(specs)))
+    worlds, scenarios = make_evaluation_worlds(merged, specs, min(config.num_worlds, len(specs)))
     tasks = make_tasks(scenarios, range(config.seed, config.seed + config.seeds))
     try:
-        env.prepare()  # compiles before the progress bars begin
-        planners = {
-            "untrained": untrained_planner(merged, env, config.seed),
-            "trained": policy_planner([loaded], env, "trained", with_values=True),
-            "idm": RuleBasedDriver(),
-            "constant_speed": ConstantSpeedPlanner(),
-            "blind_follower": BlindFollower(),
-        }
-        learned_repeat, results = env.action_repeat, {}
-        for name, planner in planners.items():
+        worlds.prepare(scenarios[0])  # compiles before the progress bars begin
+        untrained = untrained_driver(merged, worlds, config.seed)
+        yardsticks = [instantiate(node) for node in config.yardsticks.values()]
+        reward, results = instantiate(merged.reward), {}
+        learned_repeat = worlds.action_repeat
+        for driver in (untrained, trained, *yardsticks):
             # Rules decide in every step, networks as often as in training
-            env.action_repeat = learned_repeat if isinstance(planner, PolicyPlanner) else 1
-            results[name] = drive_routes(env, planner, tasks, config, name)
+            worlds.action_repeat = learned_repeat if isinstance(driver, PolicyDriver) else 1
+            results[driver.name] = drive_routes(worlds, driver, tasks, reward, config)
     finally:
-        env.close()
+        worlds.close()
     summary = summarise(results, load_checkpoint(checkpoint).progress, config.seed)
     write_json(folder / SUMMARY_FILE, summary)
     if summary["thin_routes"]:
         log.warning("%s", traffic_statement(summary))
-    shown = show_drives(config, tasks, benchmark, results, env.maps)
+    shown = show_drives(config, tasks, benchmark, results, worlds.maps)
     again = again_with(config, overrides)
     log.info(
         "report: %s",
@@ -117,24 +104,25 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
 
 
 def drive_routes(
-    env: DrivingVectorEnv,
-    planner: Planner,
+    worlds: DrivingWorlds,
+    driver: Driver,
     tasks: Sequence[EvaluationTask],
+    reward: Reward,
     config: DictConfig,
-    name: str,
 ) -> list[EpisodeResult]:
-    """Drive all tasks and write what came of it into a folder of the planner's name."""
+    """Drive all tasks and write what came of it into a folder of the driver's name."""
+    name = driver.name
     folder = Path(config.output) / name
     about = {"planner": name, "benchmark": config.benchmark.name, "seed": config.seed}
     about["world"] = EMBEDDED.warning
     drives, recorder = EpisodeFolder(folder), None
     drives.clear()
     if config.record_episodes or name == SHOWN:
-        recorder = recorder_of(env, drives.write, about)
+        recorder = recorder_of(worlds, drives.write, about)
     with EvaluationProgress(PLANNER_TITLES[name], len(tasks)) as progress:
-        results = run_episodes(env, planner, tasks, listener=progress, recorder=recorder)
+        results = run_episodes(worlds, driver, tasks, reward, listener=progress, recorder=recorder)
     if recorder:
-        write_towns(drives, env.maps, sorted({result.town for result in results}))
+        write_towns(drives, worlds.maps, sorted({result.town for result in results}))
     write_results(folder, results, about)
     return results
 

@@ -1,4 +1,4 @@
-"""Evaluate a planner: `python -m evaluation.evaluate checkpoint=PATH benchmark=longest6`.
+"""Evaluate a driver: `python -m evaluation.evaluate checkpoint=PATH benchmark=embedded36`.
 
 Drives every route with every seed, prints the table and writes the leaderboard's results.json,
 all episodes and a report into `output`. See configs/evaluate.yaml for all options.
@@ -8,6 +8,7 @@ all episodes and a report into `output`. See configs/evaluate.yaml for all optio
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
-from carl_planner.policy_files import LoadedPolicy
-from evaluation.drivers.checkpoint_planner import (
-    load_ensemble,
-    policy_planner,
-    refuse_ignored_groups,
-    with_checkpoint_config,
-)
-from evaluation.drivers.planners import Planner
-from evaluation.drivers.rule_planners import RULE_PLANNERS
+from evaluation import output_folder  # gives configs their ${evaluation_folder:}
+from evaluation.drivers.driver import Driver, EstimatesValues, driver_words, with_parts
 from evaluation.recording.folder import EpisodeFolder, file_name
 from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
@@ -33,22 +27,21 @@ from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import Report, write_report
 from evaluation.rollout.benchmark import Benchmark, towns_of
 from evaluation.rollout.episode_rollout import Recorder, run_episodes
-from evaluation.rollout.evaluation_env import make_evaluation_env
+from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
 from evaluation.rollout.progress import EvaluationProgress
 from evaluation.rollout.route_queue import make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.results_file import write_results
+from evaluation.scoring.results_file import EPISODES_FILE, read_results, write_results
 from evaluation.scoring.score_table import print_scores
 from evaluation.scoring.scores import benchmark_scores
 from evaluation.video.film import VideoFrames, write_mp4
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from evaluation.viewer.town import write_towns
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.map_bank import MapBank
 
 log = logging.getLogger(__name__)
-PLANNERS = ("policy", *RULE_PLANNERS)
 
 
 def evaluate(config: DictConfig) -> list[EpisodeResult]:
@@ -56,25 +49,26 @@ def evaluate(config: DictConfig) -> list[EpisodeResult]:
     check_options(config)
     torch.set_num_threads(config.num_threads)
     benchmark: Benchmark = instantiate(config.benchmark)
-    route_id = None if config.route is None else str(config.route)
-    specs = benchmark.read(route_id)
+    specs = benchmark.read(route_id(config))
     seeds = range(config.seed, config.seed + config.seeds)
     folder, about = Path(config.output), describe(config, benchmark)
+    if (folder / EPISODES_FILE).is_file():
+        output_folder.refuse_other_results(folder, EPISODES_FILE, read_results(folder)[1], about)
     drives = EpisodeFolder(folder)
     drives.clear()
 
-    def make_recorder(env: DrivingVectorEnv) -> Recorder | None:
-        return recorder_of(env, drives.write, about) if config.record_episodes else None
+    def make_recorder(worlds: DrivingWorlds) -> Recorder | None:
+        return recorder_of(worlds, drives.write, about) if config.record_episodes else None
 
     results, maps = drive_routes(config, specs, seeds, make_recorder)
     if config.record_episodes:
         write_towns(drives, maps, towns_of(specs))
         log.info("drives: %s", write_page([folder], folder / VIEW_FILE))
     write_results(folder, results, about)
-    videos = write_videos(drives, video_tasks(config, specs, seeds), maps, config.planner)
+    videos = write_videos(drives, video_tasks(config, specs, seeds), maps, config.driver.name)
     report = evaluation_report(config, benchmark, results, videos)
-    scores = {config.planner: benchmark_scores(results)}
-    print_scores(f"{benchmark.name}: {config.planner}", scores)
+    scores = {config.driver.name: benchmark_scores(results)}
+    print_scores(f"{benchmark.name}: {config.driver.name}", scores)
     log.info("scenarios: %s", triggers_statement(results))
     log.info("report: %s", write_report(folder, report))
     return results
@@ -84,9 +78,9 @@ def drive_routes(
     config: DictConfig,
     specs: Sequence[RouteSpec],
     seeds: Sequence[int],
-    make_recorder: Callable[[DrivingVectorEnv], Recorder | None],
+    make_recorder: Callable[[DrivingWorlds], Recorder | None],
 ) -> tuple[list[EpisodeResult], MapBank]:
-    """Drive every route with every seed by the planner of the config.
+    """Drive every route with every seed by the driver of the config.
 
     Args:
         config: Of this command.
@@ -97,22 +91,28 @@ def drive_routes(
     Returns:
         One result per route and seed, and the maps of their towns.
     """
-    policies = load_ensemble(config.checkpoint, config.trust) if config.planner == "policy" else []
-    if policies:
-        refuse_ignored_groups(policies[0].config)
-        config = with_checkpoint_config(config, policies[0].config)
+    driver: Driver = instantiate(config.driver)
+    config = with_parts(config, driver)
+    if isinstance(driver, EstimatesValues):
+        driver.with_values = config.record_episodes
     num_worlds = min(config.num_worlds, len(specs) * len(seeds))
-    env, scenarios = make_evaluation_env(config, specs, num_worlds)
+    worlds, scenarios = make_evaluation_worlds(config, specs, num_worlds)
     try:
-        env.prepare()  # compiles before the progress bar begins
-        planner = make_planner(config, policies, env)
+        worlds.prepare(scenarios[0])  # compiles before the progress bar begins
         tasks = make_tasks(scenarios, seeds)
-        recorder = make_recorder(env)
-        with EvaluationProgress(planner.name, len(tasks)) as progress:
-            results = run_episodes(env, planner, tasks, listener=progress, recorder=recorder)
+        recorder = make_recorder(worlds)
+        with EvaluationProgress(driver.name, len(tasks)) as progress:
+            results = run_episodes(
+                worlds,
+                driver,
+                tasks,
+                instantiate(config.reward),
+                listener=progress,
+                recorder=recorder,
+            )
     finally:
-        env.close()
-    return results, env.maps
+        worlds.close()
+    return results, worlds.maps
 
 
 def video_tasks(
@@ -146,8 +146,8 @@ def evaluation_report(
 ) -> Report:
     """The report of one planner on one benchmark."""
     return Report(
-        title=f"{benchmark.name}: {config.planner}",
-        planners={config.planner: results},
+        title=f"{benchmark.name}: {config.driver.name}",
+        planners={config.driver.name: results},
         facts={
             "checkpoint": str(config.checkpoint or "none"),
             "routes": benchmark.routes,
@@ -169,27 +169,14 @@ def triggers_statement(results: Sequence[EpisodeResult]) -> str:
     return f"{started} of {total} triggers started; {others}"
 
 
-def make_planner(
-    config: DictConfig, policies: Sequence[LoadedPolicy], env: DrivingVectorEnv
-) -> Planner:
-    """The planner that the option `planner` names."""
-    if config.planner == "policy":
-        return policy_planner(policies, env, with_values=config.record_episodes)
-    return RULE_PLANNERS[config.planner](config.speed_mps)
-
-
 def check_options(config: DictConfig) -> None:
     """Refuse what cannot be meant.
 
     Raises:
         ValueError: says what was found, what was expected and what to do.
     """
-    if config.planner not in PLANNERS:
-        raise ValueError(f"planner={config.planner} is unknown: choose one of {PLANNERS}")
-    if config.planner == "policy" and config.checkpoint is None:
-        raise ValueError(
-            f"planner=policy needs checkpoint=PATH; the others do not: {', '.join(RULE_PLANNERS)}"
-        )
+    if "checkpoint" in config.driver and config.driver.checkpoint is None:
+        raise ValueError("driver=policy needs checkpoint=PATH; rules do not, e.g. driver=idm")
     if "max_triggers" not in config.simulator:
         raise ValueError(
             "evaluation.evaluate drives routes in simulator=embedded; evaluation.longest6_official "
@@ -201,15 +188,21 @@ def check_options(config: DictConfig) -> None:
         raise ValueError(f"seeds={config.seeds}: at least one is needed")
 
 
+def route_id(config: DictConfig) -> str | None:
+    """The single route to drive; None means all."""
+    return None if config.route is None else str(config.route)
+
+
 def describe(config: DictConfig, benchmark: Benchmark) -> dict[str, Any]:
     """What was evaluated, for the result files."""
     return {
-        "planner": config.planner,
+        "planner": config.driver.name,
         "checkpoint": None if config.checkpoint is None else str(config.checkpoint),
         "benchmark": benchmark.name,
         "routes": benchmark.routes,
         "seed": config.seed,
         "seeds": config.seeds,
+        "route": route_id(config),
         "world": "embedded world of carl-planner; embedded scores, not CARLA results",
     }
 
@@ -229,6 +222,7 @@ def command(config: DictConfig) -> None:
 
 def main() -> None:
     """Console script `carl-evaluate`."""
+    sys.argv[1:] = driver_words(sys.argv[1:])
     command()
 
 

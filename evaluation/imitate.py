@@ -1,4 +1,4 @@
-"""Begin by driving: `python -m evaluation.imitate experiment=driver` learns another planner's acts.
+"""Begin by driving: `python -m evaluation.imitate experiment=driver` learns another driver's acts.
 
 Reinforcement learning from scratch first learns to stand still where failures are dear; a policy
 that starts as a copy of the rule-based driver already arrives, and improves on it. DAgger (Ross et
@@ -10,6 +10,7 @@ the returns of what is driven. See configs/imitate.yaml.
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,8 @@ from carl_planner.policy import ActorCritic, SampledActions
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.stop_signal import StopSignal
 from carl_planner.training_run import FINAL
-from evaluation.drivers.planners import Planner
-from evaluation.drivers.rule_planners import RULE_PLANNERS
-from sim_adapters.driving_env import DrivingVectorEnv
+from evaluation.drivers.driver import Driver, driver_words
+from sim_adapters.driving.env import DrivingVectorEnv
 
 log = logging.getLogger(__name__)
 LEAST_TEACHER_SHARE = 0.1  # of the worlds: what good driving meets is never forgotten
@@ -70,7 +70,7 @@ class TaughtPolicy:
     """
 
     def __init__(
-        self, policy: ActorCritic, teacher: Planner, env: DrivingVectorEnv, num_steps: int
+        self, policy: ActorCritic, teacher: Driver, env: DrivingVectorEnv, num_steps: int
     ) -> None:
         self.policy, self.teacher, self.env = policy, teacher, env
         self.taught = np.zeros((num_steps, env.num_envs, 2), np.float32)
@@ -86,9 +86,8 @@ class TaughtPolicy:
         """Actions of both, each in its worlds."""
         sampled = self.policy.act(observation)
         begun = np.flatnonzero(self.env.episodes.length == 0)
-        self.teacher.begin_episodes(begun, self.env)
-        plain = {name: tensor.cpu().numpy() for name, tensor in observation.items()}
-        taught = self.teacher.act(plain, self.env)
+        self.teacher.begin_episodes(begun, self.env.worlds)
+        taught = np.asarray(self.teacher.act(self.env.worlds), np.float32)
         self.taught[self._step] = taught
         self._step += 1
         mask = torch.from_numpy(self.teacher_drives)[:, None].to(sampled.action.device)
@@ -126,7 +125,7 @@ class Imitation:
         ValueError: the environment's scene is not in this process.
     """
 
-    def __init__(self, learner: Learner, teacher: Planner, settings: ImitationSettings) -> None:
+    def __init__(self, learner: Learner, teacher: Driver, settings: ImitationSettings) -> None:
         if not isinstance(learner.env, DrivingVectorEnv):
             raise ValueError("imitation needs an environment in this process: simulator=embedded")
         self.learner, self.settings = learner, settings
@@ -196,10 +195,7 @@ def imitate(config: DictConfig) -> Path:
         for name, choice in HydraConfig.get().runtime.choices.items()
         if not name.startswith("hydra/")
     }
-    if config.planner not in RULE_PLANNERS:
-        known = ", ".join(RULE_PLANNERS)
-        raise ValueError(f"planner={config.planner} is none of {known}")
-    teacher = RULE_PLANNERS[config.planner](config.speed_mps)
+    teacher: Driver = instantiate(config.driver)
     learner = Learner(config, choices, ProcessGroup())
     settings: ImitationSettings = instantiate(config.imitation)
     total = settings.num_iterations * learner.buffer.num_samples
@@ -222,4 +218,5 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = driver_words(sys.argv[1:])
     main()

@@ -17,6 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
+from evaluation.drivers.driver import driver_words
 from evaluation.leaderboard_jobs.evaluator_process import (
     AGENT,
     EvaluatorSettings,
@@ -87,7 +88,7 @@ def run_official(config: DictConfig) -> Path:
         results=results,
         facts={
             "server": f"{'CARLA' if is_carla else 'carl-planner headless server'} {version}",
-            "agent": str(config.agent or config.checkpoint or config.planner),
+            "agent": str(config.agent or config.checkpoint or config.driver.name),
             "routes": route_text(config, len(routes)),
             "seeds": f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0]),
             "scenario_runner": "repaired" if config.repair_scenario_runner else "as it is",
@@ -166,6 +167,7 @@ def command(config: DictConfig) -> None:
 
 def main() -> None:
     """Console script."""
+    sys.argv[1:] = driver_words(sys.argv[1:])
     command()
 
 

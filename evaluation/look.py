@@ -7,6 +7,7 @@ went and opens the viewer's page. All options are in configs/look.yaml.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
+from evaluation.drivers.driver import driver_words
 from evaluation.evaluate import check_options, describe, drive_routes
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.recorder import recorder_of
@@ -66,4 +68,5 @@ def command(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = driver_words(sys.argv[1:])
     command()

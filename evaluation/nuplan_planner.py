@@ -27,15 +27,16 @@ from nuplan.planning.simulation.planner.abstract_planner import (
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError
-from carl_planner.policy import ActorCritic
-from evaluation.drivers.checkpoint_planner import (
+from evaluation.drivers.policy_driver import (
     checkpoint_action_repeat,
     checkpoint_group,
     checkpoint_layout,
-    load_ensemble,
+    policy_driver,
 )
-from evaluation.val14.policy_driver import picture_room, roomy_observer
+from evaluation.val14.rollout import picture_room, roomy_observer
 from sim_adapters.action_layout import ActionLayout
+from sim_adapters.driving.given_scene import GivenScene
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.devkit.controller import ActionTrajectory
 from sim_adapters.nuplan.devkit.scene import (
@@ -49,7 +50,6 @@ from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.route_correction import RouteCorrector
 from sim_adapters.observation.nuplan_bev import NuplanBevObserver
 from sim_adapters.observation.observer import Observer
-from sim_adapters.observation_rows import allocate
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.nuplan_events.detector import NuplanDetector
 from sim_adapters.scene.state import empty_scene
@@ -92,27 +92,24 @@ class CarlPlanner(AbstractPlanner):
         num_threads: int = 1,
         trust: Sequence[str] = (),
     ) -> None:
-        loaded = load_ensemble(checkpoint, trust)
+        self.driver = policy_driver(checkpoint, trust=trust)
         torch.set_num_threads(num_threads)
-        self.policies: list[ActorCritic] = [one.policy.eval() for one in loaded]
         self.map_root = map_root
         self.num_steps = max(1, round(horizon_s / STEP_S))
         self.steps_a_decision = max(1, round(decision_s / STEP_S))
         self.layout = NUPLAN_LAYOUT
-        self._observation: DictConfig | None = None  # None: what the released checkpoints see
-        config = loaded[0].config
+        self.observation: DictConfig | None = None  # None: what the released checkpoints see
+        assert self.driver.loaded is not None
+        config = self.driver.loaded.config
         if config is not None:  # a checkpoint of this project says what it sees and how it acts
-            self._observation = checkpoint_group(config, "observation", trust)
+            self.observation = checkpoint_group(config, "observation", trust)
             self.layout = instantiate(checkpoint_layout(config, trust)) or ActionLayout()
             if (repeat := checkpoint_action_repeat(config)) > 1:
                 raise CheckpointError(
                     f"the checkpoint holds an action for {repeat} steps, the devkit asks for one "
                     "in every step: train with env.action_repeat=1"
                 )
-        self._start_scene(num_lights=1)
-        self.memory = NuplanDetector().make_memory(self.scene)
         self.commands = empty_commands(1)
-        self._steer, self._acceleration = np.zeros(1), np.zeros(1)
         self._route_fids: list[int] | None = []
 
     def name(self) -> str:
@@ -129,23 +126,25 @@ class CarlPlanner(AbstractPlanner):
         self.maps = location_maps(self.map_root, self.location)
         self._route_fids = [int(fid) for fid in initialization.route_roadblock_ids]
         self._light_of_connector = lights_of_map(self.maps, 0)
-        self._start_scene(num_lights=self.maps.max_lights)
+        self._start_scene()
 
-    def _start_scene(self, num_lights: int) -> None:
+    def _start_scene(self) -> None:
         """An empty scene, and an observer with room for all that it can hold."""
         self.scene = empty_scene(
             1,
             MAX_TRACKS + 1,
-            num_lights=num_lights,
+            num_lights=self.maps.max_lights,
             num_route_points=1,
             num_route_areas=MAX_ROUTE_AREAS,
         )
         self._actor_ids: dict[str, int] = {}
-        if self._observation is None:
-            self.observer: Observer = NuplanBevObserver(**picture_room(self.scene)._asdict())
+        if self.observation is None:
+            observer: Observer = NuplanBevObserver(**picture_room(self.scene)._asdict())
         else:
-            self.observer = roomy_observer(self._observation, self.scene)
-        self._drawn = allocate(self.observer.space, 1)
+            observer = roomy_observer(self.observation, self.scene)
+        given = GivenScene(self.scene, self.maps)
+        self.worlds = DrivingWorlds(given, observer, NuplanDetector(), self.layout)
+        self.driver.begin_episodes(np.zeros(1, np.int64), self.worlds)
 
     def compute_planner_trajectory(self, current_input: PlannerInput) -> ActionTrajectory:
         """One decision, and where further ones would lead."""
@@ -159,7 +158,7 @@ class CarlPlanner(AbstractPlanner):
         if self._route_fids is not None:
             self._find_route(state, self._route_fids)
         self._decide()
-        chosen = float(self._steer[0]), float(self._acceleration[0])
+        chosen = float(self.worlds.steer[0]), float(self.worlds.acceleration[0])
         self._command()
         commands = (
             float(self.commands.acceleration_mps2[0]),
@@ -180,15 +179,11 @@ class CarlPlanner(AbstractPlanner):
         write_route_areas(self.scene, 0, RouteBlocks(self.maps.vector).rows(0, corrected))
         self._route_fids = None
 
-    @torch.inference_mode()
     def _decide(self) -> None:
         """Observe and ask the policies; the answer is the next observation's last action."""
-        self.observer.observe(self.scene, self.memory, self.maps, self._drawn)
-        tensors = {name: torch.from_numpy(array) for name, array in self._drawn.items()}
-        means = [policy.distribution(tensors).mean() for policy in self.policies]
-        actions = torch.stack(means).mean(dim=0).numpy()
-        self.layout.decode(actions, self._steer, self._acceleration)
-        self._remember_action(float(self._steer[0]), float(self._acceleration[0]))
+        worlds = self.worlds
+        worlds.act(self.driver.act(worlds))
+        self._remember_action(float(worlds.steer[0]), float(worlds.acceleration[0]))
 
     def _remember_action(self, steer: float, acceleration: float) -> None:
         ego = self.scene.ego
@@ -196,7 +191,10 @@ class CarlPlanner(AbstractPlanner):
         ego.throttle[0], ego.brake[0] = max(acceleration, 0.0), max(-acceleration, 0.0)
 
     def _command(self) -> None:
-        command_actions_range(0, 1, self._steer, self._acceleration, self.scene.body, self.commands)
+        worlds = self.worlds
+        command_actions_range(
+            0, 1, worlds.steer, worlds.acceleration, self.scene.body, self.commands
+        )
 
     # The trajectory --------------------------------------------------------------------------
 

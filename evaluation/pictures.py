@@ -23,7 +23,7 @@ from evaluation.look import look
 from evaluation.play.__main__ import make_session
 from evaluation.play.drive_page import drive_page
 from evaluation.play.server import Pages, PlayServer
-from evaluation.play.session import Driver, DrivingSession
+from evaluation.play.session import DrivingSession, Wheel
 from evaluation.viewer.chromium import Browser
 from evaluation.viewer.page_file import VIEW_FILE
 
@@ -34,9 +34,9 @@ const until = async (holds) => {
   await new Promise((done) => setTimeout(done, 1000));
 };
 """
-VIEWED = ["planner=idm", "routes_shown=[14]"]
+VIEWED = ["driver=idm", "routes_shown=[14]"]
 VIEWED_AT_S = 40.0
-PLAYED = ["planner=idm", "route=14", "seed=3"]
+PLAYED = ["driver=idm", "route=14", "seed=3"]
 PLAYED_S, WALKING_S = 13.0, 2.6  # driven before the pedestrian steps out, and after
 
 
@@ -60,11 +60,11 @@ def photograph_play(output: Path, folder: Path) -> Path:
     """A pedestrian steps out in front of a person."""
     with initialize_config_module("configs", version_base="1.3"):
         session = make_session(compose("play", overrides=PLAYED), folder)
-    session.give_wheel(Driver.PLANNER)
+    session.give_wheel(Wheel.PLANNER)
     _drive(session, PLAYED_S)
     session.start_script("DynamicObjectCrossing")
     _drive(session, WALKING_S)
-    session.give_wheel(Driver.PERSON)
+    session.give_wheel(Wheel.PERSON)
     with _served(session) as address:
         script = "document.getElementById('hint').hidden = true;"
         return _photograph(address, "window.play?.drive?.latest", folder, output, script)
@@ -89,7 +89,7 @@ def _photograph(address: str, ready: str, folder: Path, output: Path, script: st
 
 
 def _drive(session: DrivingSession, seconds: float) -> None:
-    for _ in range(round(seconds / session.env.scene.step_s)):
+    for _ in range(round(seconds / session.worlds.scene.step_s)):
         session.step()
 
 

@@ -8,6 +8,7 @@ walker described in the step in which it set off near the ego? See configs/seen_
 from __future__ import annotations
 
 import logging
+import sys
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,10 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
-from evaluation.drivers.planners import BlindFollower, Planner
-from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.drivers.driver import Driver, driver_words
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import Reward, RewardBreakdown
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.scene.state import ActorKind
 
@@ -135,35 +135,26 @@ class SightWatch:
                 self.shares.add(question, bool(past.described[world, slot[0]]))
 
 
-def measure_sight(env: DrivingVectorEnv, planner: Planner, num_steps: int) -> SeenShares:
-    """Drive `num_steps` steps in all worlds with this planner.
+def measure_sight(env: DrivingVectorEnv, driver: Driver, num_steps: int) -> SeenShares:
+    """Drive `num_steps` steps in all worlds with this driver.
 
     Args:
         env: With a `VectorObserver`; decides in every step.
-        planner: Drives all worlds.
+        driver: Drives all worlds.
         num_steps: Of 0.1 s.
     """
-    observation, _ = env.reset(seed=0)
+    env.reset(seed=0)
     watch = SightWatch(env)
-    planner.begin_episodes(np.arange(env.num_envs), env)
+    driver.begin_episodes(np.arange(env.num_envs), env.worlds)
     watch.look()
     for _ in range(num_steps):
-        observation, _, terminated, truncated, _ = env.step(planner.act(observation, env))
+        _, _, terminated, truncated, _ = env.step(driver.act(env.worlds))
         finished = terminated | truncated
         if finished.any():
             watch.forget(finished)
-            planner.begin_episodes(np.flatnonzero(finished), env)
+            driver.begin_episodes(np.flatnonzero(finished), env.worlds)
         watch.look()
     return watch.shares
-
-
-def make_planner(config: DictConfig) -> Planner:
-    """The driver that the configuration names."""
-    if config.planner == "idm":
-        return RuleBasedDriver()
-    if config.planner == "blind_follower":
-        return BlindFollower(config.speed_mps)
-    raise ValueError(f"planner={config.planner} is unknown: choose idm or blind_follower")
 
 
 @hydra_command("seen_actors")
@@ -171,10 +162,12 @@ def main(config: DictConfig) -> None:
     """The hydra command."""
     with input_errors_reported():
         env = instantiate(config.env, num_envs=config.num_worlds, seed=config.seed)
-        shares = measure_sight(env, make_planner(config), round(config.seconds / env.scene.step_s))
+        num_steps = round(config.seconds / env.scene.step_s)
+        shares = measure_sight(env, instantiate(config.driver), num_steps)
         for line in shares.lines():
             log.info("%s", line)
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = driver_words(sys.argv[1:])
     main()

@@ -23,8 +23,8 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from sim_adapters.driving_env import DrivingVectorEnv, Observation
-from sim_adapters.world_scenarios import checked_seed
+from sim_adapters.driving.env import DrivingVectorEnv, Observation
+from sim_adapters.driving.world_scenarios import checked_seed
 
 RENDER_MODES = ("rgb_array",)
 

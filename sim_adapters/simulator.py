@@ -13,10 +13,10 @@ from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import SceneBatch
 
 
-class Simulator(Protocol):
+class SceneSource(Protocol):
     """Fills a SceneBatch and takes actions; judges and sees nothing.
 
-    `scene` keeps its identity and its arrays for the simulator's whole life.
+    `scene` keeps its identity and its arrays for the source's whole life.
     """
 
     scene: SceneBatch
@@ -35,16 +35,20 @@ class Simulator(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Release processes, ports and shared memory; safe to call twice."""
+        ...
+
+
+class Simulator(SceneSource, Protocol):
+    """A source whose worlds can be kept and gone on with, as a training's are."""
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Everything needed to go on exactly here, as named arrays (copies)."""
         ...
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from what `state_dict` gave."""
-        ...
-
-    def close(self) -> None:
-        """Release processes, ports and shared memory; safe to call twice."""
         ...
 
 

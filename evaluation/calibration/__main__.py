@@ -23,6 +23,7 @@ from evaluation.calibration.comparison import DriverComparison, Drives, compare_
 from evaluation.calibration.embedded_drives import embedded_drives
 from evaluation.calibration.official_drives import drive_officially, official_drives
 from evaluation.calibration.table import WIDTH, json_form, markdown, print_tables, sections
+from evaluation.drivers.driver import driver_words
 from evaluation.leaderboard_jobs.official_options import chosen_routes
 from evaluation.scoring.results_file import write_json
 from sim_adapters.atomic_file import write_atomically
@@ -108,8 +109,8 @@ def chosen_drivers(config: DictConfig) -> list[str]:
 def driver_overrides(config: DictConfig, name: str) -> list[str]:
     """The driver as words of `evaluation.evaluate` and `evaluation.longest6_official` alike."""
     driver = config.drivers[name]
-    chosen = {"planner": "policy" if driver.get("checkpoint") else None, **driver}
-    return [f"{key}={value}" for key, value in chosen.items() if value is not None]
+    chosen = {"driver": "policy" if driver.get("checkpoint") else None, **driver}
+    return driver_words([f"{key}={value}" for key, value in chosen.items() if value is not None])
 
 
 def drives_embedded(config: DictConfig, name: str, specs: Sequence[RouteSpec]) -> Drives:

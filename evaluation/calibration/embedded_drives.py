@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from evaluation.calibration.trigger_watch import (
     TriggerOutcome,
@@ -22,8 +22,8 @@ from evaluation.calibration.trigger_watch import (
     WatchedWorld,
     watched_triggers,
 )
-from evaluation.drivers import rule_planners
-from evaluation.drivers.planners import Planner
+from evaluation.drivers import rule_drivers
+from evaluation.drivers.driver import Driver
 from evaluation.evaluate import check_options, drive_routes
 from evaluation.rollout import episode_rollout
 from evaluation.rollout.route_queue import EvaluationTask
@@ -32,6 +32,7 @@ from evaluation.scoring.episode_result import EpisodeResult, result_from_row
 from evaluation.scoring.results_file import write_json
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded import simulator
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.map_bank import MapBank
@@ -71,8 +72,8 @@ class TriggerRecorder:
         if task is not None:
             self._running[agent] = TriggerWatch(watched_triggers(task.scenario, maps))
 
-    def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
-        """What the planner sees and does shows in where the ego goes."""
+    def decided(self, driver: Driver, worlds: DrivingWorlds) -> None:
+        """What the driver sees and does shows in where the ego goes."""
 
     def watch(
         self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
@@ -131,7 +132,7 @@ def embedded_drives(
     missing = [spec for spec in specs if spec.route_id not in kept]
     if missing and may_drive:
         recorder = TriggerRecorder()
-        drive_routes(config, missing, [seed], lambda env: recorder)
+        drive_routes(config, missing, [seed], lambda worlds: recorder)
         kept |= {drive.result.route_id: drive for drive in recorder.drives}
         write_drives(file, list(kept.values()), about)
     return [kept[spec.route_id] for spec in specs if spec.route_id in kept]
@@ -139,13 +140,13 @@ def embedded_drives(
 
 def made_by(config: DictConfig) -> dict[str, Any]:
     """Who drove: a file belongs to one driver."""
-    keys = ("planner", "speed_mps", "checkpoint", "routes")
-    return {key: config[key] for key in keys}
+    driver = OmegaConf.to_container(config.driver, resolve=True)
+    return {"driver": driver, "routes": config.routes}
 
 
 def world_digest() -> str:
     """Hash over the code of the embedded world, its referee and the hand-written drivers."""
-    files = (simulator.__file__, episode_rollout.__file__, rule_planners.__file__)
+    files = (simulator.__file__, episode_rollout.__file__, rule_drivers.__file__)
     return "-".join(code_digest(file, _PACKAGES)[:12] for file in files)
 
 

@@ -9,7 +9,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from evaluation.drivers.driver import driver_words
+
 YAML_SUFFIXES = (".yaml", ".yml")
+GROUPS = ("driver", "observation", "detector")
 _CONFIG_NAME = "carla_agent"
 
 
@@ -17,8 +20,9 @@ def read_agent_config(path: str) -> DictConfig:
     """The composed configuration.
 
     Args:
-        path: A YAML file with the keys that differ from the defaults (`observation: NAME` and
-            `detector: NAME` choose a group), or a checkpoint on its own.
+        path: A YAML file with the keys that differ from the defaults (`driver: NAME`,
+            `observation: NAME` and `detector: NAME` choose a group; `driver` may also be the path
+            of a YAML file), or a checkpoint on its own.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -37,17 +41,21 @@ def read_agent_config(path: str) -> DictConfig:
     chosen = OmegaConf.to_container(OmegaConf.load(file))
     if not isinstance(chosen, dict):
         raise ValueError(f"{path} holds no YAML mapping: expected lines such as checkpoint: PATH")
-    return _composed({str(key): value for key, value in chosen.items()}, file)
+    words = driver_words([f"{key}=" for key in chosen])
+    renamed = dict(zip((word[:-1] for word in words), chosen.values(), strict=True))
+    return _composed(renamed, file)
 
 
 def _composed(chosen: dict[str, object], file: Path) -> DictConfig:
     """The defaults with the file's keys; a whole group may be given by name or in full."""
-    groups = [
-        f"{key}={chosen.pop(key)}" for key in ("observation", "detector") if _named(chosen, key)
-    ]
+    own_driver = _own_driver(chosen, file)
+    groups = [f"{key}={chosen.pop(key)}" for key in GROUPS if isinstance(chosen.get(key), str)]
+    groups += [f"{key}={chosen.pop(key)}" for key in list(chosen) if key.startswith("driver.")]
     GlobalHydra.instance().clear()  # of a command that started this process
     with initialize_config_module("configs", version_base="1.3"):
         config = compose(_CONFIG_NAME, overrides=groups)
+    if own_driver is not None:
+        config.driver = own_driver
     try:
         merged = OmegaConf.merge(config, chosen)
     except OmegaConfBaseException as error:
@@ -57,5 +65,12 @@ def _composed(chosen: dict[str, object], file: Path) -> DictConfig:
     return merged
 
 
-def _named(chosen: dict[str, object], key: str) -> bool:
-    return isinstance(chosen.get(key), str)
+def _own_driver(chosen: dict[str, object], file: Path) -> DictConfig | None:
+    """A driver that is written out, here or in a file beside this one; taken out of `chosen`."""
+    driver = chosen.get("driver")
+    if isinstance(driver, str) and driver.endswith(YAML_SUFFIXES):
+        driver = OmegaConf.to_container(OmegaConf.load(file.parent / driver))
+    if not isinstance(driver, dict):
+        return None
+    del chosen["driver"]
+    return OmegaConf.create({str(key): value for key, value in driver.items()})

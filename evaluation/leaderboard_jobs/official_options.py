@@ -11,7 +11,6 @@ from xml.etree.ElementTree import Element
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from evaluation.drivers.rule_planners import RULE_PLANNERS
 from evaluation.scoring.results_file import write_json
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 from sim_adapters.maps.safe_xml import read_xml
@@ -22,7 +21,7 @@ CHOICES_FILE, AGENT_FILE = "choices.json", "agent.yaml"
 RECORDING_FILE = "ticks.npz"  # in the folder of each route, where its evaluator runs
 # A folder holds drives of one agent: these may not change while it is being filled
 _FIXED = (
-    *("checkpoint", "planner", "speed_mps", "agent", "agent_config", "routes"),
+    *("checkpoint", "driver", "agent", "agent_config", "routes"),
     "repair_scenario_runner",
 )
 
@@ -33,15 +32,10 @@ def check_options(config: DictConfig) -> None:
     Raises:
         ValueError: says what was found, what was expected and what to do.
     """
-    known = ("policy", *RULE_PLANNERS)
     if config.routes is None:
         raise ValueError("routes=FILE.xml is needed: a leaderboard 2 route file")
-    if config.agent is None and config.planner not in known:
-        raise ValueError(f"planner={config.planner} is unknown: choose one of {', '.join(known)}")
-    if config.agent is None and config.planner == "policy" and config.checkpoint is None:
-        raise ValueError(
-            f"planner=policy needs checkpoint=PATH; the others do not: {', '.join(RULE_PLANNERS)}"
-        )
+    if config.agent is None and "checkpoint" in config.driver and config.driver.checkpoint is None:
+        raise ValueError("driver=policy needs checkpoint=PATH; rules do not, e.g. driver=idm")
     for name in ("seeds", "servers", "attempts"):
         if config[name] < 1:
             raise ValueError(f"{name}={config[name]}: at least one is needed")
@@ -157,14 +151,13 @@ def write_agent_config(folder: Path, config: DictConfig) -> Path:
     """The file that evaluators give to the agent: another agent's own, or ours with our options."""
     if config.agent is not None:
         return Path(config.agent_config or "")
-    checkpoint = OmegaConf.to_container(OmegaConf.create({"c": config.checkpoint}))
-    assert isinstance(checkpoint, dict)
+    driver = OmegaConf.to_container(config.driver, resolve=True)
+    assert isinstance(driver, dict)
+    if "checkpoint" in driver:
+        driver["checkpoint"] = _absolute(driver["checkpoint"])
     chosen: dict[str, Any] = {
-        "checkpoint": _absolute(checkpoint["c"]),
         "trust": list(config.trust),
-        "planner": config.planner,
-        "speed_mps": config.speed_mps,
-        "device": config.device,
+        "driver": driver,
         "repair_scenario_runner": config.repair_scenario_runner,
         "recording": RECORDING_FILE if config.record else None,
     }
@@ -186,16 +179,14 @@ def keep_choices(folder: Path, config: DictConfig) -> None:
     Raises:
         ValueError: the folder was begun with other choices.
     """
-    choices = json.loads(
-        json.dumps(
-            {name: OmegaConf.to_container(OmegaConf.create([config[name]])) for name in _FIXED}
-        )
-    )
+    whole = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(whole, dict)
+    choices = {name: whole[name] for name in _FIXED}
     path = folder / CHOICES_FILE
     if not path.is_file():
         write_json(path, choices)
         return
-    earlier = {"speed_mps": [6.0]} | json.loads(path.read_text())  # older folders knew no other
+    earlier = json.loads(path.read_text())
     changed = [name for name in _FIXED if earlier.get(name) != choices[name]]
     if changed:
         name = changed[0]

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from evaluation.leaderboard_agent.tick_recording import TickRecording
@@ -20,20 +19,15 @@ from evaluation.leaderboard_jobs.official_tests import (
 from evaluation.scoring.episode_record import EpisodeRecord
 from evaluation.scoring.episode_result import EpisodeEnd
 from evaluation.scoring.infractions import InfractionKind
-from evaluation.scoring.referee import COLLISION_INFRACTIONS, LeaderboardReferee
+from evaluation.scoring.referee import COLLISION_INFRACTIONS, LeaderboardReferee, ScriptFacts
 from rewards.driving_events import DrivingEvents
-from rewards.reward_breakdown import RewardBreakdown
-from sim_adapters.embedded.world_start import start_clocks, write_route
+from sim_adapters.driving.given_scene import GivenScene
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.opendrive import nearest_lanes
 from sim_adapters.maps.town_files import town_name
+from sim_adapters.observation.unseen import Unseen
 from sim_adapters.scene.events.collisions import detect_collisions_range
-from sim_adapters.scene.events.detection import (
-    DetectorSettings,
-    EventArrays,
-    detect_driving_events,
-    make_memory,
-    reset_memory,
-)
+from sim_adapters.scene.events.detection import DetectorSettings, EventArrays
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import ContactTracker, HoldCounters, empty_memory
 from sim_adapters.scene.scenario import Scenario
@@ -81,16 +75,6 @@ class EvaluatorsReferee(LeaderboardReferee):
         super()._close(agent, end)
         kind = InfractionKind.MINIMUM_SPEED
         infractions += [late for late in infractions[num_before:] if late.kind is kind]
-
-
-class NoReward:
-    """Pays nothing and ends nothing: the referee does."""
-
-    def __call__(self, events: DrivingEvents) -> RewardBreakdown:
-        """Zeros, (E,)."""
-        nothing = torch.zeros_like(events.route_percent)
-        never = torch.zeros_like(events.collision)
-        return RewardBreakdown(nothing, never, never, {}, {})
 
 
 def date_contacts_back(
@@ -164,6 +148,37 @@ class OfficialTests:
         return kinds
 
 
+class Playback(GivenScene):
+    """A recorded drive, tick by tick, its contacts judged by the tick before.
+
+    Args:
+        recording: Of the agent, a tick of 20 Hz a row.
+        maps: Holds its town.
+        standing_mps: An ego slower than this is not to blame for a contact.
+    """
+
+    def __init__(self, recording: TickRecording, maps: MapBank, standing_mps: float) -> None:
+        super().__init__(recording.empty_scene(TICK_S), maps)
+        self.recording, self.standing_mps = recording, standing_mps
+        self.tick = 0  # that the next step shows
+
+    def reset(self, worlds: NDArray[np.int64], scenarios: Sequence[Scenario]) -> None:
+        """Show the first tick, which is the first step's as well."""
+        super().reset(worlds, scenarios)
+        self.tick = 0
+        self._show()
+
+    def step(self, steer: NDArray[np.float64], acceleration: NDArray[np.float64]) -> None:
+        """Show the next tick, whatever the actions."""
+        if self.tick > 0:
+            self._show()
+        self.tick += 1
+
+    def _show(self) -> None:
+        show = partial(self.recording.write, self.tick, self.scene)
+        date_contacts_back(self.scene, self.standing_mps, show)
+
+
 def judge_recording(
     recording: TickRecording, maps: MapBank, detector: DetectorSettings
 ) -> EpisodeRecord:
@@ -175,29 +190,20 @@ def judge_recording(
         detector: Thresholds of the leaderboard.
     """
     route, name = recording.route, town_name(recording.town)
-    scenario = Scenario(name, name, route, 0, time_limit_s=np.inf)
-    scene = recording.empty_scene(TICK_S)
-    write_route(scene, 0, scenario)
-    start_clocks(scene, 0, scenario, maps.map_index(name))
-    standing_mps = detector.collision.min_speed_mps
+    playback = Playback(recording, maps, detector.collision.min_speed_mps)
     detector = replace(detector, collision=detector.collision._replace(min_speed_mps=0.0))
-    memory = make_memory(scene, detector)
-    arrays = EventArrays.allocate(1)
+    worlds = DrivingWorlds(playback, Unseen(), detector)
+    worlds.reset(_WORLD, [Scenario(name, name, route, 0, time_limit_s=np.inf)])
     traffic_mps = np.full(1, np.nan)
-    referee = EvaluatorsReferee(
-        NoReward(), scene, memory.route, traffic_speed=lambda _: traffic_mps
-    )
+    scripts = ScriptFacts(traffic_speed=lambda _: traffic_mps)
+    referee = EvaluatorsReferee(worlds.scene, worlds.memory.route, scripts)
     referee.begin(0, route.length_m)
-    tests = OfficialTests(recording, scene, detector)
+    tests = OfficialTests(recording, worlds.scene, detector)
     for tick in range(recording.num_ticks):
         traffic_mps[0] = recording.arrays["background_mps"][tick]
-        date_contacts_back(scene, standing_mps, partial(recording.write, tick, scene))
-        if tick == 0:
-            reset_memory(_WORLD, scene, memory, maps)
-        events = detect_driving_events(scene, memory, maps, detector, arrays)
-        referee.more = tests.apply(tick, arrays, memory.counters)
+        events = worlds.advance()
+        referee.more = tests.apply(tick, worlds.event_arrays, worlds.memory.counters)
         referee.outside_percent = tests.lanes.percent
-        outcome = referee(events)
-        if bool(outcome.terminated[0]) or bool(outcome.truncated[0]):
+        if referee.judge(events)[0]:
             break
     return referee.records.read(0)

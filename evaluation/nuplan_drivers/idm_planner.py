@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.nuplan_drivers.idm_plan import (
     NUM_SAMPLES,
@@ -15,6 +16,7 @@ from evaluation.nuplan_drivers.idm_plan import (
     plan_behind_leader_range,
 )
 from evaluation.nuplan_drivers.route_search import RouteError, candidate_edges, find_way
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan.idm.paths import begin_path, empty_paths
 from sim_adapters.nuplan.idm.shapes import (
     BOX_CORNERS,
@@ -26,8 +28,8 @@ from sim_adapters.nuplan.idm.shapes import (
     empty_shapes,
 )
 from sim_adapters.nuplan.scenario_log import ScenarioLog
-from sim_adapters.nuplan.simulator import NuplanSimulator
-from sim_adapters.nuplan.trajectory import empty_trajectories
+from sim_adapters.nuplan.simulator import NuplanSimulator, nuplan_simulator
+from sim_adapters.nuplan.trajectory import Trajectories, empty_trajectories
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_areas import Polylines, VectorMap
 from sim_adapters.scene.map_bank import MapBank
@@ -44,8 +46,13 @@ class IdmPlanner:
     the log, marked in `clocks.failed`, and the ego stands.
     """
 
-    def start(self, simulator: NuplanSimulator, logs: Sequence[ScenarioLog]) -> None:
+    def __init__(self, *, name: str = "idm") -> None:
+        self.name = name
+
+    def begin_episodes(self, agents: NDArray[np.int64], worlds: DrivingWorlds) -> None:
         """Find each scenario's way and make room for the batch."""
+        simulator = nuplan_simulator(worlds.simulator, agents)
+        logs = [simulator.logs[world] for world in agents.tolist()]
         maps, scene = simulator.maps, simulator.scene
         ways = [_way_or_none(log, maps) for log in logs]
         for world, way in enumerate(ways):
@@ -64,8 +71,9 @@ class IdmPlanner:
         )
         self._plans = empty_trajectories(len(logs), NUM_SAMPLES + 1)
 
-    def drive(self, simulator: NuplanSimulator) -> None:
-        """Plan anew and follow the plan for one frame."""
+    def act(self, worlds: DrivingWorlds) -> Trajectories:
+        """Plan anew."""
+        simulator = nuplan_simulator(worlds.simulator)
         scene, book = simulator.scene, simulator.book
         launch_range(
             plan_behind_leader_range,
@@ -82,7 +90,7 @@ class IdmPlanner:
             self._workspace,
             self._plans,
         )
-        simulator.follow(self._plans)
+        return self._plans
 
 
 def _way_or_none(log: ScenarioLog, maps: MapBank) -> list[int]:

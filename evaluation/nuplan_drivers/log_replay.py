@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan.scenario_log import ScenarioLog
-from sim_adapters.nuplan.simulator import NuplanSimulator
+from sim_adapters.nuplan.simulator import nuplan_simulator
 from sim_adapters.nuplan.trajectory import Trajectories, empty_trajectories
 
 NUM_FUTURE_POSES = 16
@@ -22,17 +24,20 @@ class LogReplay:
     Source: nuplan-devkit, LogFuturePlanner with log_future_planner.yaml.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, name: str = "log_replay") -> None:
+        self.name = name
         self._plans = empty_trajectories(0, NUM_FUTURE_POSES + 1)
         self._human = empty_trajectories(0, 1)
 
-    def start(self, simulator: NuplanSimulator, logs: Sequence[ScenarioLog]) -> None:
+    def begin_episodes(self, agents: NDArray[np.int64], worlds: DrivingWorlds) -> None:
         """Put the logged paths of the batch side by side."""
-        self._plans = empty_trajectories(simulator.scene.num_agents, NUM_FUTURE_POSES + 1)
-        self._human = _logged_paths(logs)
+        simulator = nuplan_simulator(worlds.simulator, agents)
+        self._plans = empty_trajectories(worlds.num_envs, NUM_FUTURE_POSES + 1)
+        self._human = _logged_paths([simulator.logs[world] for world in agents.tolist()])
 
-    def drive(self, simulator: NuplanSimulator) -> None:
-        """Look up the human's next seconds and follow them for one frame."""
+    def act(self, worlds: DrivingWorlds) -> Trajectories:
+        """The human's next seconds."""
+        simulator = nuplan_simulator(worlds.simulator)
         human, plans = self._human, self._plans
         frame = simulator.book.timeline.frame
         frames = frame[:, None] + FRAMES_BETWEEN * np.arange(NUM_FUTURE_POSES + 1)
@@ -42,7 +47,7 @@ class LogReplay:
         rows = planned[:, None], np.minimum(frames[planned], human.x.shape[1] - 1)
         for name in Trajectories._fields[1:]:
             getattr(plans, name)[planned] = getattr(human, name)[rows]
-        simulator.follow(plans)
+        return plans
 
 
 def _logged_paths(logs: Sequence[ScenarioLog]) -> Trajectories:

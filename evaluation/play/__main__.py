@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import time
 from pathlib import Path
 
@@ -18,19 +19,20 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
-from evaluation.drivers.checkpoint_planner import load_ensemble, with_checkpoint_config
-from evaluation.evaluate import check_options, make_planner
+from evaluation.drivers.driver import Driver, EstimatesValues, driver_words, with_parts
+from evaluation.drivers.policy_driver import PolicyDriver
+from evaluation.evaluate import check_options
 from evaluation.play.drive_page import drive_page, watch_page
 from evaluation.play.server import Pages, PlayServer
 from evaluation.play.session import DrivingSession
 from evaluation.recording.episode import RecordedEpisode
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.rollout.benchmark import Benchmark
-from evaluation.rollout.evaluation_env import make_evaluation_env
+from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
 from evaluation.scoring.scored_world import EMBEDDED
 from evaluation.viewer.open_page import open_page
 from evaluation.viewer.town import write_towns
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.routes import RouteDemands, generate_routes
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
@@ -54,24 +56,26 @@ def make_session(config: DictConfig, folder: Path) -> DrivingSession:
     """
     check_options(config)
     torch.set_num_threads(config.num_threads)
-    policies = load_ensemble(config.checkpoint, config.trust) if config.planner == "policy" else []
-    trained = policies[0].config if policies else None
-    config = with_checkpoint_config(config, trained) if policies else config
-    env, scenarios = make_evaluation_env(config, choose_routes(config), 1)
-    env.prepare()
-    planner = make_planner(config, policies, env)
+    driver: Driver = instantiate(config.driver)
+    config = with_parts(config, driver)
+    if isinstance(driver, EstimatesValues):
+        driver.with_values = True
+    policy = driver if isinstance(driver, PolicyDriver) else None
+    worlds, scenarios = make_evaluation_worlds(config, choose_routes(config), 1)
+    worlds.prepare(scenarios[0])
     about = {
         "benchmark": "driven by hand",
-        "checkpoint": str(config.checkpoint) if policies else None,
+        "checkpoint": str(config.checkpoint) if policy else None,
         "world": EMBEDDED.warning,
     }
     return DrivingSession(
-        env,
+        worlds,
         scenarios,
-        planner,
-        hold_steps=steps_between_decisions(config, trained, env) if policies else 1,
+        driver,
+        instantiate(config.reward),
+        hold_steps=steps_between_decisions(config, policy, worlds) if policy else 1,
         seed=config.seed,
-        keep=DriveKeeper(folder, env),
+        keep=DriveKeeper(folder, worlds),
         about=about,
     )
 
@@ -98,19 +102,18 @@ def choose_routes(config: DictConfig) -> list[RouteSpec]:
     return list(routes)
 
 
-def steps_between_decisions(
-    config: DictConfig, trained: DictConfig | None, env: DrivingVectorEnv
-) -> int:
+def steps_between_decisions(config: DictConfig, policy: PolicyDriver, worlds: DrivingWorlds) -> int:
     """Steps of this world that a policy's action is held, so that it decides as often as trained.
 
     Raises:
         ValueError: the policy sees earlier steps, and this world's have another length.
     """
     trained_step_s = TRAINED_STEP_S
+    trained = policy.loaded.config if policy.loaded else None
     if trained is not None:
         trained_step_s = float(OmegaConf.select(trained, "simulator.step_s") or TRAINED_STEP_S)
-    step_s = env.scene.step_s
-    if env.observer.history_steps and step_s != trained_step_s:
+    step_s = worlds.scene.step_s
+    if worlds.observer.history_steps and step_s != trained_step_s:
         raise ValueError(
             f"the policy sees steps of {trained_step_s} s ago and before, this world has steps of "
             f"{step_s} s: add simulator.step_s={trained_step_s}"
@@ -123,18 +126,18 @@ class DriveKeeper:
 
     Args:
         folder: Holds these folders.
-        env: Whose maps the drives are shown on.
+        worlds: Whose maps the drives are shown on.
     """
 
-    def __init__(self, folder: Path, env: DrivingVectorEnv) -> None:
-        self._folder, self._env, self._number = folder, env, 0
+    def __init__(self, folder: Path, worlds: DrivingWorlds) -> None:
+        self._folder, self._worlds, self._number = folder, worlds, 0
 
     def __call__(self, episode: RecordedEpisode) -> None:
         """Write a drive."""
         self._number += 1
         drives = EpisodeFolder(self._folder / f"drive_{self._number}")
         drives.write(episode)
-        write_towns(drives, self._env.maps, [str(episode.about["town"])])
+        write_towns(drives, self._worlds.maps, [str(episode.about["town"])])
 
 
 def serve(session: DrivingSession, folder: Path, *, port: int, opens: bool) -> None:
@@ -164,4 +167,5 @@ def command(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    sys.argv[1:] = driver_words(sys.argv[1:])
     command()

@@ -33,7 +33,7 @@ def drive_page(session: DrivingSession) -> str:
         "pedestrians": pedestrians,
         "most_pedestrians": int(first_scripted_pedestrian(layout)) - layout.first_pedestrian,
     }
-    picture = base64.b64encode(pack_town(session.env.maps, town)).decode()
+    picture = base64.b64encode(pack_town(session.worlds.maps, town)).decode()
     data = [json_element("setup", setup), data_element("town", "text/plain", picture)]
     page = shell(files("evaluation.play") / "page", "play", "play.js")
     return page.replace("<!--DATA-->", "\n".join(data), 1)

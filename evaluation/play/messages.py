@@ -20,7 +20,7 @@ ACTOR_COLUMNS = (
 
 def drive_message(session: DrivingSession) -> dict[str, Any]:
     """What stays as it is during a drive."""
-    route, env = session.scenario.route, session.env
+    route, worlds = session.scenario.route, session.worlds
     return {
         "is": "drive",
         "number": session.number,
@@ -30,15 +30,15 @@ def drive_message(session: DrivingSession) -> dict[str, Any]:
         "length_m": round(route.length_m, 1),
         "x": np.round(route.x, 2).tolist(),
         "y": np.round(route.y, 2).tolist(),
-        "step_s": env.scene.step_s,
-        "num_lights": int(env.scene.lights.state.shape[1]),
+        "step_s": worlds.scene.step_s,
+        "num_lights": int(worlds.scene.lights.state.shape[1]),
     }
 
 
 def moment_message(session: DrivingSession) -> dict[str, Any]:
     """The present of a drive, its score and its reward."""
-    env, ego = session.env, session.env.scene.ego
-    records, outcome = session.referee.records, env.outcome
+    worlds, ego = session.worlds, session.worlds.scene.ego
+    records, outcome = session.referee.records, session.outcome
     infractions = records.infractions[0]
     penalty = float(np.prod([penalty_factor(infraction) for infraction in infractions]))
     percent = float(records.route_percent[0])
@@ -48,7 +48,7 @@ def moment_message(session: DrivingSession) -> dict[str, Any]:
         "is": "moment",
         "step": session.num_steps,
         "actors": _actors(session),
-        "lights": env.scene.lights.state[0].tolist(),
+        "lights": worlds.scene.lights.state[0].tolist(),
         "driver": str(session.driver),
         "steer": round(float(ego.steer[0]), 3),
         "throttle": round(float(ego.throttle[0]), 3),
@@ -67,7 +67,7 @@ def moment_message(session: DrivingSession) -> dict[str, Any]:
 
 def _actors(session: DrivingSession) -> list[list[float]]:
     """Rows of ACTOR_COLUMNS."""
-    motion, traits = session.env.scene.motion, session.env.scene.traits
+    motion, traits = session.worlds.scene.motion, session.worlds.scene.traits
     there = np.flatnonzero(traits.valid[0])
     speed = np.hypot(motion.vx_mps[0, there], motion.vy_mps[0, there])
     columns = (

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from aiohttp import WSMsgType, web
 
 from evaluation.play.messages import drive_message, moment_message
-from evaluation.play.session import Driver, DrivingSession
+from evaluation.play.session import DrivingSession, Wheel
 
 log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
@@ -60,7 +60,7 @@ class PlayServer:
         self._drive_number = 0  # that the page knows
         self._commands: Mapping[str, Callable[[dict[str, Any]], None]] = {
             "keys": lambda m: session.hold(frozenset(m["held"])),
-            "wheel": lambda m: session.give_wheel(Driver(m["driver"])),
+            "wheel": lambda m: session.give_wheel(Wheel(m["driver"])),
             "script": lambda m: session.start_script(m["type"]),
             "background": lambda m: session.simulator.set_background(
                 int(m["vehicles"]), int(m["pedestrians"])
@@ -162,7 +162,7 @@ class PlayServer:
     async def _keep_time(self) -> None:
         """Drive in real time while a page looks on, or as fast as this machine can."""
         clock = asyncio.get_running_loop().time
-        step_s = self.session.env.scene.step_s
+        step_s = self.session.worlds.scene.step_s
         due_s = clock()
         while True:
             due_s = max(due_s + step_s, clock() - LATE_S)

@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.drivers.planners import Planner, ego_speed_mps
+from evaluation.drivers.driver import Command, Driver
+from evaluation.drivers.rule_drivers import ego_speed_mps
 from evaluation.play.hands import KEYS, Hands
 from evaluation.play.scripts import SCRIPTS, trigger_ahead
 from evaluation.recording.episode import RecordedEpisode
 from evaluation.recording.recorder import recorder_of
-from evaluation.rollout.episode_rollout import episode_result, inner_reward, script_facts
-from evaluation.rollout.route_queue import EvaluationTask, make_tasks
+from evaluation.rollout.episode_rollout import advance_judged, episode_result, script_facts
+from evaluation.rollout.route_queue import make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.referee import LeaderboardReferee
-from sim_adapters.driving_env import DrivingVectorEnv
+from rewards.reward_breakdown import Reward, RewardBreakdown
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.simulator import EmbeddedSimulator
 from sim_adapters.scene.scenario import Scenario
 
@@ -29,7 +31,7 @@ LEAST_RECORDED_S = 2.0  # shorter drives are not worth a file
 _AGENT = 0
 
 
-class Driver(StrEnum):
+class Wheel(StrEnum):
     """Who has the wheel."""
 
     PERSON = "person"
@@ -40,9 +42,10 @@ class DrivingSession:
     """Drives after drives in one world.
 
     Args:
-        env: A single world of the embedded simulator, a step an action.
+        worlds: A single world of the embedded simulator, a step an action.
         scenarios: Routes of its town.
         planner: Shares the wheel.
+        reward: Pays what the page shows.
         hold_steps: Steps between two of its decisions, as in its training.
         seed: Of all that happens on the routes.
         keep: Takes every finished drive.
@@ -51,28 +54,30 @@ class DrivingSession:
 
     def __init__(
         self,
-        env: DrivingVectorEnv,
+        worlds: DrivingWorlds,
         scenarios: Sequence[Scenario],
-        planner: Planner,
+        planner: Driver,
+        reward: Reward,
         *,
         hold_steps: int,
         seed: int,
         keep: Callable[[RecordedEpisode], None],
         about: Mapping[str, Any],
     ) -> None:
-        assert isinstance(env.simulator, EmbeddedSimulator)
-        self.env, self.simulator, self.planner = env, env.simulator, planner
+        assert isinstance(worlds.simulator, EmbeddedSimulator)
+        self.worlds, self.simulator, self.planner = worlds, worlds.simulator, planner
         self.tasks = {task.scenario.scenario_id: task for task in make_tasks(scenarios, [seed])}
         self.hold_steps = hold_steps
-        self.driver = Driver.PERSON
+        self.driver = Wheel.PERSON
         self.held: Set[str] = frozenset()
         self.number = 0  # of the drive
         self.num_steps = 0
         self._keep, self._about = keep, dict(about)
-        self._hands, self._reward = Hands(), inner_reward(env)
-        self._planned = np.zeros((1, 2), np.float32)
+        self.outcome: RewardBreakdown | None = None  # of the last step
+        self._hands, self._reward = Hands(), reward
+        self._planned: Command = np.zeros((1, 2), np.float32)
         self._person_steps = 0
-        env.autoreset, env.action_repeat = False, 1
+        worlds.action_repeat = 1
         self.begin(next(iter(self.tasks)))
 
     # The drive -------------------------------------------------------------------------------
@@ -90,12 +95,12 @@ class DrivingSession:
     @property
     def route_row(self) -> int:
         """The route point that the ego has passed last."""
-        return int(self.env.memory.route.index[_AGENT])
+        return int(self.worlds.memory.route.index[_AGENT])
 
     @property
     def speed_mps(self) -> float:
         """Of the ego."""
-        return float(ego_speed_mps(self.env)[_AGENT])
+        return float(ego_speed_mps(self.worlds)[_AGENT])
 
     def begin(self, route_id: str) -> None:
         """Start a route from its beginning; the drive before is kept, if it was one.
@@ -107,32 +112,31 @@ class DrivingSession:
             raise ValueError(f"route {route_id!r}: expected one of {', '.join(self.tasks)}")
         if self.number:
             self.finish()
-        env = self.env
+        worlds, world = self.worlds, np.array([_AGENT])
         self.task = self.tasks[route_id]
         self.number += 1
         self.num_steps = self._person_steps = 0
+        self.outcome = None
         self._hands.rest()
-        self.recorder = recorder_of(env, self._keep_told, self._about)
-        self.referee = LeaderboardReferee(
-            self._reward, env.scene, env.memory.route, self.recorder, **script_facts(env)
-        )
-        env.scenarios, env.driving_reward = _Only(self.task), self.referee
-        self._observation = env.restart()
+        self.recorder = recorder_of(worlds, self._keep_told, self._about)
+        self.referee = LeaderboardReferee(worlds.scene, worlds.memory.route, script_facts(worlds))
+        worlds.reset(world, [self.scenario])
         self.referee.begin(_AGENT, self.scenario.route.length_m)
-        self.recorder.begin(_AGENT, self.task, env.scene, env.maps)
-        self.planner.begin_episodes(np.array([_AGENT]), env)
+        self.recorder.begin(_AGENT, self.task, worlds.scene, worlds.maps)
+        self.planner.begin_episodes(world, worlds)
 
     def step(self) -> None:
         """Drive on for a step of the world, unless the drive is over."""
         if self.is_over:
             return
         if self.num_steps % self.hold_steps == 0:
-            self._planned = self.planner.act(self._observation, self.env)
-            self.recorder.decided(self._observation, self.planner)
-        self._observation, _, terminated, truncated, _ = self.env.step(self._actions())
+            self._planned = self.planner.act(self.worlds)
+            self.recorder.decided(self.planner, self.worlds)
+        self.worlds.act(self._actions())
+        self.outcome = advance_judged(self.worlds, self.referee, self._reward, self.recorder)
         self.num_steps += 1
-        self._person_steps += self.driver is Driver.PERSON
-        if terminated[_AGENT] or truncated[_AGENT]:
+        self._person_steps += self.driver is Wheel.PERSON
+        if self.is_over:
             self._end()
 
     def finish(self) -> None:
@@ -144,7 +148,7 @@ class DrivingSession:
     def result(self) -> EpisodeResult:
         """How a drive that is over has gone."""
         record = self.referee.records.read(_AGENT)
-        return episode_result(self.task, record, self.env.scene.step_s, wall_s=0.0)
+        return episode_result(self.task, record, self.worlds.scene.step_s, wall_s=0.0)
 
     # What a person does ----------------------------------------------------------------------
 
@@ -152,9 +156,9 @@ class DrivingSession:
         """These keys are held from now on; whoever holds one has the wheel."""
         self.held = frozenset(keys) & KEYS
         if self.held:
-            self.give_wheel(Driver.PERSON)
+            self.give_wheel(Wheel.PERSON)
 
-    def give_wheel(self, driver: Driver) -> None:
+    def give_wheel(self, driver: Wheel) -> None:
         """Let somebody else drive."""
         if driver is not self.driver:
             self._hands.rest()
@@ -174,7 +178,7 @@ class DrivingSession:
             scenario.route,
             self.route_row,
             self.speed_mps,
-            self.env.maps,
+            self.worlds.maps,
             scenario.triggers,
         )
         longer = replace(scenario, triggers=(*scenario.triggers, trigger))
@@ -184,15 +188,15 @@ class DrivingSession:
 
     # -----------------------------------------------------------------------------------------
 
-    def _actions(self) -> np.ndarray:
-        step_s = self.env.scene.step_s
+    def _actions(self) -> Command:
+        step_s = self.worlds.scene.step_s
         steer, pedal = self._hands.controls(self.held, self.speed_mps, step_s)
-        if self.driver is Driver.PLANNER:
+        if self.driver is Wheel.PLANNER:
             return self._planned
-        return self.env.action_layout.encode(np.array([steer]), np.array([pedal]))
+        return self.worlds.action_layout.encode(np.array([steer]), np.array([pedal]))
 
     def _end(self) -> None:
-        if self.num_steps * self.env.scene.step_s >= LEAST_RECORDED_S:
+        if self.num_steps * self.worlds.scene.step_s >= LEAST_RECORDED_S:
             self.recorder.end(_AGENT, self.result())
 
     def _keep_told(self, episode: RecordedEpisode) -> None:
@@ -202,15 +206,3 @@ class DrivingSession:
         name = names.get(share, f"person and {self.planner.name}")
         facts = {"driven by hand": f"{100.0 * share:.0f} %"}
         self._keep(replace(episode, about={**episode.about, "planner": name, "facts": facts}))
-
-
-class _Only:
-    """A ScenarioSource of one task."""
-
-    def __init__(self, task: EvaluationTask) -> None:
-        self.task = task
-
-    def next_scenario(self, world: int, episode: int) -> Scenario:
-        """That of the task."""
-        del world, episode
-        return self.task.scenario

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.drivers.planners import EstimatesValues, Planner, PolicyPlanner
+from evaluation.drivers.driver import Driver, EstimatesValues
+from evaluation.drivers.policy_driver import PolicyDriver
 from evaluation.recording.about import about_result, about_triggers
 from evaluation.recording.episode import (
     NOTHING_SEEN,
@@ -25,7 +26,7 @@ from evaluation.scoring.episode_record import EpisodeRecords
 from evaluation.scoring.episode_result import EpisodeResult
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.observation.vector_actors import FORWARD_SCALE_M, LEFT_SCALE_M
 from sim_adapters.scene.map_bank import MapBank
@@ -107,13 +108,13 @@ class DriveRecorder:
         """The task of `agent` has got more triggers while it is driven."""
         self._drives[agent] = replace(self._drives[agent], task=task)
 
-    def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
-        """`planner` has chosen its actions on this observation."""
-        self._value = planner.values if isinstance(planner, EstimatesValues) else None
-        if not isinstance(planner, PolicyPlanner):
+    def decided(self, driver: Driver, worlds: DrivingWorlds) -> None:
+        """`driver` has chosen its actions on what it has seen."""
+        self._value = driver.values if isinstance(driver, EstimatesValues) else None
+        if not isinstance(driver, PolicyDriver):
             self._features = self._features[:0]  # rules read the scene itself
         elif self._features.size:
-            self._seen = observation[VECTOR][:, self._features]
+            self._seen = worlds.seen[VECTOR][:, self._features]
 
     def watch(
         self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
@@ -207,19 +208,19 @@ class DriveRecorder:
 
 
 def recorder_of(
-    env: DrivingVectorEnv, keep: Callable[[RecordedEpisode], None], about: Mapping[str, Any]
+    worlds: DrivingWorlds, keep: Callable[[RecordedEpisode], None], about: Mapping[str, Any]
 ) -> DriveRecorder:
-    """A recorder of all that an environment tells.
+    """A recorder of all that the worlds tell.
 
     Args:
-        env: Drives.
+        worlds: Driven.
         keep: Takes every finished drive.
         about: JSON values that go into every drive: planner, benchmark.
     """
-    simulator, observer = env.simulator, env.observer
+    simulator, observer = worlds.simulator, worlds.observer
     names: Sequence[str] = ()
     if isinstance(observer, VectorObserver):
         names = observer.feature_names
         about = {**about, "scales": VECTOR_SCALES}
     phases = simulator.trigger_phases if isinstance(simulator, TellsPhases) else None
-    return DriveRecorder(env.scene, env.maps, keep, about, feature_names=names, phases=phases)
+    return DriveRecorder(worlds.scene, worlds.maps, keep, about, feature_names=names, phases=phases)

@@ -17,6 +17,7 @@ from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, Scenario
 
 log = logging.getLogger(__name__)
+LONG_ROUTE_TOWNS = ("Town01", "Town02", "Town03", "Town04", "Town05", "Town06")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,26 @@ class Benchmark:
             known = ", ".join(spec.route_id for spec in specs)
             raise ValueError(f"{self.path} has no route {route_id!r}; it has {known}")
         return chosen
+
+
+def long_routes(routes: str | None, own: str | None) -> Benchmark:
+    """A route file in the embedded world; its scores are embedded scores, never longest6's.
+
+    Args:
+        routes: A leaderboard route file.
+        own: This project's file where none is named; None where one has to be.
+
+    Raises:
+        ValueError: no file.
+    """
+    if routes is None and own is None:
+        raise ValueError(
+            "benchmark=longest6 needs routes=FILE.xml, your copy of its routes; this project's own "
+            "36 long routes are benchmark=embedded36"
+        )
+    name = f"embedded, routes of {routes}" if routes else Path(str(own)).stem.removeprefix("pkg:")
+    # CaRL trains in all towns of longest6 (its protocol holds out none)
+    return Benchmark(name, str(routes or own), seen_towns=LONG_ROUTE_TOWNS)
 
 
 def towns_of(specs: Sequence[RouteSpec]) -> list[str]:

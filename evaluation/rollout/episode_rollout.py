@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evaluation.drivers.planners import Planner
+from evaluation.drivers.driver import Driver
 from evaluation.rollout.route_queue import EvaluationTask, RouteQueue
-from evaluation.scoring.episode_record import EpisodeRecord
+from evaluation.scoring.episode_record import EpisodeRecord, EpisodeRecords
 from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.referee import LeaderboardReferee, StepWatcher
-from rewards.reward_breakdown import Reward
-from sim_adapters.driving_env import DrivingVectorEnv
+from evaluation.scoring.referee import LeaderboardReferee, ScriptFacts
+from rewards.driving_events import DrivingEvents
+from rewards.reward_breakdown import Reward, RewardBreakdown
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import SceneBatch
 from sim_adapters.simulator import PlaysScripts
@@ -32,7 +34,7 @@ class Listener(Protocol):
         ...
 
 
-class Recorder(StepWatcher, Protocol):
+class Recorder(Protocol):
     """Records drives: sees every step, and is told where each begins and ends."""
 
     def begin(
@@ -41,8 +43,14 @@ class Recorder(StepWatcher, Protocol):
         """Driver `agent` starts a task, or drives on unrecorded."""
         ...
 
-    def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
-        """`planner` has chosen the actions of the next steps on this observation."""
+    def decided(self, driver: Driver, worlds: DrivingWorlds) -> None:
+        """`driver` has chosen the actions of the next steps; `worlds.seen` is what it looked at."""
+        ...
+
+    def watch(
+        self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
+    ) -> None:
+        """One step of all drivers, judged; the scene is that of its end, before any reset."""
         ...
 
     def end(self, agent: int, result: EpisodeResult) -> None:
@@ -51,9 +59,10 @@ class Recorder(StepWatcher, Protocol):
 
 
 def run_episodes(
-    env: DrivingVectorEnv,
-    planner: Planner,
+    worlds: DrivingWorlds,
+    driver: Driver,
     tasks: Sequence[EvaluationTask],
+    reward: Reward,
     *,
     listener: Listener | None = None,
     recorder: Recorder | None = None,
@@ -62,9 +71,10 @@ def run_episodes(
     """Drive every task once; none is lost, whatever the number of worlds.
 
     Args:
-        env: Its worlds are used for these tasks from now on.
-        planner: Drives all worlds.
+        worlds: Used for these tasks from now on.
+        driver: Drives all worlds.
         tasks: Routes with their seeds.
+        reward: Pays what episodes are told to have returned; it ends none of them.
         listener: Told of every step and every finished route.
         recorder: Records the drives.
         clock: Wall clock [s].
@@ -72,80 +82,105 @@ def run_episodes(
     Returns:
         One result per task, in the order in which they finished.
     """
-    queue = RouteQueue(tasks, env.num_envs)
-    referee = LeaderboardReferee(
-        inner_reward(env),
-        env.scene,
-        env.memory.route,
-        recorder,
-        **script_facts(env),
-    )
-    env.scenarios, env.driving_reward = queue, referee
-    observation = env.restart()
-    started_s = np.full(env.num_envs, clock())
-    _open_records(env, queue, referee, planner, recorder, np.arange(env.num_envs))
+    court = _Court(worlds, driver, RouteQueue(tasks, worlds.num_envs), reward, recorder)
+    started_s = np.full(worlds.num_envs, clock())
+    court.open(np.arange(worlds.num_envs))
     results: list[EpisodeResult] = []
     num_steps = 0
-    while len(results) < queue.num_tasks:
-        driven = list(queue.running)  # a finished world gets its next task within the step
-        actions = planner.act(observation, env)
-        if recorder:
-            recorder.decided(observation, planner)
-        observation, _, terminated, truncated, _ = env.step(actions)
+    while len(results) < court.queue.num_tasks:
+        court.decide()
         num_steps += 1
-        finished = np.flatnonzero(terminated | truncated)
-        for agent in finished:
-            task = driven[agent]
-            if task is not None:
-                wall_s = clock() - started_s[agent]
-                record = referee.records.read(int(agent))
-                result = episode_result(task, record, env.scene.step_s, wall_s)
+        finished = np.flatnonzero(~court.referee.records.running)
+        for agent in map(int, finished):
+            result = court.close(agent, clock() - started_s[agent])
+            if result is not None:
                 results.append(result)
-                if recorder:
-                    recorder.end(int(agent), result)
                 if listener:
                     listener.episode_finished(result)
             started_s[agent] = clock()
         if finished.size:
-            _open_records(env, queue, referee, planner, recorder, finished)
+            court.open(finished)
         if listener:
             listener.stepped(num_steps)
     return results
 
 
-def script_facts(env: DrivingVectorEnv) -> dict[str, Callable[..., Any]]:
-    """What a referee asks of a simulator that plays the scenarios of its routes itself."""
-    simulator, worlds = env.simulator, env.scene.ego.world
-    if not isinstance(simulator, PlaysScripts):
-        return {}
-    return {
-        "started_triggers": lambda: simulator.begun_triggers()[worlds],
-        "timed_out_triggers": lambda: simulator.timed_out_triggers()[worlds],
-        "held_up": lambda: simulator.held_up()[worlds],
-        "traffic_speed": lambda _: simulator.background_speed_mps()[worlds],
-    }
+class _Court:
+    """Worlds with their driver, the queue of routes and the referee."""
+
+    def __init__(
+        self,
+        worlds: DrivingWorlds,
+        driver: Driver,
+        queue: RouteQueue,
+        reward: Reward,
+        recorder: Recorder | None,
+    ) -> None:
+        self.worlds, self.driver, self.queue = worlds, driver, queue
+        self.reward, self.recorder = reward, recorder
+        self.referee = LeaderboardReferee(worlds.scene, worlds.memory.route, script_facts(worlds))
+
+    def open(self, agents: NDArray[np.int64]) -> None:
+        """Begin the next task of these drivers' worlds."""
+        worlds = self.worlds
+        worlds.reset(agents, [self.queue.next_scenario(int(agent)) for agent in agents])
+        for agent in map(int, agents):
+            task = self.queue.running[agent]
+            self.referee.begin(agent, task.scenario.route.length_m if task else 0.0)
+            if self.recorder:
+                self.recorder.begin(agent, task, worlds.scene, worlds.maps)
+        self.driver.begin_episodes(agents, worlds)
+
+    def decide(self) -> None:
+        """One decision of all drivers, held and judged; worlds whose episode ends run on in it."""
+        worlds, records = self.worlds, self.referee.records
+        worlds.act(self.driver.act(worlds))
+        if self.recorder:
+            self.recorder.decided(self.driver, worlds)
+        for _ in range(worlds.action_repeat):
+            advance_judged(worlds, self.referee, self.reward, self.recorder)
+            if not records.running.any():
+                break
+
+    def close(self, agent: int, wall_s: float) -> EpisodeResult | None:
+        """The result of a finished drive; None if it was nobody's task."""
+        task = self.queue.running[agent]
+        if task is None:
+            return None
+        record = self.referee.records.read(agent)
+        result = episode_result(task, record, self.worlds.scene.step_s, wall_s)
+        if self.recorder:
+            self.recorder.end(agent, result)
+        return result
 
 
-def inner_reward(env: DrivingVectorEnv) -> Reward:
-    """The reward of the environment without the referee that an earlier rollout put before it."""
-    reward = env.driving_reward
-    return reward.driving_reward if isinstance(reward, LeaderboardReferee) else reward
-
-
-def _open_records(
-    env: DrivingVectorEnv,
-    queue: RouteQueue,
+def advance_judged(
+    worlds: DrivingWorlds,
     referee: LeaderboardReferee,
-    planner: Planner,
-    recorder: Recorder | None,
-    agents: np.ndarray,
-) -> None:
-    for agent in map(int, agents):
-        task = queue.running[agent]
-        referee.begin(agent, task.scenario.route.length_m if task else 0.0)
-        if recorder:
-            recorder.begin(agent, task, env.scene, env.maps)
-    planner.begin_episodes(agents, env)
+    reward: Reward,
+    recorder: Recorder | None = None,
+) -> RewardBreakdown:
+    """One step of the worlds, paid, judged and watched; what was paid for it."""
+    events = worlds.advance()
+    outcome = reward(events)
+    referee.records.episode_return += outcome.reward.numpy() * referee.records.running
+    referee.judge(events)
+    if recorder:
+        recorder.watch(events, outcome, referee.records)
+    return outcome
+
+
+def script_facts(worlds: DrivingWorlds) -> ScriptFacts:
+    """What a referee asks of a simulator that plays the scenarios of its routes itself."""
+    simulator, places = worlds.simulator, worlds.scene.ego.world
+    if not isinstance(simulator, PlaysScripts):
+        return ScriptFacts()
+    return ScriptFacts(
+        traffic_speed=lambda _: simulator.background_speed_mps()[places],
+        started_triggers=lambda: simulator.begun_triggers()[places],
+        timed_out_triggers=lambda: simulator.timed_out_triggers()[places],
+        held_up=lambda: simulator.held_up()[places],
+    )
 
 
 def episode_result(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.drivers.planners import Planner
+from evaluation.drivers.driver import Driver
 from evaluation.rollout.route_queue import EvaluationTask
 from evaluation.scoring.episode_record import EpisodeRecords
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.infractions import Infraction
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import SceneBatch
 from sim_adapters.scene_picture.moment import Moment, surroundings
@@ -83,7 +84,7 @@ class EpisodeRecorder:
         )
         self._running[agent] = self.recordings[scenario.scenario_id, task.seed] = recording
 
-    def decided(self, observation: Mapping[str, np.ndarray], planner: Planner) -> None:
+    def decided(self, driver: Driver, worlds: DrivingWorlds) -> None:
         """A video shows no more than the step itself."""
 
     def end(self, agent: int, result: EpisodeResult) -> None:

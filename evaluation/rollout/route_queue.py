@@ -42,7 +42,7 @@ def world_seed(route_id: str, seed: int) -> int:
 
 
 class RouteQueue:
-    """A ScenarioSource that hands out tasks, longest routes first so that no long one is left.
+    """Hands out tasks, longest routes first so that no long one is left.
 
     `running[world]` is the task a world drives now. When none is left, a free world drives the
     shortest route again to keep the batch whole, and `running` says None: it is not recorded.
@@ -56,9 +56,8 @@ class RouteQueue:
         self.num_tasks = len(tasks)
         self.running: list[EvaluationTask | None] = [None] * num_worlds
 
-    def next_scenario(self, world: int, episode: int) -> Scenario:
+    def next_scenario(self, world: int) -> Scenario:
         """The scenario that `world` drives from now on."""
-        del episode
         task = self._waiting.pop() if self._waiting else None
         self.running[world] = task
         return task.scenario if task else self._filler

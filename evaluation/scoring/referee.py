@@ -1,18 +1,15 @@
 """LeaderboardReferee: keeps the record of running episodes by CARLA leaderboard 2.0's rules.
 
-It takes the place of the reward in a DrivingVectorEnv, because that is where every step's facts
-meet the scene they belong to, before finished worlds are reset. The checkpoint's own reward is
-still computed, for its terms; only the episode ends are the leaderboard's. Infractions are counted
-and do not end an episode.
+A function of a step's events and the scene that they were found in; it pays nothing and moves
+nothing. Infractions are counted and do not end an episode.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from evaluation.scoring.episode_record import EpisodeRecords
@@ -20,7 +17,6 @@ from evaluation.scoring.episode_result import EpisodeEnd
 from evaluation.scoring.infractions import Infraction, InfractionKind
 from evaluation.scoring.minimum_speed import LAST_CHECKPOINT_PERCENT, MinimumSpeedTest
 from rewards.driving_events import CollisionKind, DrivingEvents
-from rewards.reward_breakdown import Reward, RewardBreakdown
 from sim_adapters.scene.memory import RouteTracker
 from sim_adapters.scene.state import LAST_VEHICLE_KIND, ActorKind, SceneBatch
 
@@ -42,27 +38,11 @@ END_INFRACTIONS = {
 }
 
 
-class StepWatcher(Protocol):
-    """Looks on; the scene is that of the step's end, before finished worlds are reset."""
-
-    def watch(
-        self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
-    ) -> None:
-        """One step of all drivers."""
-        ...
-
-
-class LeaderboardReferee:
-    """A Reward whose episode ends are the leaderboard's, and the record behind a score.
-
-    A record that has ended takes nothing more until `begin` opens the driver's next one.
+@dataclass(frozen=True)
+class ScriptFacts:
+    """What a referee asks of a simulator that plays the scenarios of its routes itself.
 
     Args:
-        driving_reward: The reward the planner was trained with; its values and terms pass through.
-        scene: The scene that `events` were found in.
-        tracker: Place along each driver's route in the detector's memory: the leaderboard cuts the
-            minimum-speed test at unrounded metres, which events do not tell.
-        watcher: Sees every step while the scene still shows its end, e.g. a recorder.
         traffic_speed: Mean speed [m/s] of the background traffic in each driver's world, (E,); the
             scene's own vehicles by default.
         started_triggers: How many scenarios have begun on each driver's route, (E,); none by
@@ -73,28 +53,32 @@ class LeaderboardReferee:
             default. Nobody is blocked meanwhile, and the clock begins anew afterwards.
     """
 
+    traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None
+    started_triggers: Callable[[], NDArray[np.int64]] | None = None
+    timed_out_triggers: Callable[[], NDArray[np.int64]] | None = None
+    held_up: Callable[[], NDArray[np.bool_]] | None = None
+
+
+class LeaderboardReferee:
+    """Judges E drivers step by step; the records are what a score follows from.
+
+    A record that has ended takes nothing more until `begin` opens the driver's next one.
+
+    Args:
+        scene: The scene that events are found in.
+        tracker: Place along each driver's route in the detector's memory: the leaderboard cuts the
+            minimum-speed test at unrounded metres, which events do not tell.
+        scripts: What the simulator tells of the scenarios that it plays.
+    """
+
     def __init__(
-        self,
-        driving_reward: Reward,
-        scene: SceneBatch,
-        tracker: RouteTracker,
-        watcher: StepWatcher | None = None,
-        traffic_speed: Callable[[SceneBatch], NDArray[np.float64]] | None = None,
-        started_triggers: Callable[[], NDArray[np.int64]] | None = None,
-        timed_out_triggers: Callable[[], NDArray[np.int64]] | None = None,
-        held_up: Callable[[], NDArray[np.bool_]] | None = None,
+        self, scene: SceneBatch, tracker: RouteTracker, scripts: ScriptFacts | None = None
     ) -> None:
-        self.driving_reward = driving_reward
-        self.watcher = watcher
-        self.scene = scene
+        self.scene, self.tracker = scene, tracker
         self.records = EpisodeRecords(scene.num_agents)
+        self._scripts = scripts or ScriptFacts()
         self._speed_test = MinimumSpeedTest(scene.num_agents)
-        self._traffic_speed = traffic_speed or traffic_speed_mps
-        self.tracker = tracker
-        self._started_triggers = started_triggers
-        self._timed_out_triggers = timed_out_triggers
         self._num_timed_out = np.zeros(scene.num_agents, np.int64)
-        self._held_up = held_up
         self._held_until_s = np.full(scene.num_agents, -np.inf)
         self._place = (scene.ego.world, scene.ego.slot)
 
@@ -109,33 +93,22 @@ class LeaderboardReferee:
         """End the record of a running driver where it stands."""
         self._close(agent, EpisodeEnd.STOPPED)
 
-    def __call__(self, events: DrivingEvents) -> RewardBreakdown:
-        """Record one step; see the class."""
-        outcome = self.driving_reward(events)
+    def judge(self, events: DrivingEvents) -> NDArray[np.bool_]:
+        """Record one step, while the scene shows its end; whose episode ends in it, (E,)."""
         running = self.records.running
-        self._add_step(events, outcome, running)
+        self._add_step(events, running)
         self._record_infractions(events, running)
         for agent in self._speed_test.agents_at_checkpoint(self._exact_percent()):
             if running[agent]:
                 self._close_speed_checkpoint(int(agent))
         # The step that reaches a checkpoint belongs to the stretch after it
-        self._speed_test.add_step(events.speed_mps.numpy(), self._traffic_speed(self.scene))
-        terminated, truncated = self._end_episodes(events, running)
-        if self.watcher:
-            self.watcher.watch(events, outcome, self.records)
-        return RewardBreakdown(
-            outcome.reward,
-            torch.from_numpy(terminated),
-            torch.from_numpy(truncated),
-            outcome.terms,
-            ends={},  # the records keep the leaderboard's reasons
-        )
+        traffic_speed = self._scripts.traffic_speed or traffic_speed_mps
+        self._speed_test.add_step(events.speed_mps.numpy(), traffic_speed(self.scene))
+        return self._end_episodes(events, running)
 
     # One step -------------------------------------------------------------------------------
 
-    def _add_step(
-        self, events: DrivingEvents, outcome: RewardBreakdown, running: NDArray[np.bool_]
-    ) -> None:
+    def _add_step(self, events: DrivingEvents, running: NDArray[np.bool_]) -> None:
         records, speed = self.records, events.speed_mps.numpy()
         gained_m = events.route_percent_gained.numpy() * records.length_m / 100.0 * running
         slowest_mps = SLOWEST_SHARE_OF_LIMIT * np.maximum(self.scene.ego.speed_limit_mps, 1.0)
@@ -147,7 +120,6 @@ class LeaderboardReferee:
         records.speed_sum_mps += speed * running
         num_others = self.scene.traits.valid.sum(axis=1)[self.scene.ego.world] - 1
         records.actor_sum += num_others * running
-        records.episode_return += outcome.reward.numpy() * running
 
     def _record_infractions(self, events: DrivingEvents, running: NDArray[np.bool_]) -> None:
         for agent in np.flatnonzero(events.collision.numpy() & running):
@@ -158,8 +130,8 @@ class LeaderboardReferee:
             self._note(agent, InfractionKind.RED_LIGHT)
         for agent in np.flatnonzero(events.ran_stop_sign.numpy() & running):
             self._note(agent, InfractionKind.STOP_SIGN)
-        if self._timed_out_triggers:
-            timed_out = self._timed_out_triggers()
+        if self._scripts.timed_out_triggers:
+            timed_out = self._scripts.timed_out_triggers()
             for agent in np.flatnonzero(timed_out > self._num_timed_out):
                 self._note(agent, InfractionKind.SCENARIO_TIMEOUT)
             self._num_timed_out[:] = timed_out
@@ -172,20 +144,17 @@ class LeaderboardReferee:
 
     # Ends -----------------------------------------------------------------------------------
 
-    def _end_episodes(
-        self, events: DrivingEvents, running: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Close the records of all episodes that end here; terminated and truncated, (E,)."""
+    def _end_episodes(self, events: DrivingEvents, running: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Close the records of all episodes that end here; whose they are, (E,)."""
         failed = events.simulator_failed.numpy()
         arrived = self._has_arrived(events) & ~failed
         out_of_time = events.timed_out.numpy() | (self._elapsed_s() > self.records.budget_s)
         blocked = self._is_blocked(events)
         lost = events.off_route.numpy() | blocked
-        terminated = running & (arrived | (lost & ~failed))
-        truncated = running & (failed | (out_of_time & ~terminated))
-        for agent in np.flatnonzero(terminated | truncated):
+        ended = running & (failed | arrived | lost | out_of_time)
+        for agent in np.flatnonzero(ended):
             self._close(int(agent), self._end_of(agent, events, arrived, blocked))
-        return terminated, truncated
+        return ended
 
     def _end_of(
         self,
@@ -205,8 +174,8 @@ class LeaderboardReferee:
     def _is_blocked(self, events: DrivingEvents) -> NDArray[np.bool_]:
         """Standing for too long, not counted while a scenario with a time limit ran, (E,)."""
         now_s = self._elapsed_s()
-        if self._held_up:
-            held = self._held_up()
+        if self._scripts.held_up:
+            held = self._scripts.held_up()
             self._held_until_s[held] = now_s[held]
         waited_s = now_s - self._held_until_s
         return events.blocked.numpy() & (waited_s > BLOCKED_S + _CLOCK_SLACK_S)
@@ -215,8 +184,8 @@ class LeaderboardReferee:
         """Book what the leaderboard books once, at the end of a route."""
         records = self.records
         records.ends[agent] = end
-        if self._started_triggers:
-            records.num_started[agent] = self._started_triggers()[agent]
+        if self._scripts.started_triggers:
+            records.num_started[agent] = self._scripts.started_triggers()[agent]
         if end is EpisodeEnd.COMPLETED:
             records.route_percent[agent] = 100.0
         if end in END_INFRACTIONS:

@@ -17,7 +17,7 @@ import numpy as np
 
 from evaluation.demo_run.training import default_processes
 from evaluation.speed.stopwatch import Measurement, measure_rate
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.gymnasium_envs import make_embedded_vec
 
 # Many actors, no scripted events: the load the floors are stated for.
@@ -144,8 +144,8 @@ def watch_stages(env: DrivingVectorEnv, stages: StageClock) -> None:
     """Time the stages of a step in `env`, which is of no other use afterwards."""
     stages.watch("world", env.simulator, "step")
     stages.watch("resets", env.simulator, "reset")
-    stages.watch("events", env.detector, "detect")
-    stages.watch("resets", env.detector, "reset_memory")
+    stages.watch("events", env.worlds.detector, "detect")
+    stages.watch("resets", env.worlds.detector, "reset_memory")
     stages.watch("reward", env, "driving_reward")
     stages.watch("gather", env.observer, "gather")
     stages.watch("raster", env.observer, "paint")

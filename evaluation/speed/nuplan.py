@@ -14,15 +14,15 @@ from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
+from evaluation.drivers.driver import driver_config
 from evaluation.nuplan_metrics import score_scenarios
 from evaluation.speed.stopwatch import Measurement, measure_rate
-from evaluation.val14.drivers import RULE_DRIVERS
-from evaluation.val14.rollout import TRAFFIC
-from sim_adapters.driving_env import DrivingVectorEnv
+from evaluation.val14.rollout import TRAFFIC, simulate
+from sim_adapters.driving.env import DrivingVectorEnv
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.nuplan.closed_loop import simulate
 from sim_adapters.nuplan.export.data_set import make_data_set
 from sim_adapters.nuplan.export.log_summary import write_filter
 from sim_adapters.nuplan.replay_route import logged_scenario
@@ -173,14 +173,14 @@ def _mean_tracks(log: ScenarioLog) -> float:
 def make_env(logs: Sequence[ScenarioLog], maps: MapBank, num_worlds: int) -> DrivingVectorEnv:
     """CaRL's nuPlan environment over these scenarios."""
     config = compose_training_config(["experiment=carl_nuplan"])
-    return DrivingVectorEnv(
+    worlds = DrivingWorlds(
         NuplanSimulator(maps, num_worlds),
-        _InTurn([logged_scenario(log) for log in logs]),
-        instantiate(config.reward),
         instantiate(config.observation),
         instantiate(config.detector),
         instantiate(config.env.action_layout),
     )
+    source = _InTurn([logged_scenario(log) for log in logs])
+    return DrivingVectorEnv(worlds, source, instantiate(config.reward))
 
 
 def stepping(env: DrivingVectorEnv) -> Callable[[], int]:
@@ -273,9 +273,10 @@ def _scoring(
     logs: Sequence[ScenarioLog], maps: MapBank, planner: str, mode: str
 ) -> Callable[[], int]:
     """Work that simulates and scores all scenarios once."""
+    driver = instantiate(driver_config(f"nuplan/{planner}"))
 
     def score() -> int:
-        traces = simulate(logs, maps, RULE_DRIVERS[planner](), traffic=TRAFFIC[mode])
+        traces = simulate(logs, maps, driver, traffic=TRAFFIC[mode])
         return len(score_scenarios(*traces, logs, maps))
 
     return score

@@ -14,10 +14,10 @@ import numpy as np
 
 from evaluation.speed.environment import busy_env, mean_actors
 from evaluation.speed.stopwatch import Measurement, measure_rate
+from sim_adapters.driving.rows import allocate
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import BevView
-from sim_adapters.observation_rows import allocate
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.map_layers import LayerBit, untile_plane
 from sim_adapters.scene.state import ActorKind, LightBit

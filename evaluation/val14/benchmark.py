@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.progress import Progress
 
-from evaluation.drivers.checkpoint_planner import checkpoint_files
+from evaluation.drivers.driver import NUPLAN_NAMES, Driver, driver_config, with_parts
+from evaluation.drivers.policy_driver import checkpoint_files
 from evaluation.nuplan_metrics import ScenarioScores
-from evaluation.val14.drivers import RULE_DRIVERS, MakeDriver, driver_maker
 from evaluation.val14.files import Drive, Results, ScenarioBook, write_val14
 from evaluation.val14.provenance import Provenance, provenance
 from evaluation.val14.report import Val14Report, write_val14_report
@@ -46,7 +47,7 @@ class Val14:
         map_root: Folder of the maps; None takes the one that the cache was made with.
         filter: The devkit's filter YAML, e.g. val14_split.yaml; None drives the whole cache.
         mode: "nonreactive" (log replay), "reactive" (IDM agents) or "both".
-        yardsticks: Planners to drive beside the chosen one.
+        yardsticks: Names of drivers (of configs/driver) to drive beside the chosen one.
     """
 
     cache: str
@@ -70,17 +71,13 @@ class Val14:
         for key in ("filter", "map_root"):
             if getattr(self, key) == "":
                 raise ValueError(f"{key} is empty: name a file or folder, or leave it out")
-        for name in self.yardsticks:
-            if name not in RULE_DRIVERS:
-                raise ValueError(f"yardstick {name}: choose among {', '.join(RULE_DRIVERS)}")
 
     def evaluate(self, config: DictConfig) -> Results:
         """Run the composed config of `evaluate`; returns every scenario by planner and mode."""
         if not (isinstance(config.num_worlds, int) and config.num_worlds >= 1):
             raise ValueError(f"num_worlds={config.num_worlds}: at least one is needed")
         torch.set_num_threads(config.num_threads)
-        planners = tuple(dict.fromkeys((config.planner, *self.yardsticks)))
-        makers = {name: driver_maker(name, config) for name in planners}
+        drivers = self.drivers(config)
         cache = open_cache(self.cache)
         wanted = load_filter(self.filter) if self.filter else ScenarioFilter()
         selection = select(cache, wanted)
@@ -92,12 +89,25 @@ class Val14:
         output = Path(config.output)
         book = ScenarioBook(output, about)
         results: Results = {}
-        for drive in (Drive(planner, mode) for mode in self.modes for planner in planners):
+        for drive in (Drive(name, mode) for mode in self.modes for name in drivers):
             results[drive] = _drive_all(
-                drive, makers[drive.planner], selection, cache, maps, book, config.num_worlds
+                drive, drivers[drive.planner], config, selection, cache, maps, book
             )
         finish(output, results, about, data)
         return results
+
+    def drivers(self, config: DictConfig) -> dict[str, Driver]:
+        """The chosen driver first, then the yardsticks, by name.
+
+        Raises:
+            MissingConfigException: no yardstick has such a name.
+        """
+        drivers: dict[str, Driver] = {config.driver.name: instantiate(config.driver)}
+        for name in self.yardsticks:
+            node = driver_config(f"nuplan/{name}" if name in NUPLAN_NAMES else name)
+            if node.name not in drivers:
+                drivers[node.name] = instantiate(node)
+        return drivers
 
     def shortfall(self, results: Results) -> str:
         """What a run lacks: a line on its failed scenarios, "" if there are none."""
@@ -132,7 +142,7 @@ def finish(
 def describe(config: DictConfig, benchmark: Val14, data: Provenance) -> dict[str, Any]:
     """What is evaluated, for the result files; equal descriptions are the same run."""
     checkpoint = None
-    if config.planner == "policy":
+    if config.checkpoint is not None:
         paths = [config.checkpoint] if isinstance(config.checkpoint, str) else config.checkpoint
         files = checkpoint_files(paths)
         digests = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files]
@@ -141,7 +151,7 @@ def describe(config: DictConfig, benchmark: Val14, data: Provenance) -> dict[str
     return {
         "benchmark": "val14",
         "scores": data.score_name,
-        "planner": config.planner,
+        "planner": config.driver.name,
         "checkpoint": checkpoint,
         "yardsticks": ", ".join(benchmark.yardsticks) or None,
         "mode": benchmark.mode,
@@ -154,12 +164,12 @@ def describe(config: DictConfig, benchmark: Val14, data: Provenance) -> dict[str
 
 def _drive_all(
     drive: Drive,
-    make_driver: MakeDriver,
+    driver: Driver,
+    config: DictConfig,
     selection: Selection,
     cache: ScenarioCache,
     maps: MapBank,
     book: ScenarioBook,
-    num_worlds: int,
 ) -> list[ScenarioScores]:
     """Every scenario of the selection under one planner in one mode, missing ones included."""
     known = book.scored(drive)
@@ -168,7 +178,8 @@ def _drive_all(
     with Progress(disable=not sys.stderr.isatty(), transient=True) as progress:
         bar = progress.add_task(f"{drive.planner}, {drive.mode}", total=len(names))
         for scenarios in drive_scenarios(
-            names, cache, maps, make_driver, drive.mode, num_worlds=num_worlds
+            *(names, cache, maps, driver, with_parts(config, driver), drive.mode),
+            num_worlds=config.num_worlds,
         ):
             book.add(drive, scenarios)
             fresh |= {one.token: one for one in scenarios}

@@ -3,38 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
 
 from evaluation.nuplan_metrics.scenario_scores import METRICS, ScenarioScores
-from evaluation.scoring.bootstrap import Interval, mean_interval
-from evaluation.scoring.score_table import interval_text
+from evaluation.scoring.comparison import Comparison, difference
 from evaluation.val14.files import SCENARIOS_FILE, Results, read_scenarios
-from evaluation.val14.table import TITLES
-
-
-@dataclass(frozen=True)
-class Val14Difference:
-    """One figure of both planners over the scenarios that both have a score for, in percent."""
-
-    first: float
-    second: float
-    change: Interval  # second minus first
-    num_better: int
-    num_worse: int
-
-
-@dataclass(frozen=True)
-class Val14Comparison:
-    """The runs' own planners in one mode."""
-
-    mode: str
-    differences: dict[str, Val14Difference]  # "score", then each metric
-    num_pairs: int
-    unpaired: tuple[str, ...]  # tokens with a score in one run only
 
 
 def is_val14_run(folder: Path) -> bool:
@@ -42,7 +17,7 @@ def is_val14_run(folder: Path) -> bool:
     return (folder / SCENARIOS_FILE).is_file()
 
 
-def compare_val14(first: Path, second: Path) -> list[Val14Comparison]:
+def compare_val14(first: Path, second: Path) -> list[Comparison]:
     """Differences in every mode that both runs have.
 
     Raises:
@@ -65,7 +40,7 @@ def _own_drives(folder: Path) -> dict[str, list[ScenarioScores]]:
 
 def _compare_mode(
     mode: str, first: Sequence[ScenarioScores], second: Sequence[ScenarioScores]
-) -> Val14Comparison:
+) -> Comparison:
     sides = [
         {one.token: one for one in side if one.metrics is not None} for side in (first, second)
     ]
@@ -76,44 +51,9 @@ def _compare_mode(
         np.array([(side[token].score, *(side[token].metrics or ())) for token in tokens])
         for side in sides
     ]
-    return Val14Comparison(
-        mode,
-        {name: _difference(rows[0][:, i], rows[1][:, i]) for i, name in enumerate(_figures())},
-        len(tokens),
-        tuple(sorted(sides[0].keys() ^ sides[1].keys())),
-    )
-
-
-def _figures() -> tuple[str, ...]:
-    return ("score", *METRICS)
-
-
-def _difference(first: np.ndarray, second: np.ndarray) -> Val14Difference:
-    change = 100.0 * (second - first)
-    return Val14Difference(
-        first=100.0 * float(first.mean()),
-        second=100.0 * float(second.mean()),
-        change=mean_interval(change[:, None]),
-        num_better=int((change > 0.0).sum()),
-        num_worse=int((change < 0.0).sum()),
-    )
-
-
-def val14_comparison_table(names: tuple[str, str], comparison: Val14Comparison) -> Table:
-    """The table for the terminal."""
-    lost = f"; {len(comparison.unpaired)} in one run only" if comparison.unpaired else ""
-    table = Table(
-        title=f"{names[1]} against {names[0]}, {comparison.mode}",
-        caption=f"{comparison.num_pairs} scenarios{lost}; 95 % bootstrap intervals of the change",
-    )
-    for heading in ("", names[0], names[1], "change", "scenarios better / worse"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for name, one in comparison.differences.items():
-        table.add_row(
-            TITLES.get(name, name),
-            f"{one.first:.2f}",
-            f"{one.second:.2f}",
-            interval_text(one.change, 2),
-            f"{one.num_better} / {one.num_worse}",
-        )
-    return table
+    differences = {
+        name: difference(*(100.0 * side[:, i : i + 1] for side in rows))
+        for i, name in enumerate(("score", *METRICS))
+    }
+    unpaired = tuple(sorted(sides[0].keys() ^ sides[1].keys()))
+    return Comparison(mode, "scenarios", differences, len(tokens), unpaired)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evaluation.nuplan_metrics.scenario_scores import METRICS, MetricScores, ScenarioScores
+from evaluation.output_folder import refuse_other_results
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
 from evaluation.val14.scores import Val14Scores
 
@@ -59,10 +60,7 @@ class ScenarioBook:
                 os.truncate(self._path, num_whole)
                 return
             if content.count(b"\n") > 1:
-                raise ValueError(
-                    f"{folder} holds results of {_differences(found, about)}: choose another "
-                    f"output=DIR, or delete it"
-                )
+                refuse_other_results(folder, SCENARIOS_FILE, found, about)
         self._path.write_text(json.dumps(about) + "\n")
 
     def scored(self, drive: Drive) -> dict[str, ScenarioScores]:
@@ -76,12 +74,6 @@ class ScenarioBook:
         with self._path.open("a") as file:
             for scenario in scenarios:
                 file.write(json.dumps(_row(drive, scenario), allow_nan=False) + "\n")
-
-
-def _differences(found: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    """What a file is about, as far as that is not `about`."""
-    keys = [key for key in {**about, **found} if found.get(key) != about.get(key)]
-    return ", ".join(f"{key}={found.get(key)} (not {about.get(key)})" for key in keys)
 
 
 def read_scenarios(folder: Path) -> tuple[dict[str, Any], Results]:

@@ -3,25 +3,145 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+import numpy as np
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from carl_planner.checkpoint import CheckpointError
+from evaluation.drivers.driver import Driver
 from evaluation.nuplan_metrics import ScenarioScores, score_scenarios
-from evaluation.val14.policy_driver import UnfitPolicyError
-from sim_adapters.nuplan.closed_loop import Driver, simulate
+from sim_adapters.driving.worlds import DrivingWorlds
+from sim_adapters.nuplan.closed_loop import LoggedDrives
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.nuplan.slot_demand import Traffic
+from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
+from sim_adapters.nuplan.trajectory import Trajectories
+from sim_adapters.observation.observer import Observer
+from sim_adapters.observation.unseen import Unseen
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.nuplan_events.detector import NuplanDetector
+from sim_adapters.scene.state import SceneBatch
 
 log = logging.getLogger(__name__)
 TRAFFIC: dict[str, Traffic] = {"nonreactive": "log", "reactive": "idm"}
+
+
+class UnfitDriverError(RuntimeError):
+    """Driver, observation and detector do not fit one another, whatever the scenario."""
+
+
+class PictureRoom(NamedTuple):
+    """Room in an observer's pictures, by the names of its keywords."""
+
+    max_boxes: int  # the ego's included
+    max_lights: int
+    max_route_areas: int
+
+
+def picture_room(scene: SceneBatch) -> PictureRoom:
+    """Room for all that a scene can hold: no picture of it is too full."""
+    num_lights, num_areas = scene.lights.state.shape[1], scene.route_areas.area.shape[1]
+    return PictureRoom(scene.num_slots, max(1, num_lights), max(1, num_areas))
+
+
+def roomy_observer(observation: DictConfig, scene: SceneBatch) -> Observer:
+    """The observer of a config with room for all of a scene; what it shows stays the same.
+
+    Training shows the nearest boxes, an evaluation all that its logs hold.
+    """
+    room = picture_room(scene)._asdict()
+    return instantiate(observation, **{key: room[key] for key in room if key in observation})
+
+
+def logged_worlds(simulator: NuplanSimulator, config: DictConfig | None) -> DrivingWorlds:
+    """The simulator's worlds, seen and driven as a config says.
+
+    Args:
+        simulator: Reset to its logs.
+        config: Groups `observation`, `detector` and `env`; None for drivers that read the scene.
+
+    Raises:
+        UnfitDriverError: they cannot be built, or not together.
+    """
+    if config is None:
+        return DrivingWorlds(simulator, Unseen(), NuplanDetector())
+    layout = config.env.get("action_layout")
+    try:
+        return DrivingWorlds(
+            simulator,
+            roomy_observer(config.observation, simulator.scene),
+            instantiate(config.detector),
+            instantiate(layout) if layout is not None else None,
+            action_repeat=config.env.get("action_repeat", 1),
+        )
+    except (InstantiationException, ValueError) as error:
+        raise UnfitDriverError(f"no scenario can be driven: {error}") from error
+
+
+def simulate(
+    logs: Sequence[ScenarioLog],
+    maps: MapBank,
+    driver: Driver,
+    config: DictConfig | None = None,
+    *,
+    traffic: Traffic = "log",
+    num_threads: int = 1,
+) -> tuple[EgoTrace, TrackTrace]:
+    """What a driver does in each scenario; row i of the traces is logs[i].
+
+    Args:
+        logs: Scenarios, not empty.
+        maps: Maps that they name.
+        driver: Who drives.
+        config: See `logged_worlds`.
+        traffic: "log" or "idm", see `NuplanSimulator`.
+        num_threads: Threads for the kernels.
+
+    Raises:
+        UnfitDriverError: no scenario can be driven as this driver is configured.
+    """
+    drives = LoggedDrives(logs, maps, traffic=traffic, num_threads=num_threads)
+    everybody = np.arange(len(logs))
+    worlds = logged_worlds(drives.simulator, config)
+    worlds.remember_start(everybody)
+    try:
+        driver.begin_episodes(everybody, worlds)
+    except CheckpointError as error:
+        raise UnfitDriverError(f"no scenario can be driven: {error}") from error
+    for sample in range(drives.num_samples):
+        if sample > 0:
+            drive_frame(worlds, driver, drives.simulator)
+        drives.record(sample)
+    return drives.traces()
+
+
+def drive_frame(worlds: DrivingWorlds, driver: Driver, simulator: NuplanSimulator) -> None:
+    """One frame: an action, new or held, or a plan, which the devkit's tracker follows.
+
+    Limit: nobody remembers what happens behind a plan; a planner that needs it keeps it itself.
+    """
+    if worlds.is_due:
+        command = driver.act(worlds)
+        if isinstance(command, Trajectories):
+            simulator.follow(command)
+            return
+        worlds.act(command)
+    worlds.advance()
 
 
 def drive_scenarios(
     names: Sequence[ScenarioName],
     cache: ScenarioCache,
     maps: MapBank,
-    make_driver: Callable[[], Driver],
+    driver: Driver,
+    config: DictConfig | None,
     mode: str,
     *,
     num_worlds: int,
@@ -33,22 +153,24 @@ def drive_scenarios(
         names: Scenarios of the cache.
         cache: Where they are read from.
         maps: Their maps.
-        make_driver: Gives a driver for each portion.
+        driver: Drives one portion after the other.
+        config: See `logged_worlds`.
         mode: "nonreactive" or "reactive".
         num_worlds: Scenarios driven at once.
         num_threads: Threads of the simulation's kernels.
 
     Raises:
-        UnfitPolicyError: the driver can drive none of them; so do errors of `make_driver` travel.
+        UnfitDriverError: the driver can drive none of them.
     """
     for first in range(0, len(names), num_worlds):
         portion = names[first : first + num_worlds]
-        driver = make_driver()
         try:
             logs = [cache.read(name.token) for name in portion]
-            traces = simulate(logs, maps, driver, traffic=TRAFFIC[mode], num_threads=num_threads)
+            traces = simulate(
+                logs, maps, driver, config, traffic=TRAFFIC[mode], num_threads=num_threads
+            )
             yield score_scenarios(*traces, logs, maps)
-        except UnfitPolicyError:
+        except UnfitDriverError:
             raise
         except Exception as error:  # one scenario must not cost the others their result
             if len(portion) == 1:
@@ -57,7 +179,9 @@ def drive_scenarios(
                 continue
             log.warning("a scenario of this portion fails: driving its scenarios one by one")
             yield from drive_scenarios(
-                portion, cache, maps, make_driver, mode, num_worlds=1, num_threads=num_threads
+                *(portion, cache, maps, driver, config, mode),
+                num_worlds=1,
+                num_threads=num_threads,
             )
 
 

@@ -1,4 +1,4 @@
-"""Simulates logged scenarios from their first frame to their last, for the benchmark's metrics.
+"""LoggedDrives: logged scenarios from their first frame to their last, for the benchmark's metrics.
 
 N frames give N - 1 samples: sample k is what the driver saw at frame k. The plan made at the last
 sample is never driven, as in the devkit.
@@ -7,7 +7,6 @@ sample is never driven, as in the devkit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -19,62 +18,52 @@ from sim_adapters.nuplan.traces import EgoTrace, TrackTrace, empty_traces
 from sim_adapters.scene.map_bank import MapBank
 
 
-class Driver(Protocol):
-    """Drives all worlds of a simulator; a planner that gives trajectories or a policy that acts."""
+class LoggedDrives:
+    """A batch of scenarios at their first frame, and what is written down of each sample.
 
-    def start(self, simulator: NuplanSimulator, logs: Sequence[ScenarioLog]) -> None:
-        """Get ready: `simulator` has just been reset to `logs`, world i to logs[i]."""
-        ...
-
-    def drive(self, simulator: NuplanSimulator) -> None:
-        """Look at the present and advance the simulator by one frame, by `step` or `follow`."""
-        ...
-
-
-def simulate(
-    logs: Sequence[ScenarioLog],
-    maps: MapBank,
-    driver: Driver,
-    *,
-    traffic: Traffic = "log",
-    num_threads: int = 1,
-) -> tuple[EgoTrace, TrackTrace]:
-    """What `driver` does in each scenario; row i of the traces is logs[i].
-
-    All scenarios run in one batch: give the logs of a benchmark in portions. One that the driver
-    marks as failed (`clocks.failed`) has no samples.
+    All scenarios run in one batch: give the logs of a benchmark in portions.
 
     Args:
-        logs: Scenarios, not empty.
+        logs: Scenarios, not empty; world i plays logs[i].
         maps: Maps that they name.
-        driver: Who drives.
         traffic: "log" or "idm", see `NuplanSimulator`.
         num_threads: Threads for the kernels.
     """
-    num_samples = max(log.num_frames for log in logs) - 1
-    num_actors = max(1, *(slots_needed(log, traffic) for log in logs))
-    simulator = NuplanSimulator(
-        maps,
-        len(logs),
-        traffic=traffic,
-        max_actors=num_actors,
-        max_route_points=num_samples + 1,
-        max_route_areas=max(1, *(len(log.corrected_route_fids) for log in logs)),
-        num_threads=num_threads,
-    )
-    simulator.reset(np.arange(len(logs)), [logged_scenario(log) for log in logs])
-    driver.start(simulator, logs)
-    ego, tracks = empty_traces(len(logs), num_samples, num_actors)
-    ego.num_samples[:] = [log.num_frames - 1 for log in logs]
-    types = _types_of_tracks(logs)
-    for sample in range(num_samples):
-        if sample > 0:
-            driver.drive(simulator)
-        running = np.flatnonzero(sample < ego.num_samples)
-        _record_ego(simulator, running, sample, ego)
-        _record_tracks(simulator, running, sample, types, tracks)
-    ego.num_samples[simulator.scene.clocks.failed] = 0
-    return ego, tracks
+
+    def __init__(
+        self,
+        logs: Sequence[ScenarioLog],
+        maps: MapBank,
+        *,
+        traffic: Traffic = "log",
+        num_threads: int = 1,
+    ) -> None:
+        self.num_samples = max(log.num_frames for log in logs) - 1
+        num_actors = max(1, *(slots_needed(log, traffic) for log in logs))
+        self.simulator = NuplanSimulator(
+            maps,
+            len(logs),
+            traffic=traffic,
+            max_actors=num_actors,
+            max_route_points=self.num_samples + 1,
+            max_route_areas=max(1, *(len(log.corrected_route_fids) for log in logs)),
+            num_threads=num_threads,
+        )
+        self.simulator.reset(np.arange(len(logs)), [logged_scenario(log) for log in logs])
+        self._ego, self._tracks = empty_traces(len(logs), self.num_samples, num_actors)
+        self._ego.num_samples[:] = [log.num_frames - 1 for log in logs]
+        self._types = _types_of_tracks(logs)
+
+    def record(self, sample: int) -> None:
+        """Write down the present of the scenarios that are not over."""
+        running = np.flatnonzero(sample < self._ego.num_samples)
+        _record_ego(self.simulator, running, sample, self._ego)
+        _record_tracks(self.simulator, running, sample, self._types, self._tracks)
+
+    def traces(self) -> tuple[EgoTrace, TrackTrace]:
+        """All that was recorded; a scenario marked as failed (`clocks.failed`) has no samples."""
+        self._ego.num_samples[self.simulator.scene.clocks.failed] = 0
+        return self._ego, self._tracks
 
 
 def _types_of_tracks(logs: Sequence[ScenarioLog]) -> np.ndarray:

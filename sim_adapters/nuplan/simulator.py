@@ -42,6 +42,7 @@ from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorMotion, EgoBody, EgoState, empty_scene
+from sim_adapters.simulator import SceneSource
 
 LOG_ARRAYS = ("timeline.time_us", "boxes.x", "lights.edge")  # their rows say how long a book is
 
@@ -85,6 +86,7 @@ class NuplanSimulator:
         )
         self.route_blocks = RouteBlocks(maps.vector)
         self.book = empty_log_book(num_worlds)
+        self.logs: dict[int, ScenarioLog] = {}  # that each world plays since its last reset
         self.commands = empty_commands(num_worlds)
         self._profiles = empty_profiles(num_worlds, 0)
         reactive = traffic == "idm"
@@ -104,6 +106,7 @@ class NuplanSimulator:
         for world, scenario, log, map_index in starts:
             self.book = book_with_room(self.book, log)
             write_log(self.book, int(world), log, self.maps, map_index)
+            self.logs[int(world)] = log
             place_ego(self.scene, int(world), log)
             write_route(self.scene, int(world), scenario.route)
             passed = self.route_blocks.rows(map_index, log.corrected_route_fids)
@@ -210,6 +213,27 @@ class NuplanSimulator:
 
     def _launch(self, kernel: Any, *arguments: Any) -> None:
         launch_range(kernel, self.scene.num_worlds, *arguments, num_threads=self.num_threads)
+
+
+def nuplan_simulator(
+    source: SceneSource, agents: NDArray[np.int64] | None = None
+) -> NuplanSimulator:
+    """A source of scenes as what it is, for those who need its logs.
+
+    Args:
+        source: Of the scene.
+        agents: Drivers that begin; logs are begun all at once.
+
+    Raises:
+        ValueError: it is another, or only some drivers begin.
+    """
+    if not isinstance(source, NuplanSimulator):
+        raise ValueError(
+            f"this driver needs nuPlan's logs, not {type(source).__name__}: use benchmark=val14"
+        )
+    if agents is not None and len(agents) != source.scene.num_agents:
+        raise ValueError(f"{len(agents)} of {source.scene.num_agents} logs begin: begin them all")
+    return source
 
 
 @range_kernel

@@ -11,7 +11,7 @@ from train_runs import HERE, environment, losses, train, train_command
 
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.metrics import read_metrics
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.env import DrivingVectorEnv
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
 # Four worlds of the demo's town, with its traffic; every episode ends within 3 s

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.carla.headless.process import HeadlessServer
-from sim_adapters.driving_env import DrivingVectorEnv, Observation
+from sim_adapters.driving.env import DrivingVectorEnv, Observation
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.scenario_source import RandomRoutes
 from sim_adapters.embedded.simulator import EmbeddedSimulator
 from sim_adapters.gymnasium_envs import compose_training_config
@@ -66,12 +67,14 @@ class Drive:
     def __init__(self, simulator: Simulator, scenario: Scenario) -> None:
         config = compose_training_config(["observation=carl_bev", "reward=carl", "detector=carl"])
         self.env = DrivingVectorEnv(
-            simulator,
+            DrivingWorlds(
+                simulator,
+                instantiate(config.observation),
+                instantiate(config.detector),
+                ActionLayout(),
+            ),
             OneScenario(scenario),
             instantiate(config.reward),
-            instantiate(config.observation),
-            instantiate(config.detector),
-            ActionLayout(),
         )
         self.env._finish_episodes = lambda *_: None  # keep the last step's scene
         observation = self.env.restart()

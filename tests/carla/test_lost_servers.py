@@ -19,7 +19,7 @@ from carl_planner.learner import Learner
 from carl_planner.metrics import read_metrics
 from carl_planner.training_run import FINAL, LATEST, RunProgress, TrainingRun
 from sim_adapters.carla.servers import is_free
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.process_pool import ProcessPool
 

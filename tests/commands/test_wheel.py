@@ -98,7 +98,9 @@ def test_installed_commands_show_their_help(installed: Path) -> None:
     where = run_installed(installed, "python", "-c", "import configs; print(configs.__file__)")
     assert str(installed.parent) in where
     assert "experiment: carl_embedded, demo" in run_installed(installed, "carl-train", "--help")
-    assert "benchmark: demo, longest6" in run_installed(installed, "carl-evaluate", "--help")
+    assert "benchmark: demo, embedded36, longest6" in run_installed(
+        installed, "carl-evaluate", "--help"
+    )
     assert "towns" in run_installed(installed, "carl-doctor")
 
 

@@ -1,7 +1,8 @@
-"""A fake environment for evaluation tests: cars on straight roads, events by hand, no map."""
+"""Fake worlds for evaluation tests: cars on straight roads, events by hand, no map."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,13 +73,13 @@ def no_reward(events: DrivingEvents) -> RewardBreakdown:
 
 
 @dataclass
-class FakeEnv:
-    """Each step an ego moves by its action in metres; worlds reset within the step that ends."""
+class FakeWorlds:
+    """Driving worlds in which an ego moves by its action in metres."""
 
     num_envs: int
-    scenarios: Any = None
-    driving_reward: Any = no_reward
     simulator: Any = None
+    maps: Any = None
+    action_repeat: int = 1
     scene: SceneBatch = field(init=False)
     memory: EpisodeMemory = field(init=False)
     passed: np.ndarray = field(init=False)
@@ -88,48 +89,42 @@ class FakeEnv:
         self.memory = empty_memory(self.scene)
         self.passed = np.zeros(self.num_envs)
         self.length = np.ones(self.num_envs)
+        self.metres = np.zeros(self.num_envs)
 
-    def restart(self) -> dict:
-        for world in range(self.num_envs):
-            self._start(world)
-        return {}
+    def reset(self, worlds: np.ndarray, scenarios: Sequence[Scenario]) -> None:
+        for world, scenario in zip(worlds, scenarios, strict=True):
+            self.passed[world] = 0.0
+            self.length[world] = scenario.route.length_m
+            write_route(self.scene, world, scenario.route)
 
-    def step(self, actions: np.ndarray) -> tuple[dict, np.ndarray, np.ndarray, np.ndarray, dict]:
+    def act(self, actions: np.ndarray) -> None:
+        self.metres = actions[:, 1]
+
+    def advance(self) -> DrivingEvents:
         before = 100.0 * self.passed / self.length
-        self.passed = np.minimum(self.passed + actions[:, 1], self.length)
+        self.passed = np.minimum(self.passed + self.metres, self.length)
         self.scene.motion.x[:, 0] = self.passed
         self.memory.route.index[:] = self.passed
         percent = 100.0 * self.passed / self.length
-        events = events_with(
+        return events_with(
             self.num_envs,
             route_percent=percent,
             route_percent_gained=percent - before,
             route_finished=self.passed >= self.length,
-            speed_mps=actions[:, 1] / self.scene.step_s,
+            speed_mps=self.metres / self.scene.step_s,
         )
-        outcome = self.driving_reward(events)
-        terminated, truncated = outcome.terminated.numpy(), outcome.truncated.numpy()
-        for world in np.flatnonzero(terminated | truncated):
-            self._start(int(world))
-        return {}, outcome.reward.numpy(), terminated, truncated, {}
-
-    def _start(self, world: int) -> None:
-        scenario = self.scenarios.next_scenario(world, 0)
-        self.passed[world] = 0.0
-        self.length[world] = scenario.route.length_m
-        write_route(self.scene, world, scenario.route)
 
 
 class MetreAStep:
-    """A planner of the fake environment that gains `metres` in every step."""
+    """A planner of the fake worlds that gains `metres` in every step."""
 
     name = "metre_a_step"
 
     def __init__(self, metres: float = 1.0) -> None:
         self.metres = metres
 
-    def begin_episodes(self, agents: np.ndarray, env: FakeEnv) -> None:
+    def begin_episodes(self, agents: np.ndarray, worlds: FakeWorlds) -> None:
         pass
 
-    def act(self, observation: dict, env: FakeEnv) -> np.ndarray:
-        return np.tile([0.0, self.metres], (env.num_envs, 1))
+    def act(self, worlds: FakeWorlds) -> np.ndarray:
+        return np.tile([0.0, self.metres], (worlds.num_envs, 1))

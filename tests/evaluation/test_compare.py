@@ -17,7 +17,7 @@ def drives(bonus: float, seeds=(0, 1)):
 
 
 def test_a_constant_advantage_has_no_spread_however_different_the_routes_are():
-    change = compare(drives(0.0), drives(7.0))["driving_score"].change
+    change = compare(drives(0.0), drives(7.0)).differences["driving_score"].change
     assert (change.value, change.low, change.high) == pytest.approx((7.0, 7.0, 7.0))
 
 
@@ -25,7 +25,7 @@ def test_pairs_that_got_better_and_worse_are_counted():
     other = drives(0.0)
     other[0] = dataclasses.replace(other[0], route_completion=99.0)
     other[1] = dataclasses.replace(other[1], route_completion=0.0)
-    difference = compare(drives(0.0), other)["route_completion"]
+    difference = compare(drives(0.0), other).differences["route_completion"]
     assert (difference.num_better, difference.num_worse) == (1, 1)
 
 
@@ -50,7 +50,8 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys):
     output = tmp_path / "difference.json"
     main([str(tmp_path / "a"), str(tmp_path / "b"), "--json", str(output)])
     assert "driving score" in capsys.readouterr().out
-    change = json.loads(output.read_text())["changes"]["driving_score"]["change"]
+    changes = json.loads(output.read_text())["changes"]["routes"]
+    change = changes["differences"]["driving_score"]["change"]
     assert change["value"] == pytest.approx(7.0)
 
 

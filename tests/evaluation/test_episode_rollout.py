@@ -9,7 +9,7 @@ from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.route_queue import RouteQueue, make_tasks, world_seed
 from evaluation.scoring.infractions import InfractionKind
 from sim_adapters.scene.scenario import ScenarioTrigger
-from tests.evaluation.fake_drive import FakeEnv, MetreAStep, straight_scenario
+from tests.evaluation.fake_drive import FakeWorlds, MetreAStep, no_reward, straight_scenario
 
 LENGTHS = {"1": 40, "2": 15, "3": 25, "4": 60, "5": 5, "6": 33, "7": 20}
 
@@ -20,21 +20,21 @@ def tasks_of(seeds=(0,)):
 
 @pytest.mark.parametrize("num_worlds", [1, 3, 7, 20])
 def test_every_route_is_driven_once_whatever_the_number_of_worlds(num_worlds):
-    results = run_episodes(FakeEnv(num_worlds), MetreAStep(), tasks_of((0, 1)))
+    results = run_episodes(FakeWorlds(num_worlds), MetreAStep(), tasks_of((0, 1)), no_reward)
     driven = sorted((result.route_id, result.seed) for result in results)
     assert driven == sorted((route, seed) for route in LENGTHS for seed in (0, 1))
 
 
 def test_results_do_not_depend_on_the_number_of_worlds():
     def outcomes(num_worlds):
-        results = run_episodes(FakeEnv(num_worlds), MetreAStep(), tasks_of())
+        results = run_episodes(FakeWorlds(num_worlds), MetreAStep(), tasks_of(), no_reward)
         return {r.route_id: (r.route_completion, r.duration_s, r.length_m) for r in results}
 
     assert outcomes(1) == outcomes(4)
 
 
 def test_an_episode_holds_the_facts_of_its_own_route():
-    for result in run_episodes(FakeEnv(3), MetreAStep(0.5), tasks_of()):
+    for result in run_episodes(FakeWorlds(3), MetreAStep(0.5), tasks_of(), no_reward):
         length = LENGTHS[result.route_id]
         assert result.length_m == length
         assert result.route_completion == 100.0
@@ -45,7 +45,7 @@ def test_an_episode_holds_the_facts_of_its_own_route():
 
 
 def test_triggers_that_have_begun_are_counted_before_the_world_is_reset():
-    env, begun, timed_out = FakeEnv(1), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    env, begun, timed_out = FakeWorlds(1), np.zeros(1, np.int64), np.zeros(1, np.int64)
     env.simulator = SimpleNamespace(
         begun_triggers=lambda: begun,
         timed_out_triggers=lambda: timed_out,
@@ -56,11 +56,11 @@ def test_triggers_that_have_begun_are_counted_before_the_world_is_reset():
     scenario = replace(straight_scenario("1", 30), triggers=(trigger,) * 3)
 
     class Reaches(MetreAStep):
-        def act(self, observation, env):
+        def act(self, worlds):
             begun[0], timed_out[0] = 2, 1
-            return super().act(observation, env)
+            return super().act(worlds)
 
-    (result,) = run_episodes(env, Reaches(), make_tasks([scenario], [0]))
+    (result,) = run_episodes(env, Reaches(), make_tasks([scenario], [0]), no_reward)
     assert (result.num_triggers, result.num_started) == (3, 2)
     # Once, though the simulator says so in every step: 0.7 of the points
     assert [found.kind for found in result.infractions] == [InfractionKind.SCENARIO_TIMEOUT]
@@ -70,28 +70,28 @@ def test_triggers_that_have_begun_are_counted_before_the_world_is_reset():
 
 
 def test_a_simulator_without_scenarios_starts_none():
-    (result, *_) = run_episodes(FakeEnv(1), MetreAStep(), tasks_of())
+    (result, *_) = run_episodes(FakeWorlds(1), MetreAStep(), tasks_of(), no_reward)
     assert (result.num_triggers, result.num_started) == (0, 0)
 
 
-def test_an_environment_can_be_used_for_another_planner():
-    env = FakeEnv(3)
-    first = run_episodes(env, MetreAStep(), tasks_of())
-    second = run_episodes(env, MetreAStep(0.5), tasks_of())
+def test_worlds_can_be_used_for_another_driver():
+    env = FakeWorlds(3)
+    first = run_episodes(env, MetreAStep(), tasks_of(), no_reward)
+    second = run_episodes(env, MetreAStep(0.5), tasks_of(), no_reward)
     assert len(first) == len(second) == len(LENGTHS)
     assert sum(r.duration_s for r in second) > 1.8 * sum(r.duration_s for r in first)
 
 
 def test_long_routes_start_first():
     queue = RouteQueue(tasks_of(), 2)
-    lengths = [queue.next_scenario(0, episode).route.length_m for episode in range(7)]
+    lengths = [queue.next_scenario(0).route.length_m for _ in range(7)]
     assert lengths == sorted(LENGTHS.values(), reverse=True)
 
 
 def test_a_world_without_a_task_is_marked():
     queue = RouteQueue(tasks_of()[:1], 2)
-    queue.next_scenario(0, 0)
-    queue.next_scenario(1, 0)
+    queue.next_scenario(0)
+    queue.next_scenario(1)
     assert queue.running[0] is not None
     assert queue.running[1] is None
 

@@ -14,7 +14,7 @@ from carl_planner.distributed import ProcessGroup
 from carl_planner.learner import Learner
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.stop_signal import StopSignal
-from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.drivers.rule_drivers import RuleBasedDriver
 from evaluation.imitate import Imitation, ImitationSettings, imitation_loss
 
 SETTINGS = ImitationSettings(

@@ -58,7 +58,7 @@ def test_it_drives_the_routes_writes_the_page_and_says_what_to_do_next(
     with initialize_config_module("configs", version_base="1.3"):
         config = compose(
             "look",
-            overrides=["planner=constant_speed", "routes_shown=[15,12]", f"output={tmp_path}"],
+            overrides=["driver=constant_speed", "routes_shown=[15,12]", f"output={tmp_path}"],
         )
     results = look(config)
     assert [one.route_id for one in results] == ["15", "12"]

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
 from numpy.typing import NDArray
 
-from evaluation.drivers.driven_worlds import DrivenWorlds
-from evaluation.drivers.planners import BlindFollower, Planner
-from evaluation.drivers.rule_planners import RULE_PLANNERS
+from evaluation.drivers.driver import Driver, driver_config
+from evaluation.drivers.rule_drivers import BlindFollower
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.episode_rollout import run_episodes
-from evaluation.rollout.evaluation_env import make_evaluation_env
+from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
 from evaluation.rollout.recording import EpisodeRecorder, Recording
 from evaluation.rollout.route_queue import make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.route_file import RouteSpec, write_routes
 
 SEED = 3
@@ -31,36 +31,37 @@ ROUTES = (
 )
 
 
-def drive(benchmark: Benchmark, route_id: str | None, planner: str) -> dict[str, Recording]:
+def drive(benchmark: Benchmark, route_id: str | None, driver: str) -> dict[str, Recording]:
     """What `evaluate route=ID` drives, recorded, by route id."""
-    return drive_with(benchmark, route_id, RULE_PLANNERS[planner](6.0), action_repeat=1)[0]
+    return drive_with(benchmark, route_id, instantiate(driver_config(driver)), action_repeat=1)[0]
 
 
 def drive_with(
-    benchmark: Benchmark, route_id: str | None, planner: Planner, action_repeat: int
+    benchmark: Benchmark, route_id: str | None, driver: Driver, action_repeat: int
 ) -> tuple[dict[str, Recording], list[EpisodeResult]]:
     """Recordings by route id, and the results."""
     with initialize_config_module("configs", version_base="1.3"):
         overrides = [f"seed={SEED}", f"env.action_repeat={action_repeat}"]
         config = compose("evaluate", overrides)
     specs = benchmark.read(route_id)
-    env, scenarios = make_evaluation_env(config, specs, num_worlds=len(specs))
+    worlds, scenarios = make_evaluation_worlds(config, specs, num_worlds=len(specs))
     try:
         tasks = make_tasks(scenarios, [SEED])
         recorder = EpisodeRecorder((spec.route_id, SEED) for spec in specs)
-        results = run_episodes(env, planner, tasks, recorder=recorder)
+        reward = instantiate(config.reward)
+        results = run_episodes(worlds, driver, tasks, reward, recorder=recorder)
     finally:
-        env.close()
+        worlds.close()
     recordings = {route: recording for (route, _), recording in recorder.recordings.items()}
     return recordings, results
 
 
-@pytest.mark.parametrize("planner", ["blind_follower", "idm"])
-def test_a_route_alone_is_driven_as_in_the_whole_benchmark(tmp_path: Path, planner: str) -> None:
+@pytest.mark.parametrize("driver", ["blind_follower", "idm"])
+def test_a_route_alone_is_driven_as_in_the_whole_benchmark(tmp_path: Path, driver: str) -> None:
     write_routes(tmp_path / "two_towns.xml", ROUTES)
     benchmark = Benchmark("two towns", str(tmp_path / "two_towns.xml"))
-    together = drive(benchmark, None, planner)["second"]
-    alone = drive(benchmark, "second", planner)["second"]
+    together = drive(benchmark, None, driver)["second"]
+    alone = drive(benchmark, "second", driver)["second"]
     assert (together.map_index, alone.map_index) == (1, 0)  # the town's place in its bank
     assert len(together.frames) == len(alone.frames) > 50
     for one, other in zip(together.frames, alone.frames, strict=True):
@@ -81,15 +82,15 @@ class RepeatsByHand(BlindFollower):
         super().__init__(speed_mps=9.0)  # into what is ahead: collisions, a red light
         self.repeat = repeat
 
-    def begin_episodes(self, agents: NDArray[np.int64], env: DrivenWorlds) -> None:
-        if len(agents) == env.num_envs:
-            self.calls = np.zeros(env.num_envs, np.int64)
-            self.held = np.zeros((env.num_envs, 2), np.float32)
+    def begin_episodes(self, agents: NDArray[np.int64], worlds: DrivingWorlds) -> None:
+        if len(agents) == worlds.num_envs:
+            self.calls = np.zeros(worlds.num_envs, np.int64)
+            self.held = np.zeros((worlds.num_envs, 2), np.float32)
         self.calls[agents] = 0
 
-    def act(self, observation: Mapping[str, np.ndarray], env: DrivenWorlds) -> NDArray[np.float32]:
+    def act(self, worlds: DrivingWorlds) -> NDArray[np.float32]:
         decides = self.calls % self.repeat == 0
-        self.held[decides] = super().act(observation, env)[decides]
+        self.held[decides] = super().act(worlds)[decides]
         self.calls += 1
         return self.held.copy()
 

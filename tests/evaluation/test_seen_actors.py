@@ -5,9 +5,9 @@ import pytest
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
-from evaluation.drivers.planners import BlindFollower
+from evaluation.drivers.rule_drivers import BlindFollower
 from evaluation.seen_actors import SeenShares, SightWatch, measure_sight
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.scene.state import ActorKind
 from tests.evaluation.fake_drive import events_with, make_scene, no_reward
 

@@ -17,13 +17,13 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from hydra.utils import instantiate
 
+from evaluation.drivers.driver import Driver, driver_config
 from evaluation.nuplan_metrics import score_scenarios
 from evaluation.nuplan_metrics.scenario_scores import METRICS
-from evaluation.val14.drivers import RULE_DRIVERS
-from evaluation.val14.rollout import TRAFFIC
+from evaluation.val14.rollout import TRAFFIC, simulate
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.nuplan.closed_loop import Driver, simulate
 from sim_adapters.nuplan.scenario_cache.file import open_cache
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
@@ -34,7 +34,8 @@ from tests.nuplan.metric_parity import metric_differences
 _RUN = re.compile(r"(?P<token>[0-9a-f]+)_(?P<planner>idm|simple|log_future)_(?P<mode>\w+)")
 _DRIVER_NAMES = {"idm": "idm", "simple": "constant_speed", "log_future": "log_replay"}
 DRIVERS: dict[str, Callable[[], Driver]] = {
-    name: RULE_DRIVERS[ours] for name, ours in _DRIVER_NAMES.items() if ours in RULE_DRIVERS
+    name: instantiate(driver_config(f"nuplan/{ours}"), _partial_=True)
+    for name, ours in _DRIVER_NAMES.items()
 }
 TOLERANCE = 1e-6
 BATCH = 32

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluation.drivers.checkpoint_planner import load_ensemble
-from evaluation.val14.policy_driver import PolicyDriver
-from evaluation.val14.rollout import TRAFFIC
-from sim_adapters.nuplan.closed_loop import simulate
+from evaluation.drivers.policy_driver import policy_driver
+from evaluation.val14.rollout import TRAFFIC, simulate
 from sim_adapters.nuplan.traces import EgoTrace
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_log import TinyLog
@@ -99,8 +97,8 @@ def test_released_checkpoints_drive_the_same_in_the_devkit_and_in_val14(mode: st
     assert log is not None
 
     def val14(checkpoints: list[str]) -> EgoTrace:
-        driver = PolicyDriver(load_ensemble(checkpoints), policy_config())
-        return simulate([log], road.maps, driver, traffic=TRAFFIC[mode])[0]
+        driver = policy_driver(checkpoints, one_at_a_time=True)
+        return simulate([log], road.maps, driver, policy_config(), traffic=TRAFFIC[mode])[0]
 
     ours = val14(pair)
     theirs = CarlPlanner(pair, str(tmp_path / "maps"), horizon_s=0.1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
-from sim_adapters.nuplan.closed_loop import simulate
+from evaluation.val14.rollout import simulate
 from sim_adapters.nuplan.idm.traffic import IdmTraffic
 from sim_adapters.nuplan.replay import book_with_room, empty_log_book, write_log
 from sim_adapters.nuplan.replay_route import logged_scenario

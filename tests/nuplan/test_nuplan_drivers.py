@@ -10,7 +10,7 @@ from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
 from evaluation.nuplan_drivers.idm_planner import IdmPlanner
 from evaluation.nuplan_drivers.log_replay import LogReplay
 from evaluation.nuplan_drivers.route_search import RouteError, find_way
-from sim_adapters.nuplan.closed_loop import simulate
+from evaluation.val14.rollout import drive_frame, logged_worlds, simulate
 from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_log import LoggedLight, ScenarioLog, TrackType
 from sim_adapters.nuplan.simulator import NuplanSimulator
@@ -58,8 +58,9 @@ def test_idm_plan_on_a_free_road_is_the_law_in_half_seconds(maps: MapBank) -> No
     driver, log = IdmPlanner(), make_log(speed_mps=5.0)
     simulator = NuplanSimulator(maps, 1, max_actors=4)
     simulator.reset(np.arange(1), [logged_scenario(log)])
-    driver.start(simulator, [log])
-    driver.drive(simulator)
+    worlds = logged_worlds(simulator, None)
+    driver.begin_episodes(np.arange(1), worlds)
+    drive_frame(worlds, driver, simulator)
     end = 219.0  # of 220: the last vertex is left out
     s, v = 10.0 + AXLE, 5.0
     plan = driver._plans
@@ -86,10 +87,11 @@ def test_idm_planner_does_not_see_beyond_forty_metres(maps: MapBank) -> None:
     log = make_log(frames=[[cone]])
     simulator = NuplanSimulator(maps, 1, max_actors=4)
     simulator.reset(np.arange(1), [logged_scenario(log)])
-    driver.start(simulator, [log])
-    driver.drive(simulator)
+    worlds = logged_worlds(simulator, None)
+    driver.begin_episodes(np.arange(1), worlds)
+    drive_frame(worlds, driver, simulator)
     assert driver._plans.x[0, 16] > 10.0 + 40.0
-    driver.drive(simulator)  # half a metre on
+    drive_frame(worlds, driver, simulator)  # half a metre on
     assert driver._plans.x[0, 16] < 10.0 + 40.0
 
 

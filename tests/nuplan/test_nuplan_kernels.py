@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from evaluation.nuplan_drivers import constant_speed, idm_plan, idm_planner
+from evaluation.drivers.driver import Driver
+from evaluation.nuplan_drivers import constant_speed, idm_plan, idm_planner, straight_plan
+from evaluation.val14.rollout import simulate
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan import (
     bicycle,
     lqr,
@@ -13,7 +16,6 @@ from sim_adapters.nuplan import (
     simulator_start,
     trajectory,
 )
-from sim_adapters.nuplan.closed_loop import Driver, simulate
 from sim_adapters.nuplan.idm import agents as idm_agents
 from sim_adapters.nuplan.idm import nearest as idm_nearest
 from sim_adapters.nuplan.idm import outline as idm_outline
@@ -23,7 +25,7 @@ from sim_adapters.nuplan.idm import start as idm_start
 from sim_adapters.nuplan.idm import state as idm_state
 from sim_adapters.nuplan.idm import traffic as idm_traffic
 from sim_adapters.nuplan.scenario_log import LoggedLight, TrackType
-from sim_adapters.nuplan.simulator import NuplanSimulator, Traffic
+from sim_adapters.nuplan.simulator import Traffic
 from sim_adapters.scene import area_lookup
 from tests.nuplan.hand_made_logs import Box, make_log, make_nuplan_maps
 from tests.observation.test_bev_kernels import use_plain_python
@@ -32,19 +34,21 @@ KERNEL_MODULES = (
     *(area_lookup, bicycle, one_stage, replay, trajectory, lqr),
     *(idm_agents, idm_shapes, idm_outline, idm_paths, idm_nearest, idm_state, idm_start),
     *(idm_traffic, simulator_start, simulator),
-    *(constant_speed, idm_plan, idm_planner),
+    *(constant_speed, straight_plan, idm_plan, idm_planner),
 )
 
 
 class WavingPolicy:
     """Acts directly: some steering and some pedal."""
 
-    def start(self, simulator: NuplanSimulator, logs: object) -> None:
+    name = "waving"
+
+    def begin_episodes(self, agents: np.ndarray, worlds: DrivingWorlds) -> None:
         """Nothing to prepare."""
 
-    def drive(self, simulator: NuplanSimulator) -> None:
+    def act(self, worlds: DrivingWorlds) -> np.ndarray:
         """Steer left and accelerate."""
-        simulator.step(np.full(1, 0.1), np.full(1, 0.5))
+        return worlds.action_layout.encode(np.full(1, 0.1), np.full(1, 0.5))
 
 
 @pytest.mark.kernel

@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.drivers.checkpoint_planner import load_ensemble
+from evaluation.drivers.policy_driver import policy_driver
 from evaluation.nuplan_metrics import score_scenarios
 from evaluation.nuplan_metrics.scenario_scores import METRICS
-from evaluation.val14.policy_driver import PolicyDriver
-from sim_adapters.nuplan.closed_loop import simulate
+from evaluation.val14.rollout import simulate
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_log import TinyLog, write_log
 from tests.nuplan.tiny_road import Road, make_road
@@ -114,8 +113,9 @@ def test_run_simulation_gives_the_policy_the_score_of_val14(tmp_path: Path):
     log = road.scenario.log
     assert log is not None
 
-    driver = PolicyDriver(load_ensemble(str(checkpoint)), policy_config())
-    (ours,) = score_scenarios(*simulate([log], road.maps, driver), [log], road.maps)
+    driver = policy_driver(str(checkpoint), one_at_a_time=True)
+    traces = simulate([log], road.maps, driver, policy_config())
+    (ours,) = score_scenarios(*traces, [log], road.maps)
     assert ours.metrics is not None, ours.failure
     theirs = table.loc[log.token]
     scores = [float(theirs[name]) for name in METRICS]

@@ -59,5 +59,5 @@ def test_the_devkits_planner_builds_what_it_is_told_to_trust(
     with pytest.raises(CheckpointError, match=r"add trust=\[own_code\]"):
         CarlPlanner(str(checkpoint), str(tmp_path))
     planner = CarlPlanner(str(checkpoint), str(tmp_path), trust=["own_code"])
-    assert type(planner.policies[0]).__name__ == "OwnPolicy"
-    assert type(planner.observer).__name__ == "OwnObserver"
+    assert type(planner.driver.networks[0]).__name__ == "OwnPolicy"
+    assert type(instantiate(planner.observation)).__name__ == "OwnObserver"

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.drivers.checkpoint_planner import load_ensemble, policy_planner
-from evaluation.val14.policy_driver import PolicyDriver, picture_room
-from evaluation.val14.rollout import TRAFFIC
-from sim_adapters.nuplan.closed_loop import simulate
+from evaluation.drivers.policy_driver import PolicyDriver, policy_driver
+from evaluation.val14.rollout import TRAFFIC, picture_room, simulate
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan.scenario_log import TrackType
-from sim_adapters.nuplan.simulator import NuplanSimulator
 from tests.nuplan.hand_made_logs import make_log, make_nuplan_maps
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_log import TinyLog
@@ -24,17 +22,22 @@ pytestmark = pytest.mark.usefixtures("own_map_cache")
 NUM_STEPS = 50
 
 
-class WatchedDriver(PolicyDriver):
+class Watched:
     """Keeps a copy of all that the policy sees in its first steps."""
 
-    def start(self, simulator: NuplanSimulator, logs: object) -> None:
-        super().start(simulator, logs)  # pyright: ignore[reportArgumentType]
+    def __init__(self, driver: PolicyDriver) -> None:
+        self.driver, self.name = driver, driver.name
+
+    def begin_episodes(self, agents: np.ndarray, worlds: DrivingWorlds) -> None:
+        self.driver.begin_episodes(agents, worlds)
+        self.scene = worlds.scene
         self.seen: list[dict[str, np.ndarray]] = []
 
-    def drive(self, simulator: NuplanSimulator) -> None:
-        super().drive(simulator)
+    def act(self, worlds: DrivingWorlds) -> np.ndarray:
+        actions = self.driver.act(worlds)
         if len(self.seen) < NUM_STEPS:
-            self.seen.append({name: array.copy() for name, array in self._seen.items()})
+            self.seen.append({name: array.copy() for name, array in worlds.seen.items()})
+        return actions
 
 
 @pytest.mark.parametrize("mode", ["nonreactive", "reactive"])
@@ -43,12 +46,12 @@ def test_val14_shows_and_drives_what_the_training_environment_does(mode: str, tm
     checkpoint = str(released_checkpoint(tmp_path / "model_best.pth"))
     log = road.scenario.log
     assert log is not None
-    driver = WatchedDriver(load_ensemble(checkpoint), policy_config())
-    ego, _ = simulate([log], road.maps, driver, traffic=TRAFFIC[mode])
+    driver = Watched(policy_driver(checkpoint, one_at_a_time=True))
+    ego, _ = simulate([log], road.maps, driver, policy_config(), traffic=TRAFFIC[mode])
 
     env = make_env(batch_world(road, TRAFFIC[mode]), road, *NO_INFRACTION_ENDS)
-    planner = policy_planner(load_ensemble(checkpoint), env)
-    observation = env.restart()
+    policy, observation = policy_driver(checkpoint), env.restart()
+    policy.begin_episodes(np.arange(1), env.worlds)
     for k, seen in enumerate(driver.seen):
         for name, array in seen.items():
             np.testing.assert_array_equal(observation[name], array, err_msg=f"{name} {k}")
@@ -57,7 +60,7 @@ def test_val14_shows_and_drives_what_the_training_environment_does(mode: str, tm
         assert body.rear_axle_y[0] == ego.y[0, k]
         assert env.scene.motion.yaw_rad[0, 0] == ego.yaw_rad[0, k]
         assert body.vx_mps[0] == ego.motion[0, k, 0]
-        observation, _, terminated, truncated, _ = env.step(planner.act(observation, env))
+        observation, _, terminated, truncated, _ = env.step(policy.act(env.worlds))
         assert not terminated.any()
         assert not truncated.any()
     assert len(driver.seen) == NUM_STEPS
@@ -72,8 +75,8 @@ def test_an_evaluation_has_room_for_all_that_its_logs_hold(tmp_path: Path):
     log = replace(make_log(num_frames=5, frames=[crowd]), corrected_route_fids=route)
     maps = make_nuplan_maps()
     checkpoint = str(released_checkpoint(tmp_path / "model_best.pth"))
-    driver = WatchedDriver(load_ensemble(checkpoint), config)
-    ego, tracks = simulate([log], maps, driver)
+    driver = Watched(policy_driver(checkpoint, one_at_a_time=True))
+    ego, tracks = simulate([log], maps, driver, config)
     assert (ego.num_samples[0], tracks.num_boxes[0, 0]) == (4, len(crowd))
     assert picture_room(driver.scene) == (len(crowd) + 1, maps.max_lights, len(route))
     assert len(crowd) > config.observation.max_boxes  # neither would fit into training's rows

@@ -21,8 +21,8 @@ from evaluation.nuplan_metrics.scenario_scores import METRICS
 from evaluation.val14 import rollout as val14_rollout
 from evaluation.val14.benchmark import Val14
 from evaluation.val14.files import Drive, Results, ScenarioBook, read_scenarios
-from evaluation.val14.policy_driver import UnfitPolicyError
 from evaluation.val14.provenance import NUPLAN, SYNTHETIC, provenance
+from evaluation.val14.rollout import UnfitDriverError
 from evaluation.val14.scores import val14_scores
 from evaluation.val14.selection import select
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
@@ -30,6 +30,7 @@ from sim_adapters.nuplan.scenario_cache.file import MapFolder, ScenarioCache, op
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_mapping import load_mapping
+from tests.evaluation.own_driver import run_command, write_own_driver
 from tests.nuplan.policy_files import released_checkpoint
 from tests.nuplan.tiny_log import TinyLog, write_log
 
@@ -267,7 +268,7 @@ def test_the_command_accounts_for_every_scenario(
     wanted = tmp_path / "filter.yaml"
     wanted.write_text(f"scenario_tokens: ['{FIRST}', '{THIRD}', '{'00' * 8}']\n")
     output = tmp_path / "out"
-    options = ("planner=log_replay", "mode=nonreactive", f"filter={wanted}")
+    options = ("driver=nuplan/log_replay", "mode=nonreactive", f"filter={wanted}")
     results = run(cache_folder, tiny_map_root, output, *options, "yardsticks=[constant_speed]")
     assert list(results) == [Drive(p, "nonreactive") for p in ("log_replay", "constant_speed")]
     document = json.loads((output / "results.json").read_text())
@@ -296,7 +297,7 @@ def test_a_scenario_that_fails_costs_the_others_nothing(
         return simulate(logs, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(val14_rollout, "simulate", failing)
-    options = ("planner=constant_speed", "mode=nonreactive", "yardsticks=[]")
+    options = ("driver=nuplan/constant_speed", "mode=nonreactive", "yardsticks=[]")
     results = run(cache_folder, tiny_map_root, tmp_path, *options)
     (scenarios,) = results.values()
     failures = {one.token: one.failure for one in scenarios}
@@ -320,6 +321,23 @@ def test_a_run_with_failed_scenarios_does_not_end_well(
     else:
         evaluate.main()
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_a_driver_of_ones_own_drives_by_its_yaml(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_own_driver(tmp_path, monkeypatch)
+    run_command(
+        evaluate.main,
+        monkeypatch,
+        *("--config-dir", str(file.parents[1]), "benchmark=val14", "driver=mine"),
+        *(f"cache={cache_folder}", "mode=nonreactive", f"output={tmp_path / 'out'}"),
+        "yardsticks=[log_replay]",
+    )
+    about, results = read_scenarios(tmp_path / "out")
+    assert about["planner"] == "rolls"
+    assert list(results) == [Drive(p, "nonreactive") for p in ("rolls", "log_replay")]
+    assert all(one.metrics is not None for rows in results.values() for one in rows)
 
 
 def test_a_policy_s_scores_do_not_depend_on_how_many_scenarios_are_driven_at_once(
@@ -348,7 +366,7 @@ def test_an_empty_filter_option_does_not_take_everything(
     cache_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InstantiationException, match="filter is empty: name a file"):
-        run(cache_folder, None, tmp_path, "planner=idm", "filter=''")
+        run(cache_folder, None, tmp_path, "driver=nuplan/idm", "filter=''")
 
 
 def test_what_no_scenario_can_be_driven_with_ends_the_run(
@@ -356,16 +374,16 @@ def test_what_no_scenario_can_be_driven_with_ends_the_run(
 ) -> None:
     checkpoint = released_checkpoint(tmp_path / "model_best.pth")
     options = (f"checkpoint={checkpoint}", "mode=nonreactive", "yardsticks=[]")
-    with pytest.raises(UnfitPolicyError, match=r"no scenario .* use observation="):
+    with pytest.raises(UnfitDriverError, match=r"no scenario .* use observation="):
         run(cache_folder, None, tmp_path, *options, "observation.size_px=128")
-    with pytest.raises(InstantiationException, match="no_such_key"):
+    with pytest.raises(UnfitDriverError, match="no_such_key"):
         run(cache_folder, None, tmp_path, *options, "+detector.no_such_key=1")
 
 
 def test_the_maps_of_the_cache_are_found_without_map_root(
     cache_folder: Path, tmp_path: Path
 ) -> None:
-    options = ("planner=constant_speed", "mode=nonreactive", "yardsticks=[]")
+    options = ("driver=nuplan/constant_speed", "mode=nonreactive", "yardsticks=[]")
     (scenarios,) = run(cache_folder, None, tmp_path, *options).values()
     assert [one.failure for one in scenarios] == ["", "", ""]
 
@@ -375,7 +393,7 @@ def test_a_cache_whose_maps_are_unknown_or_gone_asks_for_them(
 ) -> None:
     index = json.loads((cache_folder / "index.json").read_text())
     assert index["maps"] == {"root": str(tiny_map_root), "version": "nuplan-maps-v1.0"}
-    path, options = tmp_path / "index.json", ("planner=log_replay", "yardsticks=[]")
+    path, options = tmp_path / "index.json", ("driver=nuplan/log_replay", "yardsticks=[]")
     path.write_text(json.dumps(index | {"maps": {"root": "/moved", "version": "v2"}}))
     with pytest.raises(
         FileNotFoundError, match=r"made with the maps in /moved, .* map_root=FOLDER"
@@ -399,7 +417,7 @@ def test_a_second_run_drives_nothing_again_and_runs_can_be_compared(
 ) -> None:
     folders = (tmp_path / "replay", tmp_path / "constant")
     for folder, planner in zip(folders, ("log_replay", "constant_speed"), strict=True):
-        options = (f"planner={planner}", "mode=nonreactive", "yardsticks=[]")
+        options = (f"driver=nuplan/{planner}", "mode=nonreactive", "yardsticks=[]")
         before = run(cache_folder, tiny_map_root, folder, *options)
         with monkeypatch.context() as patch:
             patch.setattr(val14_rollout, "simulate", None)
@@ -415,10 +433,12 @@ def test_a_second_run_drives_nothing_again_and_runs_can_be_compared(
     assert changes["differences"]["score"]["change"]["value"] == pytest.approx(own[1] - own[0])
 
 
-def test_options_that_cannot_be_meant_are_refused(cache_folder: Path, tiny_map_root: Path) -> None:
+def test_options_that_cannot_be_meant_are_refused(
+    cache_folder: Path, tiny_map_root: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="needs cache=FOLDER"):
         Val14(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="choose nonreactive, reactive or both"):
         Val14(str(cache_folder), str(tiny_map_root), mode="sideways")
-    with pytest.raises(ValueError, match="yardstick hero"):
-        Val14(str(cache_folder), str(tiny_map_root), yardsticks=["hero"])
+    with pytest.raises(ValueError, match=r"driver hero is unknown: choose one of .*nuplan/idm"):
+        run(cache_folder, tiny_map_root, tmp_path, "yardsticks=[hero]", "driver=nuplan/idm")

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from evaluation.nuplan_metrics import score_scenarios
-from evaluation.val14.rollout import TRAFFIC
-from sim_adapters.nuplan.closed_loop import simulate
+from evaluation.val14.rollout import TRAFFIC, simulate
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.traces import EgoTrace
 from sim_adapters.scene.map_bank import MapBank

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hydra.utils import instantiate
 
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.env import DrivingVectorEnv
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.log_reader import read_scenarios
@@ -95,10 +96,12 @@ def make_env(simulator: Simulator, road: Road, *overrides: str) -> DrivingVector
     """CaRL's nuPlan environment over a simulator."""
     config = compose_training_config(["experiment=carl_nuplan", *overrides])
     return DrivingVectorEnv(
-        simulator,
+        DrivingWorlds(
+            simulator,
+            instantiate(config.observation),
+            instantiate(config.detector),
+            instantiate(config.env.action_layout),
+        ),
         OneScenario(road.scenario),
         instantiate(config.reward),
-        instantiate(config.observation),
-        instantiate(config.detector),
-        instantiate(config.env.action_layout),
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
+from sim_adapters.driving.rows import allocate
 from sim_adapters.observation.nuplan_bev import NuplanBevObserver
 from sim_adapters.observation.nuplan_view import speed_value
 from sim_adapters.observation.polygon_fill import (
@@ -18,7 +19,6 @@ from sim_adapters.observation.polygon_fill import (
     flush_fill,
     make_fill_bits,
 )
-from sim_adapters.observation_rows import allocate
 from sim_adapters.scene.map_areas import AreaKind
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch, empty_scene

@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.gymnasium_envs import DrivingEnv, compose_training_config, make_embedded_vec
 
 NUM_ENVS = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim_adapters.driving_env import DrivingVectorEnv
+from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.gymnasium_envs import make_embedded_vec
 
 SMALL = (

@@ -169,7 +169,7 @@ def spec(route_id: str) -> RouteSpec:
 
 
 def idm_config(**changes: Any) -> DictConfig:
-    config = command.composed_config("evaluate", ["planner=idm", "routes=some.xml"])
+    config = command.composed_config("evaluate", ["driver=idm", "routes=some.xml"])
     merged = OmegaConf.merge(config, changes)
     assert isinstance(merged, DictConfig)
     return merged
@@ -199,7 +199,7 @@ def test_drives_of_an_older_world_count_no_more(
 def test_a_file_of_another_driver_is_refused(driven: Driven, tmp_path: Path) -> None:
     file = tmp_path / "seed_0.json"
     embedded_drives(idm_config(), [spec("4")], 0, file, may_drive=True)
-    other = idm_config(planner="blind_follower", speed_mps=8.0)
+    other = idm_config(driver={"name": "another"})
     with pytest.raises(ValueError, match="choose another output="):
         embedded_drives(other, [spec("4")], 0, file, may_drive=True)
 
@@ -218,15 +218,14 @@ def test_every_driver_can_be_given_to_both_commands() -> None:
         words = command.driver_overrides(config, name)
         evaluate = command.composed_config("evaluate", [*words, *config.embedded.overrides])
         official = command.composed_config("longest6_official", words)
-        for key in ("planner", "speed_mps", "checkpoint"):
-            assert evaluate[key] == official[key]
-        found[name] = (evaluate.planner, evaluate.speed_mps)
+        assert (evaluate.driver, evaluate.checkpoint) == (official.driver, official.checkpoint)
+        found[name] = (evaluate.driver.name, evaluate.driver.get("speed_mps"))
         assert evaluate.simulator.pedestrians.num_pedestrians == 0
     assert found == {
         "blind_6": ("blind_follower", 6.0),
         "blind_8": ("blind_follower", 8.0),
-        "idm": ("idm", 6.0),
-        "mine": ("policy", 6.0),
+        "idm": ("idm", None),
+        "mine": ("policy", None),
     }
 
 

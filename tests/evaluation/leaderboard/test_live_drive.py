@@ -6,18 +6,21 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_module
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from carl_planner.checkpoint import CheckpointError
-from evaluation.drivers.planners import PolicyPlanner
-from evaluation.drivers.rule_based_driver import RuleBasedDriver
+from evaluation.drivers.driver import Driver
+from evaluation.drivers.policy_driver import PolicyDriver
+from evaluation.drivers.rule_drivers import RuleBasedDriver
 from evaluation.leaderboard_agent.agent_config import read_agent_config
-from evaluation.leaderboard_agent.agent_planner import TICK_S, build_agent_parts
-from evaluation.leaderboard_agent.live_drive import LiveDrive
-from sim_adapters.action_layout import ActionLayout
+from evaluation.leaderboard_agent.agent_parts import TICK_S, build_agent_parts
+from evaluation.leaderboard_agent.live_drive import LiveDrive, given_scene
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router
+from sim_adapters.observation.unseen import Unseen
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.map_bank import MapBank
@@ -41,56 +44,54 @@ def observer() -> VectorObserver:
 
 
 def make_drive(
-    maps: MapBank, observer: VectorObserver | None = None, action_repeat: int = 1
+    maps: MapBank,
+    driver: Driver,
+    observer: VectorObserver | None = None,
+    action_repeat: int = 1,
 ) -> LiveDrive:
     """The eastbound lane before the crossing; the ego stands at its start."""
     route = Router(maps).trace("crossing", np.array([[-150.0, -1.75, 0.0], [-70.0, -1.75, 0.0]]))
-    drive = LiveDrive(
-        maps,
-        Scenario("crossing", "crossing", route, seed=0),
-        observer,
-        DetectorSettings(),
-        ActionLayout(),
-        max_actors=8,
-        step_s=DECISION_S,
-        action_repeat=action_repeat,
-    )
+    scenario = Scenario("crossing", "crossing", route, seed=0)
+    given = given_scene(maps, scenario, max_actors=8, step_s=DECISION_S)
+    seen = observer or Unseen()
+    worlds = DrivingWorlds(given, seen, DetectorSettings(), action_repeat=action_repeat)
+    drive = LiveDrive(worlds, driver)
     place_ego(drive, route.x[0], 0.0)
-    drive.scene.ego.speed_limit_mps[0] = 10.0
+    drive.worlds.scene.ego.speed_limit_mps[0] = 10.0
     return drive
 
 
 def place_ego(drive: LiveDrive, x: float, speed_mps: float) -> None:
     """What a scene reader would write."""
-    motion, traits = drive.scene.motion, drive.scene.traits
+    motion, traits = drive.worlds.scene.motion, drive.worlds.scene.traits
     motion.x[0, 0], motion.y[0, 0], motion.vx_mps[0, 0] = x, -1.75, speed_mps
     traits.valid[0, 0], traits.kind[0, 0], traits.actor_id[0, 0] = True, ActorKind.CAR, 1
     traits.half_length_m[0, 0], traits.half_width_m[0, 0] = 2.446, 0.918
 
 
 def test_the_rule_based_driver_starts_on_a_free_road_and_stops_for_a_car(crossing):
-    drive, planner = make_drive(crossing), RuleBasedDriver()
-    drive.begin(planner)
-    steer, acceleration = drive.decide(planner)
+    drive = make_drive(crossing, RuleBasedDriver())
+    drive.begin()
+    steer, acceleration = drive.decide()
     assert acceleration > 0.3
     assert abs(steer) < 0.05
-    traits, motion = drive.scene.traits, drive.scene.motion
+    traits, motion = drive.worlds.scene.traits, drive.worlds.scene.motion
     traits.valid[0, 1], traits.kind[0, 1], traits.actor_id[0, 1] = True, ActorKind.CAR, 2
     traits.half_length_m[0, 1], traits.half_width_m[0, 1] = 2.4, 1.0
     motion.x[0, 1], motion.y[0, 1] = motion.x[0, 0] + 16.0, -1.75
     place_ego(drive, motion.x[0, 0], 9.0)
-    assert drive.decide(planner)[1] < -0.3
+    assert drive.decide()[1] < -0.3
 
 
 def test_memory_follows_the_drive_from_one_decision_to_the_next(crossing):
-    drive, planner = make_drive(crossing), RuleBasedDriver()
-    drive.begin(planner)
-    start_x = float(drive.scene.motion.x[0, 0])
+    drive = make_drive(crossing, RuleBasedDriver())
+    drive.begin()
+    start_x = float(drive.worlds.scene.motion.x[0, 0])
     for step in range(1, 31):  # 10 m/s
         place_ego(drive, start_x + step, 10.0)
-        drive.decide(planner)
-    assert drive.memory.route.index[0] == pytest.approx(30, abs=1)
-    assert drive.memory.rings.num_samples[0] == 15
+        drive.decide()
+    assert drive.worlds.memory.route.index[0] == pytest.approx(30, abs=1)
+    assert drive.worlds.memory.rings.num_samples[0] == 15
 
 
 class SteersRight:
@@ -119,10 +120,10 @@ class SteersLeft(SteersRight):
 
 
 def test_an_ensemble_drives_with_the_mean_of_its_actions_in_our_frame(crossing, observer):
-    drive = make_drive(crossing, observer)
-    planner = PolicyPlanner([SteersRight(), SteersLeft()])  # pyright: ignore[reportArgumentType]
-    drive.begin(planner)
-    steer, acceleration = drive.decide(planner)
+    driver = PolicyDriver([SteersRight(), SteersLeft()])  # pyright: ignore[reportArgumentType]
+    drive = make_drive(crossing, driver, observer)
+    drive.begin()
+    steer, acceleration = drive.decide()
     # CARLA's steering is positive to the right, ours to the left: -(0.5 - 0.1) / 2
     assert steer == pytest.approx(-0.2, abs=1e-6)
     assert acceleration == pytest.approx(0.5, abs=1e-6)
@@ -132,23 +133,23 @@ def test_an_action_is_held_while_the_memory_moves_on(crossing):
     class Counts:
         name, num_acts = "counts", 0
 
-        def begin_episodes(self, agents, env):
+        def begin_episodes(self, agents, worlds):
             pass
 
-        def act(self, observation, env):
+        def act(self, worlds):
             self.num_acts += 1
             return np.array([[0.1 * self.num_acts, 0.5]], np.float32)
 
-    drive, planner = make_drive(crossing, action_repeat=2), Counts()
-    drive.begin(planner)
-    start_x, steers = float(drive.scene.motion.x[0, 0]), []
+    drive = make_drive(crossing, Counts(), action_repeat=2)
+    drive.begin()
+    start_x, steers = float(drive.worlds.scene.motion.x[0, 0]), []
     for step in range(1, 7):  # 10 m/s
         place_ego(drive, start_x + step, 10.0)
-        steers.append(-drive.decide(planner)[0])
+        steers.append(-drive.decide()[0])
     np.testing.assert_allclose(steers, [0.1, 0.1, 0.2, 0.2, 0.3, 0.3], atol=1e-6)
-    assert drive.memory.route.index[0] == 6
-    drive.begin(planner)
-    assert -drive.decide(planner)[0] == pytest.approx(0.4, abs=1e-6)
+    assert drive.worlds.memory.route.index[0] == 6
+    drive.begin()
+    assert -drive.decide()[0] == pytest.approx(0.4, abs=1e-6)
 
 
 def test_the_agent_holds_an_action_as_long_as_the_checkpoint_did(tmp_path):
@@ -156,7 +157,7 @@ def test_the_agent_holds_an_action_as_long_as_the_checkpoint_did(tmp_path):
     parts = build_agent_parts(read_agent_config(str(path)))
     assert parts.action_repeat == 2
     rules = tmp_path / "rules.yaml"
-    rules.write_text("planner: idm")
+    rules.write_text("driver: idm")
     assert build_agent_parts(read_agent_config(str(rules))).action_repeat == 1
 
 
@@ -164,21 +165,20 @@ def test_a_yaml_file_changes_only_its_own_keys(tmp_path):
     file = tmp_path / "agent.yaml"
     file.write_text("planner: idm\nobservation: vector\n")
     config = read_agent_config(str(file))
-    assert config.planner == "idm"
+    assert config.driver.name == "idm"
     assert config.decision_ticks == 2
     assert config.observation._target_.endswith("VectorObserver")
-    parts = build_agent_parts(config)
-    assert parts.observer is None
-    assert not parts.policies
+    assert isinstance(build_agent_parts(config).driver, RuleBasedDriver)
 
 
 def test_a_checkpoint_alone_is_a_configuration(tmp_path):
     file = tmp_path / "model_final.pt"
     file.touch()
     config = read_agent_config(str(file))
-    assert (config.checkpoint, config.planner) == (str(file), "policy")
-    with pytest.raises(CheckpointError):
+    assert (config.checkpoint, config.driver.name) == (str(file), "policy")
+    with pytest.raises(InstantiationException) as caught:
         build_agent_parts(config)
+    assert isinstance(caught.value.__cause__, CheckpointError)
 
 
 @pytest.mark.parametrize(
@@ -198,15 +198,14 @@ def test_files_that_cannot_be_meant_are_refused(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"planner": "idmm"}, "choose one of"),
-        ({"planner": "policy"}, "needs checkpoint"),
+        ({"driver": "policy"}, "needs checkpoint"),
         ({"planner": "idm", "decision_ticks": 0}, "at least 1"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(tmp_path, changed, message):
     file = tmp_path / "agent.yaml"
     file.write_text(OmegaConf.to_yaml(OmegaConf.create(changed)))
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, InstantiationException), match=message):
         build_agent_parts(read_agent_config(str(file)))
 
 

@@ -55,7 +55,7 @@ def judge_both(folder: Path, spec: RouteSpec, *overrides: str) -> RouteParity:
 @pytest.mark.parametrize("scenario_type", SPECS)
 @pytest.mark.parametrize("planner", ["blind_follower", "idm"])
 def test_both_judges_agree_on_every_scenario_type(tmp_path, scenario_type, planner):
-    parity = judge_both(tmp_path, SPECS[scenario_type], f"planner={planner}")
+    parity = judge_both(tmp_path, SPECS[scenario_type], f"driver={planner}")
     assert parity.differences == ()
     assert parity.our_score == pytest.approx(parity.official_score, abs=0.01)
 

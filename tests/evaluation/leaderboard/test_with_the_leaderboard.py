@@ -121,7 +121,7 @@ def run_short_route(folder: Path, *overrides: str) -> tuple[dict[str, Any], Tick
 
 @pytest.mark.carla
 def test_the_rule_based_driver_completes_a_short_route_and_is_scored(upstream, tmp_path):
-    record, _ = run_short_route(tmp_path, "planner=idm")
+    record, _ = run_short_route(tmp_path, "driver=idm")
     assert record["scores"]["score_route"] == 100
 
 

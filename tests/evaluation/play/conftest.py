@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(folder: Path) -> DrivingSession:
     """A session in an empty Town02, shared with a blind follower of the route."""
     with initialize_config_module("configs", version_base="1.3"):
-        config = compose("play", overrides=["planner=blind_follower", *EMPTY])
+        config = compose("play", overrides=["driver=blind_follower", *EMPTY])
     return make_session(config, folder)
 
 

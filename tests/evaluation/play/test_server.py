@@ -120,7 +120,7 @@ def test_keys_sent_by_the_page_drive_the_car(session):
         ("{}", "not understood: {}"),
         ("[1]", "not understood: [1]"),
         ('{"do": "format", "disk": "C"}', "not understood"),
-        ('{"do": "wheel", "driver": "nobody"}', "'nobody' is not a valid Driver"),
+        ('{"do": "wheel", "driver": "nobody"}', "'nobody' is not a valid Wheel"),
         ('{"do": "keys"}', "not understood"),
         ('{"do": "route", "route": "99"}', "route '99': expected one of 10"),
         (

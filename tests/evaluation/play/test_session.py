@@ -3,19 +3,19 @@ import pytest
 
 from evaluation.play.messages import ACTOR_COLUMNS, drive_message, moment_message
 from evaluation.play.scripts import SCRIPTS
-from evaluation.play.session import Driver, DrivingSession
+from evaluation.play.session import DrivingSession, Wheel
 from evaluation.recording.folder import find_episodes, read_episode
 from sim_adapters.scene.state import ActorKind
 from sim_adapters.world.scenarios.resolution import KINDS
 
 
 def drive(session: DrivingSession, seconds: float) -> None:
-    for _ in range(round(seconds / session.env.scene.step_s)):
+    for _ in range(round(seconds / session.worlds.scene.step_s)):
         session.step()
 
 
 def pose(session: DrivingSession) -> np.ndarray:
-    motion = session.env.scene.motion
+    motion = session.worlds.scene.motion
     return np.array([motion.x[0, 0], motion.y[0, 0], motion.yaw_rad[0, 0]])
 
 
@@ -42,11 +42,11 @@ def test_keys_move_the_ego(session):
 
 
 def test_the_planner_takes_the_wheel_and_a_key_takes_it_back(session):
-    session.give_wheel(Driver.PLANNER)
+    session.give_wheel(Wheel.PLANNER)
     drive(session, 3.0)
     assert session.speed_mps > 4.0
     session.hold({"brake"})
-    assert session.driver is Driver.PERSON
+    assert session.driver is Wheel.PERSON
     drive(session, 3.0)
     assert session.speed_mps < 0.1
 
@@ -57,12 +57,12 @@ def test_a_pedestrian_steps_out_ahead(session):
     session.hold(set())
     session.start_script("DynamicObjectCrossing")
     assert moment_message(session)["scripts"][0]["state"] == "waits"
-    drive(session, session.env.scene.step_s)
+    drive(session, session.worlds.scene.step_s)
     assert moment_message(session)["scripts"][0]["state"] == "acts"
     ahead, left = walker_from(session)
     assert 10.0 < ahead < 60.0
     assert left < -3.0  # beside the road, on the right
-    session.give_wheel(Driver.PLANNER)  # blind: it drives on, so the pedestrian starts
+    session.give_wheel(Wheel.PLANNER)  # blind: it drives on, so the pedestrian starts
     nearest_m = 100.0
     for _ in range(120):
         session.step()
@@ -96,7 +96,7 @@ def test_every_script_starts_on_some_route_of_the_town(session):
 
 def test_a_script_without_a_place_says_why(session):
     x = session.scenario.route.x.size
-    session.env.memory.route.index[0] = x - 20  # near the end
+    session.worlds.memory.route.index[0] = x - 20  # near the end
     with pytest.raises(ValueError, match="the route ends soon"):
         session.start_script("ControlLoss")
     with pytest.raises(ValueError, match="no junction with lights on the rest of this route"):
@@ -139,7 +139,7 @@ def test_a_drive_is_kept_with_who_drove_it_and_what_happened(session, folder):
     session.hold({"throttle"})
     drive(session, 1.5)
     session.start_script("DynamicObjectCrossing")
-    session.give_wheel(Driver.PLANNER)
+    session.give_wheel(Wheel.PLANNER)
     drive(session, 1.5)
     session.finish()
     assert session.is_over
@@ -164,8 +164,7 @@ def test_a_glance_is_not_kept(session, folder):
 
 
 def test_arriving_ends_the_drive_with_its_score(session):
-    session.env.driving_reward = session.referee
-    session.give_wheel(Driver.PLANNER)
+    session.give_wheel(Wheel.PLANNER)
     drive(session, 240.0)
     message = moment_message(session)
     assert message["end"] == "Completed"

@@ -10,7 +10,7 @@ from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.route_queue import make_tasks
 from sim_adapters.scene.scenario import ScenarioTrigger
 from sim_adapters.scene.state import ActorKind
-from tests.evaluation.fake_drive import FakeEnv, MetreAStep, straight_scenario
+from tests.evaluation.fake_drive import FakeWorlds, MetreAStep, no_reward, straight_scenario
 
 LENGTHS = {"1": 40, "2": 15, "3": 290, "4": 60, "5": 7}
 MAPS = SimpleNamespace(
@@ -18,13 +18,13 @@ MAPS = SimpleNamespace(
 )
 
 
-class ChangingEnv(FakeEnv):
+class ChangingWorlds(FakeWorlds):
     """Somebody else stands beside the ego, another one after every tenth step."""
 
     maps = MAPS
     num_steps = 0
 
-    def step(self, actions):
+    def advance(self):
         traits, motion = self.scene.traits, self.scene.motion
         traits.actor_id[:, 0] = 1
         traits.valid[:, 2], traits.kind[:, 2] = True, ActorKind.VAN
@@ -32,15 +32,17 @@ class ChangingEnv(FakeEnv):
         traits.half_length_m[:, 2] = traits.actor_id[:, 2] / 100.0
         motion.x[:, 2] = self.num_steps
         self.num_steps += 1
-        return super().step(actions)
+        return super().advance()
 
 
 def record(num_worlds: int, metres: float = 1.0, **options):
-    env = ChangingEnv(num_worlds)
+    env = ChangingWorlds(num_worlds)
     episodes = []
     recorder = DriveRecorder(env.scene, MAPS, episodes.append, {"planner": "p"}, **options)
     scenarios = [straight_scenario(name, length) for name, length in LENGTHS.items()]
-    results = run_episodes(env, MetreAStep(metres), make_tasks(scenarios, [0]), recorder=recorder)
+    results = run_episodes(
+        env, MetreAStep(metres), make_tasks(scenarios, [0]), no_reward, recorder=recorder
+    )
     return {episode.about["route"]: episode for episode in episodes}, results
 
 
@@ -78,7 +80,7 @@ def test_scripts_begin_when_their_phase_leaves_waiting():
     triggers = tuple(
         ScenarioTrigger(f"t{k}", "ControlLoss", float(k), 0.0, 0.0, 0.0) for k in range(2)
     )
-    env = ChangingEnv(1)
+    env = ChangingWorlds(1)
     episodes = []
 
     def now():
@@ -87,13 +89,13 @@ def test_scripts_begin_when_their_phase_leaves_waiting():
 
     recorder = DriveRecorder(env.scene, MAPS, episodes.append, {}, phases=now)
     scenario = replace(straight_scenario("1", 30), triggers=triggers)
-    run_episodes(env, MetreAStep(), make_tasks([scenario], [0]), recorder=recorder)
+    run_episodes(env, MetreAStep(), make_tasks([scenario], [0]), no_reward, recorder=recorder)
     assert [t["started_s"] for t in episodes[0].about["triggers"]] == [None, 1.2]
     assert episodes[0].phases.shape == (2, episodes[0].num_steps)
 
 
 def test_a_recording_ends_with_its_record_though_a_held_action_goes_on():
-    env = ChangingEnv(1)
+    env = ChangingWorlds(1)
     episodes = []
     recorder = DriveRecorder(env.scene, MAPS, episodes.append, {})
     task = make_tasks([straight_scenario("1", 30)], [0])[0]
@@ -104,6 +106,6 @@ def test_a_recording_ends_with_its_record_though_a_held_action_goes_on():
     for end in (None, None, "Completed", "Completed"):
         records.ends[0] = end
         recorder.watch(None, outcome, records)
-    result = run_episodes(FakeEnv(1), MetreAStep(), [task])[0]
+    result = run_episodes(FakeWorlds(1), MetreAStep(), [task], no_reward)[0]
     recorder.end(0, result)
     assert episodes[0].num_steps == 3

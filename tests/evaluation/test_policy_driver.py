@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from carl_planner.checkpoint import CheckpointError
-from evaluation.drivers.checkpoint_planner import (
+from evaluation.drivers.policy_driver import (
     CHECKPOINT_GROUPS,
     checkpoint_layout,
     refuse_ignored_groups,

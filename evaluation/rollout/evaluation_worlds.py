@@ -1,4 +1,4 @@
-"""Builds the environment of an evaluation: the benchmark's towns, the checkpoint's observation."""
+"""Builds the worlds of an evaluation: the benchmark's towns, the checkpoint's observation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from evaluation.rollout.benchmark import towns_of, trace_scenarios
-from evaluation.rollout.route_queue import RouteQueue, make_tasks
-from sim_adapters.action_layout import ActionLayout
-from sim_adapters.driving_env import DEFAULT_PIXELS_PER_METER, DrivingVectorEnv
+from sim_adapters.driving.worlds import DEFAULT_PIXELS_PER_METER, DrivingWorlds
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.maps.town_files import town_name
@@ -18,14 +16,13 @@ from sim_adapters.scene.scenario import Scenario
 from sim_adapters.world.scenarios.resolution import refuse_unknown_types
 
 
-def make_evaluation_env(
+def make_evaluation_worlds(
     config: DictConfig, specs: Sequence[RouteSpec], num_worlds: int
-) -> tuple[DrivingVectorEnv, list[Scenario]]:
+) -> tuple[DrivingWorlds, list[Scenario]]:
     """Worlds for these routes, and the routes traced on their maps.
 
     Args:
-        config: Groups `simulator`, `detector`, `reward`, `observation` and `env`; perhaps a
-            `scenario_file`.
+        config: Groups `simulator`, `detector`, `observation` and `env`; perhaps a `scenario_file`.
         specs: Routes to be driven.
         num_worlds: Worlds driven at once.
     """
@@ -39,16 +36,14 @@ def make_evaluation_env(
     make_simulator = instantiate(config.simulator, towns=towns, **room_for(scenarios, config))
     simulator = make_simulator(num_worlds=num_worlds, pixels_per_meter=resolution)
     layout = config.env.get("action_layout")
-    env = DrivingVectorEnv(
+    worlds = DrivingWorlds(
         simulator,
-        RouteQueue(make_tasks(scenarios, [0]), num_worlds),
-        instantiate(config.reward),
         observer,
         instantiate(config.detector),
-        instantiate(layout) if layout is not None else ActionLayout(),
+        instantiate(layout) if layout is not None else None,
         action_repeat=config.env.action_repeat,
     )
-    return env, scenarios
+    return worlds, scenarios
 
 
 def room_for(scenarios: Sequence[Scenario], config: DictConfig) -> dict[str, int]:

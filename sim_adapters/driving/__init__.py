@@ -1,0 +1,1 @@
+"""Driving worlds: the one loop of act, advance and observe, and the environment made of it."""

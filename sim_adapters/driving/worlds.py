@@ -1,0 +1,144 @@
+"""DrivingWorlds: worlds that are driven, with all that a driver needs of them; the one loop.
+
+    worlds.reset(indices, scenarios)
+    while ...:
+        if worlds.is_due:
+            worlds.act(driver.act(worlds))  # which looks by worlds.observe()
+        events = worlds.advance()
+
+Nobody is paid or judged here, and nothing starts anew by itself: whoever turns the loop does that.
+A training adds a reward and autoreset (`DrivingVectorEnv`), a benchmark a referee and its routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from rewards.driving_events import DrivingEvents
+from sim_adapters.action_layout import ActionLayout, checked_actions
+from sim_adapters.driving.rows import Observation, ObservationRows
+from sim_adapters.observation.observer import Observer
+from sim_adapters.scene.events.detection import (
+    DetectorSettings,
+    EventArrays,
+    EventDetector,
+    RoadEventDetector,
+)
+from sim_adapters.scene.history import make_history, record_history, restart_history
+from sim_adapters.scene.scenario import Scenario
+from sim_adapters.simulator import SceneSource
+
+ACTION_SPACE = spaces.Box(-1.0, 1.0, (2,), np.float32)  # of one driver
+DEFAULT_PIXELS_PER_METER = 2.0  # of the map layers, where the observation needs none
+
+
+class DrivingWorlds:
+    """A simulator with what sees and remembers its scene, E drivers in B worlds.
+
+    An action is held for `action_repeat` steps; each has its own events.
+
+    Args:
+        simulator: Fills the scene.
+        observer: Draws what drivers see; `Unseen` for those who read the scene itself.
+        detector: Finds the events of a step; thresholds alone mean CARLA's rules.
+        action_layout: Meaning of the two action columns; CARLA's if not given.
+        rollout_storage: "pixels" lets finished observations be bound, "scene" compact rows.
+        action_repeat: Steps that an action is held, at least 1.
+    """
+
+    def __init__(
+        self,
+        simulator: SceneSource,
+        observer: Observer,
+        detector: DetectorSettings | EventDetector,
+        action_layout: ActionLayout | None = None,
+        *,
+        rollout_storage: Literal["pixels", "scene"] = "pixels",
+        action_repeat: int = 1,
+    ) -> None:
+        if action_repeat < 1:
+            raise ValueError(f"env.action_repeat is {action_repeat}, expected at least 1 step")
+        self.simulator, self.observer = simulator, observer
+        self.detector = (
+            RoadEventDetector(detector) if isinstance(detector, DetectorSettings) else detector
+        )
+        self.action_layout = action_layout or ActionLayout()
+        self.action_repeat = action_repeat
+        self.scene, self.maps = simulator.scene, simulator.maps
+        self.num_envs = self.scene.num_agents  # E
+        self._history = make_history(self.scene, observer.history_steps)
+        self.memory = replace(self.detector.make_memory(self.scene), history=self._history)
+        self.rows = ObservationRows(observer, self.num_envs, rollout_storage)
+        self.event_arrays = EventArrays.allocate(self.num_envs)  # what `advance` returns, as arrays
+        self.seen: Observation = {}  # what was drawn last
+        self.steer = np.zeros(self.num_envs)  # (E,) in [-1, 1], left positive: as last decided
+        self.acceleration = np.zeros(self.num_envs)  # (E,) in [-1, 1]
+        self._steps_left = 0  # of the present action
+
+    @property
+    def single_observation_space(self) -> spaces.Dict:
+        """Of one driver's observation."""
+        return self.observer.space
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the present action has been held long enough: drivers decide now."""
+        return self._steps_left == 0
+
+    def reset(self, worlds: NDArray[np.int64], scenarios: Sequence[Scenario]) -> None:
+        """Start `scenarios[i]` in `worlds[i]`; other worlds are not touched."""
+        self.simulator.reset(worlds, scenarios)
+        self.remember_start(worlds)
+
+    def prepare(self, scenario: Scenario) -> None:
+        """Compile what a step needs; the next `reset` starts as if nothing was."""
+        everybody = np.arange(self.num_envs)
+        self.reset(everybody, [scenario] * self.num_envs)
+        self.observe()
+        self.act(np.zeros((self.num_envs, 2), np.float32))
+        self.advance()
+
+    def remember_start(self, worlds: NDArray[np.int64]) -> None:
+        """Forget the past of worlds that stand at a start; for those who reset the simulator."""
+        self.detector.reset_memory(worlds, self.scene, self.memory, self.maps)
+        restart_history(worlds, self.scene, self.memory.signs.shown_stop, self._history)
+        self._steps_left = 0
+
+    def act(self, actions: Any) -> None:
+        """Take the drivers' actions for the next `action_repeat` steps.
+
+        Args:
+            actions: (E, 2) numbers in the layout, clipped to [-1, 1].
+
+        Raises:
+            ValueError: another shape, or not numbers.
+        """
+        actions = checked_actions(actions, self.num_envs)
+        self.action_layout.decode(actions, self.steer, self.acceleration)
+        self._steps_left = self.action_repeat
+
+    def advance(self) -> DrivingEvents:
+        """Move all worlds on by `scene.step_s` under the present actions; the facts of the step.
+
+        Their tensors are views, valid until the next step.
+        """
+        self.simulator.step(self.steer, self.acceleration)
+        events = self.detector.detect(self.scene, self.memory, self.maps, self.event_arrays)
+        record_history(self.scene, self.memory.signs.shown_stop, self._history)
+        self._steps_left = max(self._steps_left - 1, 0)
+        return events
+
+    def observe(self) -> Observation:
+        """Draw the present for all drivers, (E, ...) each, into the current row; views."""
+        self.seen = self.rows.draw(self.scene, self.memory, self.maps)
+        return self.seen
+
+    def close(self) -> None:
+        """Release what the simulator holds."""
+        self.simulator.close()
