@@ -19,7 +19,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from numpy.typing import NDArray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from carl_planner import checkpoint as checkpoints
@@ -29,8 +29,10 @@ from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.distributed import ProcessGroup
 from carl_planner.features import Observation
 from carl_planner.learner import Learner
+from carl_planner.metrics import MetricsWriter
 from carl_planner.policy import ActorCritic, SampledActions
 from carl_planner.progress_display import ProgressDisplay
+from carl_planner.run_folder import checkpoint_path
 from carl_planner.stop_signal import StopSignal
 from carl_planner.training_run import FINAL
 from evaluation.drivers.driver import Driver, driver_words
@@ -139,7 +141,9 @@ class Imitation:
         )
         self.optimizer = torch.optim.Adam(learner.policy.parameters(), lr=settings.lr)
 
-    def run(self, stop: StopSignal, display: ProgressDisplay) -> None:
+    def run(
+        self, stop: StopSignal, display: ProgressDisplay, metrics: MetricsWriter | None = None
+    ) -> None:
         """All iterations, or those until the stop."""
         learner, num_samples = self.learner, self.learner.buffer.num_samples
         learner.start()
@@ -157,10 +161,18 @@ class Imitation:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.settings.lr * (1.0 - iteration / self.settings.num_iterations)
             loss, value_loss = self.learn()
+            values = {"losses/imitation": loss, "losses/value": value_loss}
+            values |= {
+                f"episode/{name}": sum(each) / len(each)
+                for name, each in statistics.episodes.items()
+                if each
+            }
+            if metrics is not None:
+                metrics.write(done + num_samples, values)
             note = f"imitation {loss:.3f} | critic {value_loss:.3f}"
             for name in ("return", "route_completion"):
-                if values := statistics.episodes.get(name):
-                    note += f" | {name.replace('_', ' ')} {sum(values) / len(values):.1f}"
+                if (value := values.get(f"episode/{name}")) is not None:
+                    note += f" | {name.replace('_', ' ')} {value:.1f}"
             display.report(done + num_samples, note)
 
     def learn(self) -> tuple[float, float]:
@@ -197,12 +209,18 @@ def imitate(config: DictConfig) -> Path:
     }
     teacher: Driver = instantiate(config.driver)
     learner = Learner(config, choices, ProcessGroup())
+    if config.init_from is not None:
+        learner.init_from(checkpoints.load_checkpoint(checkpoint_path(config.init_from)))
+        log.info("beginning with the weights of %s", config.init_from)
     settings: ImitationSettings = instantiate(config.imitation)
     total = settings.num_iterations * learner.buffer.num_samples
+    OmegaConf.save(config, folder / "config.yaml")
+    metrics = MetricsWriter(folder, samples=0)
     try:
         with StopSignal() as stop, ProgressDisplay(total, 0, visible=True) as display:
-            Imitation(learner, teacher, settings).run(stop, display)
+            Imitation(learner, teacher, settings).run(stop, display, metrics)
     finally:
+        metrics.close()
         learner.env.close()
     path = folder / FINAL
     checkpoints.save_checkpoint(path, learner.policy_checkpoint())

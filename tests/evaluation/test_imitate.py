@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hydra import compose, initialize_config_module
 from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.distributed import ProcessGroup
 from carl_planner.learner import Learner
+from carl_planner.metrics import MetricsWriter, read_metrics
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.stop_signal import StopSignal
 from evaluation.drivers.rule_drivers import RuleBasedDriver
@@ -92,10 +94,15 @@ def test_the_pupil_comes_to_do_what_the_teacher_does(learner: Learner) -> None:
     assert _mean_distance(imitation) < 0.5 * before
 
 
-def test_each_drives_its_own_worlds(learner: Learner) -> None:
+def test_each_drives_its_own_worlds(learner: Learner, tmp_path: Path) -> None:
     imitation = Imitation(learner, RuleBasedDriver(), SETTINGS)
+    metrics = MetricsWriter(tmp_path, samples=0)
     with StopSignal() as stop, ProgressDisplay(1, 0, visible=False) as display:
-        imitation.run(stop, display)
+        imitation.run(stop, display, metrics)
+    metrics.close()
+    lines = read_metrics(tmp_path)
+    assert [line["samples"] for line in lines] == [512 * (i + 1) for i in range(6)]
+    assert all(np.isfinite(line["losses/imitation"]) for line in lines)
     taught, driven = imitation.pupil.taught, learner.buffer.action
     own = imitation.pupil.teacher_drives
     assert 0 < own.sum() < len(own)
