@@ -1,4 +1,4 @@
-"""Writes numbers: to TensorBoard and, one JSON object a line, to metrics.jsonl for plots."""
+"""Writes numbers: to TensorBoard, as JSON lines to metrics.jsonl for plots, and to a tracker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from torch.utils.tensorboard.writer import SummaryWriter
+
+from carl_planner.trackers import Tracker
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -17,9 +19,11 @@ class MetricsWriter:
     Args:
         folder: Of the run.
         samples: Samples the run starts at; later lines of an earlier attempt are dropped.
+        tracker: Gets the same numbers; None for none.
     """
 
-    def __init__(self, folder: Path, *, samples: int) -> None:
+    def __init__(self, folder: Path, *, samples: int, tracker: Tracker | None = None) -> None:
+        self._tracker = tracker
         self._path = folder / METRICS_FILE
         kept = [line for line in read_metrics(folder) if line["samples"] <= samples]
         with self._path.open("w") as file:
@@ -32,11 +36,15 @@ class MetricsWriter:
         self._file.write(json.dumps({"samples": samples, **values}) + "\n")
         for tag, value in values.items():
             self._board.add_scalar(tag, value, samples)
+        if self._tracker is not None:
+            self._tracker.write(samples, values)
 
     def close(self) -> None:
         """Flush and close."""
         self._file.close()
         self._board.close()
+        if self._tracker is not None:
+            self._tracker.close()
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

@@ -26,6 +26,7 @@ from carl_planner.run_folder import (
     resumed_choices,
     resumed_config,
 )
+from carl_planner.trackers import tracker_module
 from carl_planner.training_run import LATEST, RunProgress, TrainingRun
 from carl_planner.trusted_config import check_resumable, foreign_packages
 
@@ -53,6 +54,7 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
         config = resumed_config(config, resumed, choices, overrides)
         choices = resumed_choices(resumed, choices, overrides)
         log.info("resuming from %s at %s samples", path, f"{resumed.progress['samples']:,}")
+    tracker_module(config.get("tracker"))  # a missing one is reported before kernels are compiled
     learner = Learner(config, choices, group)
     progress = RunProgress()
     if resumed is None:

@@ -27,6 +27,7 @@ from carl_planner.ppo import NonFiniteLossError
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.stop_signal import StopSignal
 from carl_planner.torch_cpu import torch_threads
+from carl_planner.trackers import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +79,7 @@ class TrainingRun:
                 f"{self.settings.num_updates:,}",
                 self.folder,
             )
-        metrics = (
-            MetricsWriter(self.folder, samples=self.progress.samples)
-            if self.group.is_main
-            else None
-        )
+        metrics = self._metrics_writer() if self.group.is_main else None
         total = self.settings.num_updates * self.settings.batch_size
         with (
             StopSignal() as stop,
@@ -100,6 +97,15 @@ class TrainingRun:
         if complete:
             self._save(self.learner.rank_state(), LATEST, FINAL)
         return complete
+
+    def _metrics_writer(self) -> MetricsWriter:
+        tracker = None
+        if self.config.get("tracker") is not None:  # runs of before have no such key
+            config = OmegaConf.to_container(self.config, resolve=False)
+            assert isinstance(config, dict)
+            named = {str(key): value for key, value in config.items()}
+            tracker = Tracker(self.config.tracker, self.config.tracker_project, self.folder, named)
+        return MetricsWriter(self.folder, samples=self.progress.samples, tracker=tracker)
 
     def _loop(
         self, stop: StopSignal, display: ProgressDisplay, metrics: MetricsWriter | None
