@@ -1,0 +1,93 @@
+"""One world and a driver on routes, for scripts and notebooks.
+
+    >>> from evaluation.route_world import RouteWorld, policy_driver
+    >>> driver = policy_driver("pretrained/driver")
+    >>> with RouteWorld(driver, ["benchmark=demo", "route=12"]) as world:  # doctest: +SKIP
+    ...     result = world.drive(seed=0)
+
+What it gives is what `python -m evaluation.evaluate` gives for the same route and seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from evaluation.drivers.driver import Driver, with_parts
+from evaluation.drivers.policy_driver import policy_driver
+from evaluation.rollout.episode_rollout import Recorder, run_episodes
+from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
+from evaluation.rollout.route_queue import make_tasks
+from evaluation.scoring.episode_result import EpisodeResult
+
+__all__ = ["RouteWorld", "policy_driver"]
+
+
+class RouteWorld:
+    """A world in which one driver drives the routes of a benchmark or of a file, one after another.
+
+    Args:
+        driver: A policy's brings its own observation, action layout and reward.
+        overrides: As on the command line of `evaluation.evaluate`, e.g. `["benchmark=demo"]`.
+    """
+
+    def __init__(self, driver: Driver, overrides: Sequence[str] = ()) -> None:
+        config = with_parts(_evaluation_config(overrides), driver)
+        specs = instantiate(config.benchmark).read(
+            None if config.route is None else str(config.route)
+        )
+        self.driver = driver
+        self.worlds, self.scenarios = make_evaluation_worlds(config, specs, num_worlds=1)
+        self.reward = instantiate(config.reward)
+
+    def drive(
+        self, route_id: str | None = None, *, seed: int = 0, recorder: Recorder | None = None
+    ) -> EpisodeResult:
+        """Drive one route once.
+
+        Args:
+            route_id: Of the routes; None is the first of them.
+            seed: With the route it decides all that happens.
+            recorder: Sees every step.
+
+        Raises:
+            ValueError: there is no such route.
+        """
+        known = [scenario.scenario_id for scenario in self.scenarios]
+        if route_id is not None and route_id not in known:
+            raise ValueError(f"there is no route {route_id!r} here; there are {', '.join(known)}")
+        scenario = self.scenarios[0 if route_id is None else known.index(route_id)]
+        tasks = make_tasks([scenario], [seed])
+        (result,) = run_episodes(self.worlds, self.driver, tasks, self.reward, recorder=recorder)
+        return result
+
+    def close(self) -> None:
+        """Let go of the world."""
+        self.worlds.close()
+
+    def __enter__(self) -> RouteWorld:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _evaluation_config(overrides: Sequence[str]) -> DictConfig:
+    """The packaged configuration; a caller's own running hydra stays as it is."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("configs", version_base="1.3"):
+            return compose("evaluate", overrides=list(overrides))
+    finally:
+        GlobalHydra.instance().hydra = outer
