@@ -83,9 +83,11 @@ def command_with(module: str, word: str) -> list[str]:
 def test_page_prints_every_file_of_its_tree() -> None:
     assert set(page_files(PAGE)) == {
         "my_terms.py",
+        "my_driver.py",
         "configs/experiment/mine.yaml",
         "configs/reward/mine.yaml",
         "configs/observation/mine.yaml",
+        "configs/driver/mine.yaml",
     }
 
 
