@@ -34,6 +34,7 @@ _REMEDIES = {  # for packages that are not installed with this project
     "carla": "pip install carla==0.9.16",
     "wandb": "pip install wandb, or train with tracker=null",
     "trackio": "pip install trackio, or train with tracker=null",
+    "onnx": "pip install -e '.[onnx]'",
     "hydra_plugins": "pip install -e '.[slurm]'",
 }
 _LEAST_WAIT_S = 3.0  # torchrun ends the other ranks sooner once one has ended

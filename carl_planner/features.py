@@ -153,6 +153,6 @@ class SetFeatures(nn.Module):
             rows = vector[:, first:last].reshape(-1, self.slot_size)
             # The layers end in ReLU: a row of zeros is the least there is
             encoded = encoder(rows) * rows[:, :1]
-            parts.append(encoded.view(len(vector), number, -1).amax(1))
+            parts.append(encoded.view(-1, number, encoded.shape[1]).amax(1))
             first = last
         return self.linear(torch.cat(parts, dim=1))

@@ -63,7 +63,7 @@ def publish(
     if not NAME_PATTERN.fullmatch(name):
         raise CheckpointError(f"name is {name!r}, expected letters, digits, _ and - only")
     texts = [table.read_text().strip() for table in tables]
-    source = _checkpoint_of(run, checkpoint)
+    source = checkpoint_of(run, checkpoint)
     trained = load_checkpoint(source)
     published = weights_alone(trained)
     output.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,8 @@ def model_card(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _checkpoint_of(run: Path, chosen: str | None) -> Path:
+def checkpoint_of(run: Path, chosen: str | None = None) -> Path:
+    """The file of that name in a run's folder; the final model, else the newest state, if None."""
     names = [chosen] if chosen else [FINAL, LATEST]
     for name in names:
         if (run / name).is_file():
