@@ -10,6 +10,7 @@ DEV_READY := $(VENV)/.ready-dev
 # https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 TORCH_FROM = $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+DOCS_READY := $(VENV)/.ready-docs
 DEMO_OUT ?= outputs/demo
 
 # The devkit needs an older numpy, so its parity tests have an environment of their own
@@ -19,7 +20,7 @@ DEVKIT_VERSION := 1.2.2
 # Not pinned there: the devkit needs numpy below 2.4, what it imports needs dateutil below 3
 NUPLAN_FREE := numpy|python-dateutil
 
-.PHONY: look play demo test test-slow test-nuplan find-devkit lint format setup speed pictures
+.PHONY: look play demo docs test test-slow test-nuplan find-devkit lint format setup speed pictures
 .PHONY: clean clean-cache
 
 look: $(READY)
@@ -70,6 +71,10 @@ speed: $(READY)
 pictures: $(READY)
 	$(BIN)/python -m evaluation.pictures
 
+# The pages as a site, in site/; a warning is an error
+docs: $(DOCS_READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 setup: $(DEV_READY)
 
 # torch first and alone: any other request for it would ask PyPI.
@@ -86,6 +91,10 @@ $(DEV_READY): $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	touch $(DEV_READY)
 
+$(DOCS_READY): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	touch $(DOCS_READY)
+
 $(NUPLAN_READY): pyproject.toml constraints.txt
 	test -x $(NUPLAN_VENV)/bin/python || $(PYTHON) -m venv $(NUPLAN_VENV)
 	grep -vE '^($(NUPLAN_FREE))==' constraints.txt > $(NUPLAN_VENV)/constraints.txt
@@ -95,7 +104,7 @@ $(NUPLAN_READY): pyproject.toml constraints.txt
 	touch $(NUPLAN_READY)
 
 clean:
-	rm -rf $(VENV) $(NUPLAN_VENV) outputs build dist *.egg-info
+	rm -rf $(VENV) $(NUPLAN_VENV) outputs build dist site *.egg-info
 
 # Compiled kernels and read maps, the only files that are written outside this folder
 clean-cache: $(READY)
