@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -18,14 +19,17 @@ from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.drivers.driver import driver_words
+from evaluation.jobs.command_job import JobEngine
+from evaluation.jobs.local_engine import LocalEngine
 from evaluation.leaderboard_jobs.evaluator_process import (
     AGENT,
     EvaluatorSettings,
     run_evaluator,
 )
+from evaluation.leaderboard_jobs.far_drive import FarDrive
 from evaluation.leaderboard_jobs.folder_lock import locked_folder
 from evaluation.leaderboard_jobs.job import Attempt, JobEnd, make_jobs, read_record
-from evaluation.leaderboard_jobs.job_queue import JobQueue
+from evaluation.leaderboard_jobs.job_queue import Drive, JobQueue
 from evaluation.leaderboard_jobs.official_options import (
     check_options,
     check_towns,
@@ -42,6 +46,7 @@ from evaluation.leaderboard_jobs.official_results import official_results
 from evaluation.leaderboard_jobs.official_servers import OfficialServers
 from evaluation.leaderboard_jobs.official_worlds import headless_world, unreal_world
 from evaluation.leaderboard_jobs.recorded_drives import write_official_view
+from evaluation.leaderboard_jobs.served_drive import ServedDrive
 from evaluation.leaderboard_jobs.upstream import Upstream, find_upstream
 from sim_adapters.carla.servers import ServerSettings, describe
 
@@ -68,17 +73,18 @@ def run_official(config: DictConfig) -> Path:
     check_towns(routes, needs_maps=config.agent is None or is_headless)
     servers = OfficialServers(settings, config.servers, folder)
     with locked_folder(folder):
-        queue = JobQueue(
-            jobs,
-            servers.make,
-            partial(run_evaluator, evaluator_settings(config, upstream)),
-            num_servers=config.servers,
-            max_attempts=config.attempts,
-            on_attempt=log_attempt,
-        )
-        log.info("%s", describe(settings, config.servers))
-        log.info("%d drives, %d of them done already", len(jobs), queue.num_resumed)
-        outcome = queue.run()
+        engine: JobEngine = instantiate(config.jobs)
+        with closing(engine):
+            queue = JobQueue(
+                jobs,
+                drive_with(engine, evaluator_settings(config, upstream), servers),
+                num_drives=config.servers,
+                max_attempts=config.attempts,
+                on_attempt=log_attempt,
+            )
+            log.info("%s", describe(settings, config.servers))
+            log.info("%d drives, %d of them done already", len(jobs), queue.num_resumed)
+            outcome = queue.run()
     results = official_results(jobs, outcome.missing)
     version = servers.version() or "of unknown version"
     is_carla = settings.kind == "unreal" or (settings.kind == "running" and config.running_is_carla)
@@ -106,6 +112,13 @@ def run_official(config: DictConfig) -> Path:
     report = write_official_report(folder, run, jobs)
     log.info("report: %s", report)
     return report
+
+
+def drive_with(engine: JobEngine, settings: EvaluatorSettings, servers: OfficialServers) -> Drive:
+    """How a drive is made: here, by a thread of this process, or wherever the engine sends it."""
+    if isinstance(engine, LocalEngine):
+        return ServedDrive(servers.make, partial(run_evaluator, settings))
+    return FarDrive(engine, settings, servers)
 
 
 def evaluator_settings(config: DictConfig, upstream: Upstream) -> EvaluatorSettings:

@@ -1,4 +1,4 @@
-"""Drives all jobs on N servers: a thread each, one evaluator process after the other."""
+"""Drives all jobs, N at once: a thread each, one attempt after the other."""
 
 from __future__ import annotations
 
@@ -7,38 +7,14 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 from evaluation.leaderboard_jobs.job import Attempt, JobEnd, RouteJob, read_record
 
 log = logging.getLogger(__name__)
 
 
-class JobServer(Protocol):
-    """One CARLA server; `sim_adapters.carla.servers.LiveServer` is one."""
-
-    @property
-    def port(self) -> int:
-        """RPC port, known once started."""
-        ...
-
-    @property
-    def tm_port(self) -> int:
-        """Port for the TrafficManager."""
-        ...
-
-    def start(self) -> None:
-        """Start it and wait until it answers; RuntimeError if it does not."""
-        ...
-
-    def stop(self) -> None:
-        """End it; safe to call twice."""
-        ...
-
-
-MakeServer = Callable[[int, RouteJob], JobServer]
-# Drives one job on the server with this port and TrafficManager port
-RunJob = Callable[[RouteJob, int, int, threading.Event], tuple[JobEnd, str]]
+# Thread n's attempt at a job, ended early by the event: its end and, if it isn't DONE, the reason
+Drive = Callable[[int, RouteJob, threading.Event], tuple[JobEnd, str]]
 
 
 @dataclass(frozen=True)
@@ -54,10 +30,8 @@ class JobQueue:
 
     Args:
         jobs: All jobs; those with a record are taken as done.
-        make_server: Gives thread n's server for a job; each job gets a fresh one, since what a
-            crashed evaluator left in a world would be on the next one's road.
-        run_job: Drives one job.
-        num_servers: Threads.
+        drive: Makes one attempt at a job, on one of `num_drives` threads.
+        num_drives: At once.
         max_attempts: Of each job.
         on_attempt: Told of each attempt, on the thread that made it.
     """
@@ -65,17 +39,16 @@ class JobQueue:
     def __init__(
         self,
         jobs: Sequence[RouteJob],
-        make_server: MakeServer,
-        run_job: RunJob,
+        drive: Drive,
         *,
-        num_servers: int,
+        num_drives: int,
         max_attempts: int,
         on_attempt: Callable[[Attempt], None] | None = None,
     ) -> None:
         self.jobs = list(jobs)
-        self.num_servers, self.max_attempts = num_servers, max_attempts
+        self.num_drives, self.max_attempts = num_drives, max_attempts
         self.stop = threading.Event()
-        self._make_server, self._run_job, self._on_attempt = make_server, run_job, on_attempt
+        self._drive, self._on_attempt = drive, on_attempt
         self._waiting = [job for job in self.jobs if read_record(job) is None]
         self._num_running = 0
         self._attempts: list[Attempt] = []
@@ -91,7 +64,7 @@ class JobQueue:
 
         Ctrl-C ends all evaluators and servers before it travels on.
         """
-        num_threads = max(1, min(self.num_servers, len(self._waiting)))
+        num_threads = max(1, min(self.num_drives, len(self._waiting)))
         with ThreadPoolExecutor(num_threads) as pool:
             try:
                 workers = [pool.submit(self._work, number) for number in range(num_threads)]
@@ -109,7 +82,7 @@ class JobQueue:
     def _work(self, number: int) -> None:
         try:
             while (job := self._take()) is not None:
-                self._finish(job, *self._attempt(number, job))
+                self._finish(job, *self._drive(number, job, self.stop))
         except BaseException:
             self._give_up()  # an unexpected error ends the run, not just this thread
             raise
@@ -123,16 +96,6 @@ class JobQueue:
                 return None
             self._num_running += 1
             return self._waiting.pop(0)
-
-    def _attempt(self, number: int, job: RouteJob) -> tuple[JobEnd, str]:
-        server = self._make_server(number, job)
-        try:
-            server.start()
-            return self._run_job(job, server.port, server.tm_port, self.stop)
-        except RuntimeError as error:  # how a server that does not come up is reported
-            return JobEnd.CRASHED, f"server: {error}"
-        finally:
-            server.stop()
 
     def _finish(self, job: RouteJob, end: JobEnd, reason: str) -> None:
         with self._changed:

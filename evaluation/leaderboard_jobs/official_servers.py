@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
+
+from filelock import FileLock
 
 from evaluation.leaderboard_jobs.job import RouteJob
 from evaluation.scoring.results_file import write_json
@@ -25,8 +26,7 @@ class OfficialServers:
 
     def __init__(self, settings: ServerSettings, num_servers: int, folder: Path) -> None:
         self.settings, self.num_servers = settings, num_servers
-        self._file = folder / SERVER_FILE
-        self._lock = threading.Lock()
+        self.folder, self._file = folder, folder / SERVER_FILE
 
     def make(self, number: int, job: RouteJob) -> NotedServer:
         """Server `number` for a job; not yet started."""
@@ -40,7 +40,7 @@ class OfficialServers:
             RuntimeError: it does not answer, or has another version than the run's first one.
         """
         version = server.version()  # any client may ask; the agent's own may be of another release
-        with self._lock:
+        with FileLock(self._file.with_suffix(".lock")):  # drives may be on many machines
             known = self.version()
             if known is None:
                 write_json(self._file, {"kind": self.settings.kind, "version": version})
@@ -58,7 +58,7 @@ class OfficialServers:
 
 
 class NotedServer:
-    """A LiveServer whose version is noted when it has started (a job queue's `Server`)."""
+    """A LiveServer whose version is noted when it has started (a `JobServer`)."""
 
     def __init__(self, server: LiveServer, servers: OfficialServers) -> None:
         self._server, self._servers = server, servers

@@ -8,6 +8,7 @@ import pytest
 
 from evaluation.leaderboard_jobs.job import JobEnd, RouteJob, make_jobs, read_record
 from evaluation.leaderboard_jobs.job_queue import JobQueue
+from evaluation.leaderboard_jobs.served_drive import ServedDrive
 from tests.evaluation.leaderboard.official_records import write_record
 
 
@@ -50,8 +51,9 @@ def make_queue(
     jobs: list[RouteJob], run_job, log: Counter[str] | None = None, **options
 ) -> JobQueue:
     log = Counter() if log is None else log
-    options = {"num_servers": 2, "max_attempts": 2} | options
-    return JobQueue(jobs, lambda number, job: FakeServer(log, number), run_job, **options)
+    options = {"num_drives": 2, "max_attempts": 2} | options
+    drive = ServedDrive(lambda number, job: FakeServer(log, number), run_job)
+    return JobQueue(jobs, drive, **options)
 
 
 def test_every_job_is_driven_once_on_a_server_of_its_own(jobs):
@@ -83,7 +85,7 @@ def test_a_crash_goes_to_the_back_and_is_driven_again(jobs):
             return JobEnd.CRASHED, "segmentation fault"
         return drive(job, port, tm_port, stop)
 
-    outcome = make_queue(jobs, crash_first, num_servers=1).run()
+    outcome = make_queue(jobs, crash_first, num_drives=1).run()
     assert tried == ["0", "1", "2", "3", "4", "0"]
     assert not outcome.missing
 
@@ -103,9 +105,8 @@ def test_a_server_that_does_not_start_counts_as_an_attempt_and_is_stopped(jobs):
     log: Counter[str] = Counter()
     queue = JobQueue(
         jobs[:1],
-        lambda number, job: FakeServer(log, number, breaks=True),
-        drive,
-        num_servers=1,
+        ServedDrive(lambda number, job: FakeServer(log, number, breaks=True), drive),
+        num_drives=1,
         max_attempts=2,
     )
     outcome = queue.run()
@@ -118,7 +119,7 @@ def test_stop_ends_the_run_and_what_was_not_tried_is_missing(jobs):
         stop.set()
         return JobEnd.STOPPED, "stopped from outside"
 
-    outcome = make_queue(jobs, stop_all, num_servers=1).run()
+    outcome = make_queue(jobs, stop_all, num_drives=1).run()
     assert len(outcome.attempts) == 1
     assert len(outcome.missing) == 5
     assert outcome.missing[jobs[4]] == "not tried"
