@@ -10,19 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.nuplan import log_database
 from sim_adapters.nuplan.log_candidates import Candidate, find_candidates
-from sim_adapters.nuplan.log_database import (
-    LogDatabase,
-    LogError,
-    ScenarioError,
-    check_boxes,
-    check_chain,
-    check_clock,
-    check_ego,
-    check_gaps,
-    check_place,
-    count_unknown_lights,
-)
+from sim_adapters.nuplan.log_database import LogDatabase, LogError, ScenarioError
 from sim_adapters.nuplan.route_correction import RouteCorrector
 from sim_adapters.nuplan.scenario_cache.record import MAX_LIT_CONNECTORS, MAX_TOKEN_BYTES
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter, keep_of_log, select_scenarios
@@ -102,7 +92,7 @@ class LogReader:
         future = np.arange(rows[-1] + step, len(self._tokens), step)[:FUTURE_FRAMES]
         used = np.concatenate([past, rows, future])
         self._check_frames(np.arange(used[0], used[-1] + 1))
-        check_gaps(self._time_us[rows[0] : rows[-1] + 1])
+        log_database.check_gaps(self._time_us[rows[0] : rows[-1] + 1])
         tokens = [self._tokens[row] for row in rows]
         ego = self._read_ego(used)
         parts = np.split(np.arange(len(ego.x)), [len(past), len(past) + len(rows)])
@@ -111,12 +101,14 @@ class LogReader:
         route = self._read_route(candidate)
         map_name = candidate.map_name.removesuffix(".gpkg")
         lights = self._read_lights(tokens)
-        check_ego(ego)
+        log_database.check_ego(ego)
         if self.corrector is not None:
-            check_place(window_ego, map_name, self.corrector.maps)
-        check_boxes(boxes, window_ego)
+            log_database.check_place(window_ego, map_name, self.corrector.maps)
+        log_database.check_boxes(boxes, window_ego)
         if self.corrector is not None:
-            unknown, unlit = count_unknown_lights(lights, map_name, self.corrector.maps)
+            unknown, unlit = log_database.count_unknown_lights(
+                lights, map_name, self.corrector.maps
+            )
             self.notes["light states of connectors that the map lacks (not shown)"] += unknown
             self.notes["light states of connectors without a light (not shown)"] += unlit
         start = (float(window_ego.x[0]), float(window_ego.y[0]), float(window_ego.yaw_rad[0]))
@@ -149,7 +141,7 @@ class LogReader:
         if len(rows) > MAX_RAW_FRAMES:
             raise ScenarioError(f"it spans {len(rows)} frames of its log, at most {MAX_RAW_FRAMES}")
         tokens = [self._tokens[row] for row in rows]
-        check_chain(tokens, [self._next_tokens[row] for row in rows])
+        log_database.check_chain(tokens, [self._next_tokens[row] for row in rows])
         pose_time_us = None
         if self.database.has_column("ego_pose", "timestamp"):
             found = self.database.rows(
@@ -161,7 +153,7 @@ class LogReader:
             )
             times = [row[0] for row in found if isinstance(row[0], int)]
             pose_time_us = np.array(times, np.int64)
-        check_clock(self._time_us[rows], pose_time_us)
+        log_database.check_clock(self._time_us[rows], pose_time_us)
 
     def _window(self, candidate: Candidate) -> NDArray[np.int64]:
         """Rows of the frames; the window is cut by time, both ends inclusive."""
