@@ -234,26 +234,23 @@ def test_stream_passes_while_the_ego_has_green(
 def test_nobody_gets_before_an_ego_that_waits_for_a_stream(simulator: EmbeddedSimulator) -> None:
     scenario = _start(simulator, "SignalizedJunctionRightTurn", flow_speed="8")
     motion, traits, maps = simulator.scene.motion, simulator.scene.traits, simulator.maps
-    ahead, behind = 12, 13  # slots of two cars on the ego's lane, 10 m before and behind it
     for phase in _drive(simulator, scenario, seconds=20.0, cruise_mps=4.0):
         if phase == Phase.READY:
             break
-    traffic, yaw = simulator.traffic, motion.yaw_rad[0, 0]
+    traffic, yaw, slot = simulator.traffic, motion.yaw_rad[0, 0], 13
+    assert not traits.valid[0, slot]
     (car, *_) = np.flatnonzero(traffic.overrides.keeps_path[0])  # of the stream
-    for slot, distance_m in ((ahead, 10.0), (behind, -10.0)):
-        assert not traits.valid[0, slot]
-        for table in (motion, traits, traffic.places, traffic.drivers, traffic.overrides):
-            for array in table:
-                array[0, slot] = array[0, car]
-        x, y = motion.x[0, 0] + distance_m * np.cos(yaw), motion.y[0, 0] + distance_m * np.sin(yaw)
-        motion.x[0, slot], motion.y[0, slot], motion.yaw_rad[0, slot] = x, y, yaw
-        point = np.argmin((maps.points.x - x) ** 2 + (maps.points.y - y) ** 2)
-        traffic.places.path[0, slot] = maps.points.lane[point]
-        traffic.places.s_m[0, slot] = maps.points.s_m[point]
-        traffic.overrides.keeps_path[0, slot] = False
+    for table in (motion, traits, traffic.places, traffic.drivers, traffic.overrides):
+        for array in table:
+            array[0, slot] = array[0, car]
+    x, y = motion.x[0, 0] + 10.0 * np.cos(yaw), motion.y[0, 0] + 10.0 * np.sin(yaw)
+    motion.x[0, slot], motion.y[0, slot], motion.yaw_rad[0, slot] = x, y, yaw
+    point = np.argmin((maps.points.x - x) ** 2 + (maps.points.y - y) ** 2)
+    traffic.places.path[0, slot] = maps.points.lane[point]
+    traffic.places.s_m[0, slot] = maps.points.s_m[point]
+    traffic.overrides.keeps_path[0, slot] = False
     assert next(_drive(simulator, scenario, seconds=0.1)) == Phase.READY
-    assert not traits.valid[0, ahead]
-    assert traits.valid[0, behind]
+    assert not traits.valid[0, slot]
 
 
 def test_crossing_vehicle_runs_its_red_light(simulator: EmbeddedSimulator) -> None:

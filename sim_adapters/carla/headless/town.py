@@ -21,7 +21,7 @@ from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.source_files import code_digest
 
 GENERATED_TOWN = "OpenDriveMap"  # CARLA's name for the world of `generate_opendrive_world`
-KNOWN_TOWNS = (*(f"ServerTown{number:02d}" for number in range(1, 8)), "Town10HD", "Town15")
+KNOWN_TOWNS = (*(f"Town{number:02d}" for number in range(1, 8)), "Town10HD", "Town15")
 _GENERATED_PIXELS_PER_M = 0.25  # nobody here looks at the layers, and coarse ones are sooner baked
 _SPAWN_STEP_M = 30.0
 _SPAWN_HEIGHT_M = 0.5
