@@ -136,12 +136,12 @@ def test_second_client_sees_what_the_first_does(server: HeadlessServer, world: c
     assert seen.get_location().distance(hero.get_location()) < 1e-3
 
 
-@pytest.mark.slow
 def test_towns_are_named_as_carla_names_them() -> None:
     numbered = ["Town01", "Town02", "Town03", "Town04", "Town05", "Town06", "Town07"]
     assert list(KNOWN_TOWNS) == [*numbered, "Town10HD", "Town15"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("town", KNOWN_TOWNS)
 def test_every_town_loads_and_its_spawn_points_lie_on_lanes(
     client: carla.Client, town: str
