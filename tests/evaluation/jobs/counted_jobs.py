@@ -34,6 +34,14 @@ def lines(job: CommandJob, name: str) -> list[str]:
     return path.read_text().splitlines() if path.is_file() else []
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process runs no more; init may take its time to collect one without a parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 def run_all(engine: JobEngine, jobs: list[CommandJob], stop: threading.Event) -> list[str]:
     with ThreadPoolExecutor(len(jobs)) as threads:
         return list(threads.map(lambda job: engine.run(job, stop), jobs))

@@ -11,7 +11,7 @@ import pytest
 from evaluation.jobs.command_job import STOPPED, CommandJob, JobEngine, run_command
 from evaluation.jobs.local_engine import LocalEngine
 from evaluation.jobs.slurm_engine import SlurmEngine
-from tests.evaluation.jobs.counted_jobs import ROOT, lines, make_jobs, run_all, wait_for
+from tests.evaluation.jobs.counted_jobs import ROOT, has_ended, lines, make_jobs, run_all, wait_for
 
 
 def slurm_engine(folder: Path) -> SlurmEngine:
@@ -60,9 +60,9 @@ def test_a_stopped_job_ends_its_command_and_has_no_result(engine, tmp_path):
         future = threads.submit(engine.run, job, stop)
         wait_for(lambda: bool(lines(job, "starts")))
         stop.set()
-        assert future.result(timeout=30.0) == STOPPED
+        assert future.result(timeout=120.0) == STOPPED
     pid = int(lines(job, "starts")[0])
-    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+    wait_for(lambda: has_ended(pid))
     assert not job.is_done
 
 
