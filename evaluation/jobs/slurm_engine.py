@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 from typing import Literal
@@ -55,7 +56,7 @@ class SlurmEngine:
         """Run a job to its end, or until `stop` is set; nothing, or why there is no result."""
         with self._lock:
             self._executor.update_parameters(name=_short(job.name))
-            submitted = self._executor.submit(run_command, job)
+            submitted = self._executor.submit(_run_interruptibly, job)
         while not submitted.done():
             if stop.wait(_POLL_S):
                 submitted.cancel(check=False)
@@ -65,6 +66,16 @@ class SlurmEngine:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _run_interruptibly(job: CommandJob) -> str:
+    """`run_command`, ended by SIGINT even where that was ignored when this process was started.
+
+    submitit cancels a process of its own by it, and a shell starts what runs in the background
+    without it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return run_command(job)
 
 
 def _short(name: str) -> str:
