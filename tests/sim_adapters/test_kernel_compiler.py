@@ -165,15 +165,20 @@ def test_who_waits_too_long_compiles_for_himself(
 ) -> None:
     monkeypatch.setattr(kernel_cache_file, "CLAIM_S", 0.1)
     stopped, other = (KernelCacheFile(str(tmp_path), "kernel", b"sources") for _ in range(2))
-    monkeypatch.setattr(other._claim, "acquire", _refuse)
+    waited: list[float] = []
+
+    def refuse(timeout: float) -> None:
+        waited.append(timeout)
+        raise kernel_cache_file.Timeout("kernel.lock")
+
+    monkeypatch.setattr(other._claim, "acquire", refuse)
     with stopped.claim(), other.claim():
-        pass
-
-
-def _refuse(timeout: float) -> None:
-    raise kernel_cache_file.Timeout("kernel.lock")
+        assert waited == [0.0, 0.1]  # a look, then the longest wait
+        assert stopped._claim.is_locked
+    assert not stopped._claim.is_locked
 
 
 def test_a_folder_that_cannot_be_written_needs_no_claim() -> None:
-    with KernelCacheFile("/proc/nowhere", "kernel", b"sources").claim():
-        pass
+    cache = KernelCacheFile("/proc/nowhere", "kernel", b"sources")
+    with cache.claim():
+        assert not cache._claim.is_locked
