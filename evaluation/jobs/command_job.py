@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sim_adapters.carla import server_guard
+from sim_adapters.carla.guarded_process import end_guarded, start_guarded
 
 LOG_FILE = "job.log"
 PYTHON = "python"  # as first word: the interpreter of the process that runs the job
@@ -68,18 +68,11 @@ def run_command(job: CommandJob, stop: threading.Event | None = None) -> str:
     first, *words = job.command
     command = [sys.executable if first == PYTHON else first, *words]
     with job.log_file.open("ab") as log:
-        guard = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(server_guard.__file__), *command],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=job.folder,
-            start_new_session=True,
-        )
+        guard = start_guarded(command, log, folder=job.folder)
     try:
         code = _wait(guard, stop or threading.Event())
     finally:
-        _end(guard)
+        end_guarded(guard, _EXIT_S)
     if job.is_done:
         return ""
     return STOPPED if code is None else f"exit code {code} on {host}: see {job.log_file}"
@@ -91,14 +84,3 @@ def _wait(guard: subprocess.Popen[bytes], stop: threading.Event) -> int | None:
         if stop.wait(_POLL_S):
             return None
     return code
-
-
-def _end(guard: subprocess.Popen[bytes]) -> None:
-    """Close the guard's stdin, upon which it kills the command's whole group."""
-    assert guard.stdin is not None
-    guard.stdin.close()
-    try:
-        guard.wait(_EXIT_S)
-    except subprocess.TimeoutExpired:
-        guard.kill()
-        guard.wait()

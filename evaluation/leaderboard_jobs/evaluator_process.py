@@ -12,7 +12,7 @@ from time import monotonic
 import evaluation
 from evaluation.leaderboard_jobs.job import JobEnd, RouteJob, read_record, record_problem
 from evaluation.leaderboard_jobs.upstream import Upstream
-from sim_adapters.carla import server_guard
+from sim_adapters.carla.guarded_process import end_guarded, start_guarded
 
 PACKAGE_ROOT = Path(evaluation.__file__).parents[1]
 AGENT = Path(evaluation.__file__).with_name("carla_agent.py")
@@ -86,19 +86,12 @@ def run_evaluator(
     job.record_file.unlink(missing_ok=True)
     command = settings.command(job, port, tm_port)
     with job.log_file.open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-S", "-E", str(server_guard.__file__), *command],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=job.folder,
-            env=settings.upstream.environment(PACKAGE_ROOT),
-            start_new_session=True,
-        )
+        environment = settings.upstream.environment(PACKAGE_ROOT)
+        process = start_guarded(command, log, folder=job.folder, environment=environment)
     try:
         end, silent_s = _watch(process, job, settings, stop)
     finally:
-        _end(process)
+        end_guarded(process, _EXIT_S)
     if read_record(job) is not None and end is not JobEnd.STOPPED:
         return JobEnd.DONE, ""  # also where it hung afterwards, as evaluators do
     return end, _reason(end, process.returncode, job, silent_s)
@@ -130,17 +123,6 @@ def _watch(
         ):
             return JobEnd.HUNG, silent_s
     return JobEnd.CRASHED, 0.0
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Close the guard's stdin, upon which it kills the evaluator's whole group."""
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(_EXIT_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _reason(end: JobEnd, code: int, job: RouteJob, silent_s: float) -> str:

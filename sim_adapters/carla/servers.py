@@ -21,7 +21,7 @@ from typing import Literal
 
 import carla
 
-from sim_adapters.carla import server_guard
+from sim_adapters.carla.guarded_process import end_guarded, start_guarded
 from sim_adapters.carla.headless.client_version import client_version
 from sim_adapters.carla.session import LiveSession
 from sim_adapters.maps.town_files import CARLA_ROOT_VARIABLE
@@ -192,15 +192,8 @@ class LiveServer:
     def stop(self) -> None:
         """End the server, if it is this process' own; safe to call twice."""
         guard, self._guard = self._guard, None
-        if guard is None:
-            return
-        assert guard.stdin is not None
-        guard.stdin.close()
-        try:
-            guard.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            guard.kill()
-            guard.wait()
+        if guard is not None:
+            end_guarded(guard, _STOP_S)
 
     def _free_port(self, attempt: int) -> int:
         """First of a block of free ports that no other process of this run would choose."""
@@ -220,27 +213,12 @@ class LiveServer:
 
     def _launch(self) -> subprocess.Popen[bytes]:
         command = self.settings.server_command(self.port, self.town)
-        # -S, -E: the guard needs nothing but the standard library
-        guard = [sys.executable, "-S", "-E", str(server_guard.__file__), *command]
         if self.settings.log_folder is None:
-            # A real server writes so much that a full pipe would stop it
-            return subprocess.Popen(
-                guard,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            return start_guarded(command, None)
         folder = Path(self.settings.log_folder)
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"server_{self.port}.log").open("ab") as log:
-            return subprocess.Popen(
-                guard,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            return start_guarded(command, log)
 
     def _wait_until_up(self, guard: subprocess.Popen[bytes]) -> str:
         """Wait until the server answers; why it does not, if so."""
