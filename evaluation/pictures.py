@@ -16,8 +16,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hydra import compose, initialize_config_module
-
 from carl_planner.command_errors import input_errors_reported
 from evaluation.look import look
 from evaluation.play.__main__ import make_session
@@ -26,6 +24,7 @@ from evaluation.play.server import Pages, PlayServer
 from evaluation.play.session import DrivingSession, Wheel
 from evaluation.viewer.chromium import Browser
 from evaluation.viewer.page_file import VIEW_FILE
+from sim_adapters.gymnasium_envs import compose_config
 
 log = logging.getLogger(__name__)
 UNTIL = """
@@ -42,24 +41,21 @@ PLAYED_S, WALKING_S = 13.0, 2.6  # driven before the pedestrian steps out, and a
 
 def photograph_viewer(output: Path, folder: Path) -> Path:
     """A good drive on the viewer's page."""
-    with initialize_config_module("configs", version_base="1.3"):
-        (result,) = look(compose("look", overrides=[*VIEWED, f"output={folder}"]))
+    (result,) = look(compose_config("look", [*VIEWED, f"output={folder}"]))
     place = f"#idm/{result.route_id}/{result.seed}@{VIEWED_AT_S}"
     return _photograph(_address(folder) + place, "window.viewer?.drive", folder, output)
 
 
 def photograph_worst(output: Path, folder: Path) -> Path:
     """The worst drive of `make look`: the viewer's page opens with it."""
-    with initialize_config_module("configs", version_base="1.3"):
-        look(compose("look", overrides=[f"output={folder}"]))
+    look(compose_config("look", [f"output={folder}"]))
     script = "viewer.nextEvent(1);"
     return _photograph(_address(folder), "window.viewer?.drive", folder, output, script)
 
 
 def photograph_play(output: Path, folder: Path) -> Path:
     """A pedestrian steps out in front of a person."""
-    with initialize_config_module("configs", version_base="1.3"):
-        session = make_session(compose("play", overrides=PLAYED), folder)
+    session = make_session(compose_config("play", PLAYED), folder)
     session.give_wheel(Wheel.PLANNER)
     _drive(session, PLAYED_S)
     session.start_script("DynamicObjectCrossing")

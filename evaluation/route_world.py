@@ -13,10 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
-from omegaconf import DictConfig
 
 from evaluation.drivers.driver import Driver, with_parts
 from evaluation.drivers.policy_driver import policy_driver
@@ -24,6 +21,7 @@ from evaluation.rollout.episode_rollout import Recorder, run_episodes
 from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
 from evaluation.rollout.route_queue import make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
+from sim_adapters.gymnasium_envs import compose_config
 
 __all__ = ["RouteWorld", "policy_driver"]
 
@@ -37,7 +35,7 @@ class RouteWorld:
     """
 
     def __init__(self, driver: Driver, overrides: Sequence[str] = ()) -> None:
-        config = with_parts(_evaluation_config(overrides), driver)
+        config = with_parts(compose_config("evaluate", overrides), driver)
         specs = instantiate(config.benchmark).read(
             None if config.route is None else str(config.route)
         )
@@ -80,14 +78,3 @@ class RouteWorld:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _evaluation_config(overrides: Sequence[str]) -> DictConfig:
-    """The packaged configuration; a caller's own running hydra stays as it is."""
-    outer = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_module("configs", version_base="1.3"):
-            return compose("evaluate", overrides=list(overrides))
-    finally:
-        GlobalHydra.instance().hydra = outer

@@ -54,12 +54,17 @@ def make_embedded_vec(
 
 
 def compose_training_config(overrides: Sequence[str]) -> DictConfig:
-    """The packaged configuration with overrides; a caller's own running hydra stays as it is."""
+    """The packaged configuration of a training with overrides."""
+    return compose_config("train", overrides)
+
+
+def compose_config(name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """A command's packaged configuration; a caller's own running hydra stays as it is."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("configs", version_base="1.3"):
-            return compose("train", overrides=list(overrides))
+            return compose(name, overrides=list(overrides))
     finally:
         GlobalHydra.instance().hydra = outer
 

@@ -13,8 +13,6 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 from rich.console import Console
 
@@ -27,6 +25,7 @@ from evaluation.drivers.driver import driver_words
 from evaluation.leaderboard_jobs.official_options import chosen_routes
 from evaluation.scoring.results_file import write_json
 from sim_adapters.atomic_file import write_atomically
+from sim_adapters.gymnasium_envs import compose_config
 from sim_adapters.maps.route_file import RouteSpec
 
 log = logging.getLogger("evaluation.calibration")
@@ -116,7 +115,7 @@ def driver_overrides(config: DictConfig, name: str) -> list[str]:
 def drives_embedded(config: DictConfig, name: str, specs: Sequence[RouteSpec]) -> Drives:
     """One driver's drives in the embedded world; new ones if that is asked for."""
     words = [f"routes={config.routes}", "record_episodes=false", *driver_overrides(config, name)]
-    composed = composed_config("evaluate", [*words, *config.embedded.overrides])
+    composed = compose_config("evaluate", [*words, *config.embedded.overrides])
     drives = []
     for seed in range(config.embedded.seeds):
         file = Path(config.output) / "embedded" / name / f"seed_{seed}.json"
@@ -138,15 +137,8 @@ def drives_official(config: DictConfig, name: str, specs: Sequence[RouteSpec]) -
             *driver_overrides(config, name),
             *config.official.overrides,
         ]
-        drive_officially(composed_config("longest6_official", words))
+        drive_officially(compose_config("longest6_official", words))
     return official_drives(folder, specs, range(seeds))
-
-
-def composed_config(name: str, words: Sequence[str]) -> DictConfig:
-    """The configuration of another command."""
-    GlobalHydra.instance().clear()  # of this command
-    with initialize_config_module("configs", version_base="1.3"):
-        return compose(name, list(words))
 
 
 def statement(

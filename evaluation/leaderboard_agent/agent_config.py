@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from evaluation.drivers.driver import driver_words
+from sim_adapters.gymnasium_envs import compose_config
 
 YAML_SUFFIXES = (".yaml", ".yml")
 GROUPS = ("driver", "observation", "detector")
@@ -51,9 +50,7 @@ def _composed(chosen: dict[str, object], file: Path) -> DictConfig:
     own_driver = _own_driver(chosen, file)
     groups = [f"{key}={chosen.pop(key)}" for key in GROUPS if isinstance(chosen.get(key), str)]
     groups += [f"{key}={chosen.pop(key)}" for key in list(chosen) if key.startswith("driver.")]
-    GlobalHydra.instance().clear()  # of a command that started this process
-    with initialize_config_module("configs", version_base="1.3"):
-        config = compose(_CONFIG_NAME, overrides=groups)
+    config = compose_config(_CONFIG_NAME, groups)
     if own_driver is not None:
         config.driver = own_driver
     try:

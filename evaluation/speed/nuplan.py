@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
 from evaluation.drivers.driver import driver_config
@@ -20,7 +18,7 @@ from evaluation.speed.stopwatch import Measurement, measure_rate
 from evaluation.val14.rollout import TRAFFIC, simulate
 from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.driving.worlds import DrivingWorlds
-from sim_adapters.gymnasium_envs import compose_training_config
+from sim_adapters.gymnasium_envs import compose_config, compose_training_config
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.export.data_set import make_data_set
@@ -52,10 +50,8 @@ def speed_scenarios() -> ScenarioCache:
     """All tagged scenarios of the drive, exported if they are not there yet."""
     folder = speed_folder()
     if not (folder / "cache" / "index.json").is_file():
-        GlobalHydra.instance().clear()
-        with initialize_config_module("configs", version_base="1.3"):
-            overrides = [f"out={folder}", f"drives.drive_s={DRIVE_S}"]
-            settings = instantiate(compose("nuplan_export", overrides).drives)
+        overrides = [f"out={folder}", f"drives.drive_s={DRIVE_S}"]
+        settings = instantiate(compose_config("nuplan_export", overrides).drives)
         logs = [made.path for made in make_data_set(folder, [TOWN], 1, settings)]
         write_filter(folder / "filter.yaml", logs, None)
         wanted = load_filter(folder / "filter.yaml")

@@ -169,7 +169,7 @@ def spec(route_id: str) -> RouteSpec:
 
 
 def idm_config(**changes: Any) -> DictConfig:
-    config = command.composed_config("evaluate", ["driver=idm", "routes=some.xml"])
+    config = command.compose_config("evaluate", ["driver=idm", "routes=some.xml"])
     merged = OmegaConf.merge(config, changes)
     assert isinstance(merged, DictConfig)
     return merged
@@ -208,7 +208,7 @@ def test_a_file_of_another_driver_is_refused(driven: Driven, tmp_path: Path) -> 
 
 
 def calibration_config(*words: str) -> DictConfig:
-    return command.composed_config("calibration", ["routes=some.xml", *words])
+    return command.compose_config("calibration", ["routes=some.xml", *words])
 
 
 def test_every_driver_can_be_given_to_both_commands() -> None:
@@ -216,8 +216,8 @@ def test_every_driver_can_be_given_to_both_commands() -> None:
     found = {}
     for name in command.chosen_drivers(config):
         words = command.driver_overrides(config, name)
-        evaluate = command.composed_config("evaluate", [*words, *config.embedded.overrides])
-        official = command.composed_config("longest6_official", words)
+        evaluate = command.compose_config("evaluate", [*words, *config.embedded.overrides])
+        official = command.compose_config("longest6_official", words)
         assert (evaluate.driver, evaluate.checkpoint) == (official.driver, official.checkpoint)
         found[name] = (evaluate.driver.name, evaluate.driver.get("speed_mps"))
         assert evaluate.simulator.pedestrians.num_pedestrians == 0
