@@ -28,21 +28,16 @@ class BetaDistribution:
 
     @classmethod
     def from_network(
-        cls,
-        alpha_logit: Tensor,
-        beta_logit: Tensor,
-        *,
-        min_concentration: float = 1.0,
-        sharpness: float = 1.0,
+        cls, alpha_logit: Tensor, beta_logit: Tensor, *, min_concentration: float = 1.0
     ) -> BetaDistribution:
         """Concentrations from two unbounded network outputs.
 
         With `min_concentration` 1 the density is unimodal and bounded at the edges
-        (Chou et al. 2017); Roach uses 0. `sharpness` times both leaves the mean where it is and
-        shrinks the spread by about its square root.
+        (Chou et al. 2017); Roach uses 0.
         """
-        alpha, beta = (F.softplus(logit) + min_concentration for logit in (alpha_logit, beta_logit))
-        return cls(sharpness * alpha, sharpness * beta)
+        return cls(
+            F.softplus(alpha_logit) + min_concentration, F.softplus(beta_logit) + min_concentration
+        )
 
     def sample(self) -> Tensor:
         """One action each, shape (N, actions), in [-1, 1]."""

@@ -55,8 +55,7 @@ class ActorCritic(nn.Module):
         features: Builds the feature extractor for the observation space.
         head_widths: Hidden layers of each head.
         layer_norm: Normalise after each linear layer of the heads.
-        min_concentration: Smallest alpha and beta of the policy, before `sharpness`.
-        sharpness: Times which alpha and beta are taken: the same mean, explored more closely.
+        min_concentration: Smallest alpha and beta of the policy.
     """
 
     def __init__(
@@ -68,12 +67,11 @@ class ActorCritic(nn.Module):
         head_widths: Sequence[int] = (256, 256),
         layer_norm: bool = True,
         min_concentration: float = 1.0,
-        sharpness: float = 1.0,
     ) -> None:
         super().__init__()
         num_actions = action_space.shape[0]
         num_value_measurements = box_of(observation_space, "value_measurements").shape[0]
-        self.min_concentration, self.sharpness = min_concentration, sharpness
+        self.min_concentration = min_concentration
         # Names and order of registration are those of the released state dicts and Adam states.
         self.action_space_low = _constant([-1.0] * num_actions)
         self.action_space_high = _constant([1.0] * num_actions)
@@ -111,10 +109,7 @@ class ActorCritic(nn.Module):
     def _distribution(self, features: Tensor) -> BetaDistribution:
         hidden = self.policy_head(features)
         return BetaDistribution.from_network(
-            self.dist_mu(hidden),
-            self.dist_sigma(hidden),
-            min_concentration=self.min_concentration,
-            sharpness=self.sharpness,
+            self.dist_mu(hidden), self.dist_sigma(hidden), min_concentration=self.min_concentration
         )
 
     def _value(self, features: Tensor, observation: Observation) -> Tensor:
