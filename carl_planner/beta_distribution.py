@@ -64,8 +64,12 @@ class BetaDistribution:
         ).sum(-1)
 
     def mean(self) -> Tensor:
-        """Expected action, shape (N, actions): how CaRL drives in evaluation."""
+        """Expected action, shape (N, actions)."""
         return 2.0 * self.alpha / (self.alpha + self.beta) - 1.0
+
+    def decision(self) -> Tensor:
+        """How CaRL drives in evaluation: the mean, shape (N, actions)."""
+        return self.mean()
 
     def mode(self) -> Tensor:
         """Most likely action, shape (N, actions): how Roach drives in evaluation.

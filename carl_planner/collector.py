@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.exploration import Exploration
 from carl_planner.policy import ActorCritic
 from carl_planner.rollout_buffer import RolloutBuffer
@@ -98,8 +99,9 @@ class Collector:
             sampled = self.policy.act(storage.current(t, returned))
             action = sampled.action.cpu().numpy()
             buffer.action[t] = action
-            buffer.alpha[t] = sampled.distribution.alpha.cpu().numpy()
-            buffer.beta[t] = sampled.distribution.beta.cpu().numpy()
+            if isinstance(sampled.distribution, BetaDistribution):
+                buffer.alpha[t] = sampled.distribution.alpha.cpu().numpy()
+                buffer.beta[t] = sampled.distribution.beta.cpu().numpy()
             buffer.log_prob[t] = sampled.log_prob.cpu().numpy()
             buffer.value[t] = sampled.value.cpu().numpy()
             acted = perf_counter()

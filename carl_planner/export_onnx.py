@@ -1,7 +1,7 @@
 """Write a policy as ONNX: `python -m carl_planner.export_onnx checkpoint=PATH output=policy.onnx`.
 
-The file's inputs are the observation's entries under their own names, its output is the mean
-action that the policy drives with. It is checked against torch before it is kept.
+The file's inputs are the observation's entries under their own names, its output is the action
+that the policy drives with. It is checked against torch before it is kept.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from carl_planner.publish import checkpoint_of
 
 log = logging.getLogger(__name__)
 CRITIC_ONLY = "value_measurements"  # what the actor doesn't see is no input of the file
-OUTPUT = "mean_action"
+OUTPUT = "action"
 OPSET = 17
 MAX_DIFFERENCE = 1e-4  # of an action in [-1, 1], between torch and the file
 
 
-class MeanAction(nn.Module):
-    """A policy's mean action as a function of named tensors in a fixed order."""
+class DecidedAction(nn.Module):
+    """What a policy decides as a function of named tensors in a fixed order."""
 
     def __init__(self, policy: ActorCritic, names: Sequence[str]) -> None:
         super().__init__()
         self.policy, self.names = policy, tuple(names)
 
     def forward(self, *entries: Tensor) -> Tensor:
-        """Mean actions, shape (N, actions), in [-1, 1]."""
+        """Shape (N, actions), in [-1, 1]."""
         observation = dict(zip(self.names, entries, strict=True))
-        return self.policy.distribution(observation).mean()
+        return self.policy.distribution(observation).decision()
 
 
 def export_onnx(loaded: LoadedPolicy, path: Path, *, seed: int = 0) -> float:
@@ -59,7 +59,7 @@ def export_onnx(loaded: LoadedPolicy, path: Path, *, seed: int = 0) -> float:
     """
     importlib.import_module("onnx")  # torch would wrap the missing package in an error of its own
     names = [name for name in loaded.observation_spec if name != CRITIC_ONLY]
-    module = MeanAction(loaded.policy, names).eval()
+    module = DecidedAction(loaded.policy, names).eval()
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using the legacy", DeprecationWarning)
         written = Path(folder) / "policy.onnx"

@@ -1,4 +1,4 @@
-"""Actor-critic with a Beta policy and a critic that also sees privileged values.
+"""Actor-critic with a policy of Betas or of choices, and a critic that also sees privileged values.
 
 With `ImageFeatures` and `carl_cnn` it is CaRL's network under the names of the released state
 dicts: a published `model_final.pth` loads strictly.
@@ -15,12 +15,15 @@ from torch import Tensor, nn
 
 from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.features import Observation, box_of, mlp
+from carl_planner.grid_distribution import GridDistribution
+
+ActionDistribution = BetaDistribution | GridDistribution
 
 
 class PolicyOutput(NamedTuple):
     """What the network says about a batch of observations."""
 
-    distribution: BetaDistribution  # over actions, (N, actions)
+    distribution: ActionDistribution  # over actions, (N, actions)
     value: Tensor  # (N,), expected return
 
 
@@ -30,7 +33,7 @@ class SampledActions(NamedTuple):
     action: Tensor  # (N, actions), in [-1, 1]
     log_prob: Tensor  # (N,)
     value: Tensor  # (N,)
-    distribution: BetaDistribution  # that they were drawn from
+    distribution: ActionDistribution  # that they were drawn from
 
 
 class ExplorationSuggestions(nn.Module):
@@ -55,7 +58,12 @@ class ActorCritic(nn.Module):
         features: Builds the feature extractor for the observation space.
         head_widths: Hidden layers of each head.
         layer_norm: Normalise after each linear layer of the heads.
-        min_concentration: Smallest alpha and beta of the policy.
+        min_concentration: Smallest alpha and beta of the policy's Betas.
+        action_levels: Ascending values in [-1, 1] to choose from, a list for each action; None is
+            a Beta for each.
+
+    Raises:
+        ValueError: levels that are no such lists.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class ActorCritic(nn.Module):
         head_widths: Sequence[int] = (256, 256),
         layer_norm: bool = True,
         min_concentration: float = 1.0,
+        action_levels: Sequence[Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         num_actions = action_space.shape[0]
@@ -80,8 +89,14 @@ class ActorCritic(nn.Module):
         num_hidden = head_widths[-1] if head_widths else num_features
         self.action_dist = ExplorationSuggestions()
         self.policy_head = mlp(num_features, head_widths, layer_norm=layer_norm)
-        self.dist_mu = nn.Sequential(nn.Linear(num_hidden, num_actions))
-        self.dist_sigma = nn.Sequential(nn.Linear(num_hidden, num_actions))
+        self.num_levels = [len(levels) for levels in action_levels or ()]
+        if action_levels is None:
+            self.dist_mu = nn.Sequential(nn.Linear(num_hidden, num_actions))
+            self.dist_sigma = nn.Sequential(nn.Linear(num_hidden, num_actions))
+        else:
+            _check_levels(action_levels, num_actions)
+            self.action_levels = _constant([value for levels in action_levels for value in levels])
+            self.dist_logits = nn.Linear(num_hidden, sum(self.num_levels))
         num_critic_inputs = num_features + num_value_measurements
         self.value_head = mlp(num_critic_inputs, head_widths, layer_norm=layer_norm)
         self.value_head.append(nn.Linear(head_widths[-1] if head_widths else num_critic_inputs, 1))
@@ -98,16 +113,19 @@ class ActorCritic(nn.Module):
         action = distribution.sample()
         return SampledActions(action, distribution.log_prob(action), value, distribution)
 
-    def distribution(self, observation: Observation) -> BetaDistribution:
-        """Distribution over actions alone; `.mean()` is how CaRL drives in evaluation."""
+    def distribution(self, observation: Observation) -> ActionDistribution:
+        """Distribution over actions alone; `.decision()` is what drives in evaluation."""
         return self._distribution(self.features_extractor(observation))
 
     def value(self, observation: Observation) -> Tensor:
         """Expected return, shape (N,)."""
         return self._value(self.features_extractor(observation), observation)
 
-    def _distribution(self, features: Tensor) -> BetaDistribution:
+    def _distribution(self, features: Tensor) -> ActionDistribution:
         hidden = self.policy_head(features)
+        if self.num_levels:
+            logits = self.dist_logits(hidden).split(self.num_levels, dim=1)
+            return GridDistribution(logits, self.action_levels.split(self.num_levels))
         return BetaDistribution.from_network(
             self.dist_mu(hidden), self.dist_sigma(hidden), min_concentration=self.min_concentration
         )
@@ -120,6 +138,20 @@ class ActorCritic(nn.Module):
 def num_trainable_parameters(policy: nn.Module) -> int:
     """Number of parameters that receive gradients."""
     return sum(parameter.numel() for parameter in policy.parameters() if parameter.requires_grad)
+
+
+def _check_levels(action_levels: Sequence[Sequence[float]], num_actions: int) -> None:
+    if len(action_levels) != num_actions:
+        raise ValueError(
+            f"policy.action_levels has {len(action_levels)} lists for {num_actions} actions"
+        )
+    for levels in map(list, action_levels):
+        ascending = len(levels) > 1 and levels == sorted(set(levels))
+        if not ascending or levels[0] < -1.0 or levels[-1] > 1.0:
+            raise ValueError(
+                f"policy.action_levels has {levels}, expected two or more ascending values "
+                "between -1 and 1"
+            )
 
 
 def _constant(values: Sequence[float]) -> nn.Parameter:

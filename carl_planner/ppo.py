@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.distributed import ProcessGroup
 from carl_planner.exploration import Exploration, exploration_loss_sum
-from carl_planner.policy import ActorCritic
+from carl_planner.policy import ActionDistribution, ActorCritic
 from carl_planner.rollout_buffer import RolloutBuffer, TensorDict
 
 
@@ -165,6 +165,11 @@ class Ppo:
 
     def __init__(self, policy: ActorCritic, settings: PpoSettings, group: ProcessGroup) -> None:
         settings.check_ranks(group.world_size)
+        if policy.num_levels and (settings.target_kl is not None or settings.exploration):
+            raise ValueError(
+                "ppo.target_kl and ppo.exploration compare Betas, this policy has action_levels: "
+                "set both to null"
+            )
         self.policy = policy
         self.settings = settings
         self.group = group
@@ -309,13 +314,15 @@ class Ppo:
         )
 
     @torch.no_grad()
-    def _kl_sum(self, distribution: BetaDistribution, batch: TensorDict) -> Tensor:
+    def _kl_sum(self, distribution: ActionDistribution, batch: TensorDict) -> Tensor:
         if self.settings.target_kl is None:  # costs too much to be only looked at
             return batch["advantage"].new_zeros(())
+        assert isinstance(distribution, BetaDistribution)
         old = BetaDistribution(batch["alpha"], batch["beta"])
         return old.kl_divergence(distribution).sum()
 
-    def _exploration_loss_sum(self, distribution: BetaDistribution, batch: TensorDict) -> Tensor:
+    def _exploration_loss_sum(self, distribution: ActionDistribution, batch: TensorDict) -> Tensor:
         if self.settings.exploration is None:
             return batch["advantage"].new_zeros(())
+        assert isinstance(distribution, BetaDistribution)
         return exploration_loss_sum(distribution, batch["suggestion"], self.policy.action_dist)

@@ -23,14 +23,14 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from carl_planner import checkpoint as checkpoints
-from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.collector import Collector
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.distributed import ProcessGroup
 from carl_planner.features import Observation
+from carl_planner.grid_distribution import GridDistribution
 from carl_planner.learner import Learner
 from carl_planner.metrics import MetricsWriter
-from carl_planner.policy import ActorCritic, SampledActions
+from carl_planner.policy import ActionDistribution, ActorCritic, SampledActions
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.run_folder import checkpoint_path
 from carl_planner.stop_signal import StopSignal
@@ -102,13 +102,15 @@ class TaughtPolicy:
 
 
 def imitation_loss(
-    distribution: BetaDistribution, taught: Tensor, settings: ImitationSettings
+    distribution: ActionDistribution, taught: Tensor, settings: ImitationSettings
 ) -> Tensor:
     """Mean negative log-likelihood of the teacher's actions, (N, actions), and the spread's bound.
 
     A teacher that always does the same would be learned with ever sharper Betas, which explore
     nothing afterwards: concentrations beyond the bound cost their square.
     """
+    if isinstance(distribution, GridDistribution):
+        return distribution.imitation_loss(taught).mean()
     inside = taught.clamp(-1.0 + settings.edge, 1.0 - settings.edge)
     total = distribution.alpha + distribution.beta
     beyond = (total / settings.most_concentration - 1.0).clamp_min(0.0)

@@ -141,7 +141,7 @@ def checkpoint_action_repeat(trained: DictConfig) -> int:
 
 
 class PolicyDriver:
-    """A trained network, acting with the mean of its Beta distribution as CaRL does.
+    """A trained network, acting without noise: by the mean of Betas, by the likeliest of choices.
 
     Args:
         networks: For one observation; of several, the mean actions are averaged (CaRL evaluates all
@@ -202,7 +202,7 @@ class PolicyDriver:
             )
 
     def act(self, worlds: DrivingWorlds) -> NDArray[np.float32]:
-        """Mean actions of what is seen now."""
+        """What the networks decide on what is seen now, (E, 2)."""
         seen = worlds.observe()
         if not self.one_at_a_time:
             return self._ask(seen)
@@ -219,12 +219,12 @@ class PolicyDriver:
         tensors = {name: torch.from_numpy(array).to(self.device) for name, array in seen.items()}
         if self.with_values:
             outputs = [network(tensors) for network in self.networks]
-            means = [output.distribution.mean() for output in outputs]
+            decisions = [output.distribution.decision() for output in outputs]
             values = torch.stack([output.value for output in outputs])
             self.values = values.mean(dim=0).cpu().numpy()
         else:
-            means = [network.distribution(tensors).mean() for network in self.networks]
-        return torch.stack(means).mean(dim=0).cpu().numpy().astype(np.float32)
+            decisions = [network.distribution(tensors).decision() for network in self.networks]
+        return torch.stack(decisions).mean(dim=0).cpu().numpy().astype(np.float32)
 
 
 def policy_driver(

@@ -131,7 +131,7 @@ def test_saved_policy_drives_to_the_goal(whole_run: Path) -> None:
     for _ in range(TIME_LIMIT):
         tensors = {name: torch.from_numpy(array) for name, array in observation.items()}
         with torch.no_grad():
-            action = loaded.policy.distribution(tensors).mean()
+            action = loaded.policy.distribution(tensors).decision()
         observation, _, terminated, _, _ = env.step(action.numpy())
         num_reached += int(terminated.sum())
     assert num_reached > 64  # most points reach the goal well before the time limit, and go again
