@@ -24,7 +24,7 @@ from carl_planner.learner import Learner
 from carl_planner.metrics import MetricsWriter
 from carl_planner.policy import num_trainable_parameters
 from carl_planner.ppo import NonFiniteLossError
-from carl_planner.progress_display import ProgressDisplay
+from carl_planner.progress_display import NOTE_SEPARATOR, ProgressDisplay
 from carl_planner.stop_signal import StopSignal
 from carl_planner.torch_cpu import torch_threads
 from carl_planner.trackers import Tracker
@@ -80,11 +80,7 @@ class TrainingRun:
                 self.folder,
             )
         metrics = self._metrics_writer() if self.group.is_main else None
-        total = self.settings.num_updates * self.settings.batch_size
-        with (
-            StopSignal() as stop,
-            ProgressDisplay(total, self.progress.samples, visible=self.group.is_main) as display,
-        ):
+        with StopSignal() as stop, self._display() as display:
             try:
                 complete = self._loop(stop, display, metrics)
             except NonFiniteLossError as error:
@@ -97,6 +93,16 @@ class TrainingRun:
         if complete:
             self._save(self.learner.rank_state(), LATEST, FINAL)
         return complete
+
+    def _display(self) -> ProgressDisplay:
+        limit = self.config.max_minutes
+        return ProgressDisplay(
+            self.settings.num_updates * self.settings.batch_size,
+            self.progress.samples,
+            visible=self.group.is_main,
+            time_limit_s=None if limit is None else 60.0 * limit,
+            elapsed_s=self.progress.elapsed_s,
+        )
 
     def _metrics_writer(self) -> MetricsWriter:
         tracker = None
@@ -218,16 +224,14 @@ class TrainingRun:
 
     def _note(self, values: dict[str, float]) -> str:
         samples = self.settings.batch_size
-        note = (
-            f"{values['time/samples_per_s']:,.0f} samples/s "
-            f"(collect {samples / values['time/collect_s']:,.0f}, "
-            f"update {samples / values['time/update_s']:,.0f})"
-        )
+        parts = [f"{values['time/samples_per_s']:,.0f} samples/s"]
         if "episode/return" in values:
-            note += f" | return {values['episode/return']:.2f}"
+            parts.append(f"return {values['episode/return']:.2f}")
         if "episode/route_completion" in values:
-            note += f" | route completion {values['episode/route_completion']:.1f}"
-        return note
+            parts.append(f"route {values['episode/route_completion']:.1f} %")
+        parts.append(f"collect {samples / values['time/collect_s']:,.0f}/s")
+        parts.append(f"update {samples / values['time/update_s']:,.0f}/s")
+        return NOTE_SEPARATOR.join(parts)
 
     def _rank_suffix(self) -> str:
         return f"_rank{self.group.rank}" if self.group.world_size > 1 else ""

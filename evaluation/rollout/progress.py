@@ -14,6 +14,7 @@ from evaluation.scoring.episode_result import EpisodeResult
 log = logging.getLogger(__name__)
 LINE_INTERVAL_S = 10.0
 BAR_INTERVAL_S = 0.2
+BAR_WIDTH = 11  # characters
 
 
 class EvaluationProgress:
@@ -26,13 +27,18 @@ class EvaluationProgress:
         self._is_terminal = sys.stderr.isatty()
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(BAR_WIDTH),  # with the longest name and the rest 80 columns
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
             disable=not self._is_terminal,
         )
         self._task = self._bar.add_task(name, total=num_episodes, state="")
+
+    @property
+    def mean_score(self) -> float:
+        """Mean driving score of the finished episodes, as the table has it; 0 before the first."""
+        return self.score_sum / self.num_finished if self.num_finished else 0.0
 
     def __enter__(self) -> EvaluationProgress:
         self._bar.start()
@@ -44,7 +50,10 @@ class EvaluationProgress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._bar.update(self._task, state=self._state())
         self._bar.stop()
+        if not self._is_terminal and kind is None:
+            self._log()
 
     def episode_finished(self, result: EpisodeResult) -> None:
         """Count one finished route."""
@@ -58,8 +67,14 @@ class EvaluationProgress:
         if now < self._next_time:
             return
         self._next_time = now + (BAR_INTERVAL_S if self._is_terminal else LINE_INTERVAL_S)
-        score = self.score_sum / self.num_finished if self.num_finished else 0.0
-        state = f"mean score {score:.1f}, step {num_steps}"
-        self._bar.update(self._task, state=state)
+        self._bar.update(self._task, state=self._state())
         if not self._is_terminal and num_steps > 1:
-            log.info("%s: %d/%d routes, %s", self.name, self.num_finished, self.num_episodes, state)
+            self._log()
+
+    def _state(self) -> str:
+        return f"mean score {self.mean_score:.1f}"
+
+    def _log(self) -> None:
+        log.info(
+            "%s: %d/%d routes, %s", self.name, self.num_finished, self.num_episodes, self._state()
+        )
