@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from evaluation.report.charts import learning_curves, score_bars
 from evaluation.scoring.episode_result import EpisodeResult
@@ -59,12 +59,8 @@ class Report:
     viewer: str | None = None
 
 
-def write_report(folder: Path, report: Report) -> Path:
-    """Write the report, and the learning curves beside it; returns the report's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    scores = {name: benchmark_scores(results) for name, results in report.planners.items()}
-    if report.metrics:
-        learning_curves(report.metrics, folder / CURVES_FILE)
+def template(name: str) -> Template:
+    """A page of this package's templates."""
     environment = Environment(
         loader=PackageLoader("evaluation.report"),
         autoescape=True,
@@ -72,8 +68,17 @@ def write_report(folder: Path, report: Report) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template(name)
+
+
+def write_report(folder: Path, report: Report) -> Path:
+    """Write the report, and the learning curves beside it; returns the report's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = {name: benchmark_scores(results) for name, results in report.planners.items()}
+    if report.metrics:
+        learning_curves(report.metrics, folder / CURVES_FILE)
     first = next(iter(scores.values()))
-    html = environment.get_template("report.html.j2").render(
+    html = template("report.html.j2").render(
         report=report,
         titles=[report.world.column(PLANNER_TITLES.get(name, name)) for name in report.planners],
         score_table=score_cells(scores, report.world),

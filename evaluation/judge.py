@@ -1,0 +1,186 @@
+"""Judge a training by driving: `python -m evaluation.judge run=outputs/driver/DATE`.
+
+A training's own curves are drawn by chance, over routes that change, under the training's reward.
+This command drives the newest policy every half hour as an evaluation does, counts what happens at
+each kind of script, and keeps the best policy by driving score. See configs/judge.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from carl_planner.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.publish import weights_alone
+from carl_planner.training_run import FINAL, LATEST
+from evaluation.calibration.embedded_drives import CalibrationDrive, TriggerRecorder
+from evaluation.evaluate import drive_routes
+from evaluation.report.judged_page import write_judged_page
+from evaluation.rollout.benchmark import Benchmark
+from evaluation.scoring.scores import benchmark_scores
+from sim_adapters.gymnasium_envs import compose_config
+
+log = logging.getLogger("evaluation.judge")
+JUDGED_FILE, NEWEST, BEST = "judged.jsonl", "newest.pt", "best.pt"
+POLL_S = 5.0
+SCORE = "score/driving_score"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one policy of a training did."""
+
+    samples: int  # of the training, when it was as it drove
+    values: dict[str, float]  # by TensorBoard tag
+
+    def as_line(self) -> str:
+        """Of JSON."""
+        return json.dumps({"samples": self.samples, **self.values})
+
+
+def judge(config: DictConfig) -> list[Judgement]:
+    """Judge until the training's final policy has been; all judgements, earlier ones too.
+
+    Raises:
+        ValueError: options that cannot be meant.
+        CheckpointError: the run's checkpoint cannot be read.
+    """
+    run, folder = Path(config.run), Path(config.output)
+    if not run.is_dir():
+        raise ValueError(
+            f"run={run} is no folder: name a training run's, such as outputs/driver/DATE"
+        )
+    if config.every_min < 0:
+        raise ValueError(f"every_min={config.every_min}: expected minutes, or 0 for once")
+    os.nice(max(0, config.nice - os.nice(0)))
+    judgements = read_judgements(folder / JUDGED_FILE)
+    with SummaryWriter(str(folder)) as board:
+        for checkpoint in policies_to_judge(run, config.every_min, judgements):
+            save_checkpoint(folder / NEWEST, weights_alone(checkpoint))
+            judgement = judge_policy(config, folder / NEWEST, samples_of(checkpoint))
+            judgements.append(judgement)
+            with (folder / JUDGED_FILE).open("a") as file:
+                file.write(judgement.as_line() + "\n")
+            for tag, value in judgement.values.items():
+                board.add_scalar(f"judged/{tag}", value, judgement.samples)
+            if judgement.values[SCORE] >= max(one.values[SCORE] for one in judgements):
+                (folder / NEWEST).replace(folder / BEST)
+            log.info("%s", in_words(judgement))
+            page = write_judged_page(folder, [(one.samples, one.values) for one in judgements])
+            log.info("page: %s, best policy: %s", page, folder / BEST)
+    return judgements
+
+
+def policies_to_judge(
+    run: Path, every_min: float, judged: Sequence[Judgement]
+) -> Iterator[Checkpoint]:
+    """The run's newest policy, again and again until its final one; none twice."""
+    newest_judged = max((one.samples for one in judged), default=-1)
+    while True:
+        began = time.monotonic()
+        is_over = (run / FINAL).is_file()
+        path = run / (FINAL if is_over else LATEST)
+        if not path.is_file() and not every_min:
+            raise ValueError(f"{run} holds neither {FINAL} nor {LATEST} yet: nothing to judge")
+        if path.is_file():
+            checkpoint = load_checkpoint(path)
+            if samples_of(checkpoint) > newest_judged:
+                newest_judged = samples_of(checkpoint)
+                yield checkpoint
+        if is_over or not every_min:
+            return
+        while time.monotonic() - began < 60.0 * every_min and not (run / FINAL).is_file():
+            time.sleep(POLL_S)
+
+
+def samples_of(checkpoint: Checkpoint) -> int:
+    """How long the training had gone on."""
+    return int(checkpoint.progress.get("samples", 0))
+
+
+def judge_policy(config: DictConfig, policy: Path, samples: int) -> Judgement:
+    """Drive the policy along all routes."""
+    name = "longest6" if config.routes else "embedded36"
+    words = [f"checkpoint={policy}", "driver=policy", f"benchmark={name}"]
+    words += [f"routes={config.routes}"] if config.routes else []
+    composed = compose_config("evaluate", [*words, "record_episodes=false", *config.overrides])
+    benchmark: Benchmark = instantiate(composed.benchmark)
+    recorder = TriggerRecorder()
+    specs = benchmark.read(None)
+    drive_routes(composed, specs, range(config.seeds), lambda worlds: recorder)
+    return Judgement(samples, figures(recorder.drives))
+
+
+def figures(drives: Sequence[CalibrationDrive]) -> dict[str, float]:
+    """Scores with their interval, infractions by kilometre, and shares hit by kind of script.
+
+    Args:
+        drives: Of one policy, one or more.
+    """
+    results = [drive.result for drive in drives]
+    scores = benchmark_scores(results)
+    found = {
+        SCORE: scores.driving_score.value,
+        f"{SCORE}_low": scores.driving_score.low,
+        f"{SCORE}_high": scores.driving_score.high,
+        "score/route_completion": scores.route_completion.value,
+        "score/speed_mps": float(np.mean([result.mean_speed_mps for result in results])),
+    }
+    for kind, interval in scores.per_km.items():
+        found[f"per_km/{kind}"] = interval.value
+    reached = [
+        one
+        for drive in drives
+        for one in drive.triggers
+        if one.brings_somebody and one.reached_s is not None
+    ]
+    for kind in sorted({one.scenario_type for one in reached}):
+        hits = [one.is_hit for one in reached if one.scenario_type == kind]
+        found[f"hit/{kind}"] = float(np.mean(hits))
+        found[f"reached/{kind}"] = float(len(hits))
+    return found
+
+
+def in_words(judgement: Judgement) -> str:
+    """One line for the log."""
+    values = judgement.values
+    hits = ", ".join(
+        f"{tag.partition('/')[2]} {100 * value:.0f} %"
+        for tag, value in values.items()
+        if tag.startswith("hit/")
+    )
+    return (
+        f"{judgement.samples:,} samples: driving score {values[SCORE]:.1f} "
+        f"[{values[f'{SCORE}_low']:.1f}, {values[f'{SCORE}_high']:.1f}] in the embedded world, "
+        f"completion {values['score/route_completion']:.1f} %; hit: {hits}"
+    )
+
+
+def read_judgements(file: Path) -> list[Judgement]:
+    """Of an earlier process on the same run."""
+    if not file.is_file():
+        return []
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    return [Judgement(int(line.pop("samples")), line) for line in lines]
+
+
+@hydra_command("judge")
+def main(config: DictConfig) -> None:
+    """Command line."""
+    with input_errors_reported():
+        judge(config)
+
+
+if __name__ == "__main__":
+    main()
