@@ -7,6 +7,7 @@ the window's first point. It starts a few points behind the last one passed.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from numpy.typing import NDArray
 
@@ -16,6 +17,16 @@ from sim_adapters.scene.state import ActorMotion, EgoState, Routes
 WINDOW_POINTS = 112
 _POINTS_BEHIND = 6
 _COARSE = 4  # every fourth point is tried first; routes have about one point a metre
+
+
+class EgoRoute(NamedTuple):
+    """A driver's stretch of route and where the ego is on it."""
+
+    window: NDArray  # (WINDOW_POINTS, 4) x, y [m], s [m], yaw [rad], in the ego frame
+    count: int  # rows of the window that are written
+    ego_s: float  # arc length of the ego [m]
+    ego_offset: float  # of the ego from the route [m], left is positive
+    ego_row: int  # the window's row nearest to the ego
 
 
 @device_function

@@ -23,22 +23,13 @@ from sim_adapters.observation.measurements import (
 from sim_adapters.observation.observer import Arrays
 from sim_adapters.observation.route_window import (
     WINDOW_POINTS,
+    EgoRoute,
     fill_route_window,
     project_on_window,
 )
 from sim_adapters.observation.vector_actors import ActorSlots
 from sim_adapters.scene.kernel_launch import launch_range
-from sim_adapters.scene.map_bank import (
-    LaneGrid,
-    LanePoints,
-    Lanes,
-    MapBank,
-    MapRanges,
-    Signals,
-    Signs,
-    StopLines,
-)
-from sim_adapters.scene.map_layers import MapLayers
+from sim_adapters.scene.map_bank import MapBank, Roads
 from sim_adapters.scene.memory import (
     EpisodeMemory,
     HoldCounters,
@@ -46,29 +37,10 @@ from sim_adapters.scene.memory import (
     RouteTracker,
     SignTracker,
 )
-from sim_adapters.scene.state import (
-    ActorMotion,
-    ActorTraits,
-    Clocks,
-    EgoState,
-    Lights,
-    Routes,
-    SceneBatch,
-)
+from sim_adapters.scene.state import SceneArrays, SceneBatch
 
 Order = Literal["nearest", "approach"]
 _MOST_SLOTS = 64
-
-
-class Seen(NamedTuple):
-    """What changes from step to step."""
-
-    motion: ActorMotion
-    traits: ActorTraits
-    ego: EgoState
-    lights: Lights
-    routes: Routes
-    clocks: Clocks
 
 
 class Tracked(NamedTuple):
@@ -78,19 +50,6 @@ class Tracked(NamedTuple):
     lane: LaneTracker
     signs: SignTracker
     counters: HoldCounters
-
-
-class Roads(NamedTuple):
-    """What the towns' maps hold."""
-
-    ranges: MapRanges
-    points: LanePoints
-    lanes: Lanes
-    grid: LaneGrid
-    signals: Signals
-    stop_lines: StopLines
-    signs: Signs
-    layers: MapLayers
 
 
 class Layout(NamedTuple):
@@ -113,7 +72,7 @@ class Scratch(NamedTuple):
 @device_function
 def write_vector(
     driver: int,
-    seen: Seen,
+    scene: SceneArrays,
     tracked: Tracked,
     roads: Roads,
     layout: Layout,
@@ -121,55 +80,47 @@ def write_vector(
     row: NDArray,
 ) -> None:
     """Fill `row` with the features of one driver in the order of `feature_names`."""
-    motion, traits, ego = seen.motion, seen.traits, seen.ego
+    motion, traits, ego = scene.motion, scene.traits, scene.ego
     world = int(ego.world[driver])
-    town = int(seen.clocks.map_index[world])
+    town = int(scene.clocks.map_index[world])
     window, places = scratch.window[driver], scratch.places[driver]
     slots, ranks = scratch.slots[driver], scratch.ranks[driver]
     passed = tracked.route.index[driver]
-    count = fill_route_window(driver, passed, motion, ego, seen.routes, window)
-    ego_s, ego_offset, at = project_on_window(window, count, 0.0, 0.0)
+    count = fill_route_window(driver, passed, motion, ego, scene.routes, window)
+    path = EgoRoute(window, count, *project_on_window(window, count, 0.0, 0.0))
     k = vector_road.write_ego(driver, motion, ego, row, 0)
     k = vector_road.write_lane(
         driver, town, motion, ego, tracked.lane, roads.grid, roads.points, roads.lanes, row, k
     )
-    k = vector_road.write_route(
-        window, count, ego_s, ego_offset, at, layout.route_distances_m, row, k
-    )
+    k = vector_road.write_route(path, layout.route_distances_m, row, k)
     k = vector_road.write_edges(
-        driver, town, motion, ego, roads.layers, window, count, ego_s, at,
-        layout.edge_distances_m, row, k,
-    )  # fmt: skip
+        driver, town, motion, ego, roads.layers, path, layout.edge_distances_m, row, k
+    )
     line, distance = vector_road.next_stop_line(
-        driver, town, motion, ego, roads.ranges, roads.signals, roads.stop_lines, window, count,
-        ego_s,
-    )  # fmt: skip
+        driver, town, motion, ego, roads.ranges, roads.signals, roads.stop_lines, path
+    )
     k = vector_road.write_light(
-        world, town, line, distance, roads.ranges, roads.stop_lines, seen.lights, row, k
+        world, town, line, distance, roads.ranges, roads.stop_lines, scene.lights, row, k
     )
-    k = vector_road.write_stop_sign(
-        driver, motion, ego, tracked.signs, roads.signs, window, count, ego_s, row, k
-    )
+    k = vector_road.write_stop_sign(driver, motion, ego, tracked.signs, roads.signs, path, row, k)
     wanted = layout.actors
     if wanted.by_approach:
         k = vector_road.write_standing(driver, tracked.counters, row, k)
         speed = row[0] * vector_road.SPEED_SCALE_MPS
-        vector_actors.predict_ego(window, count, ego_s, at, speed, places)
+        vector_actors.predict_ego(path, speed, places)
         vector_actors.find_approaching_actors(
-            driver, motion, traits, ego, window, count, ego_s, wanted, places, slots, ranks
+            driver, motion, traits, ego, path, wanted, places, slots, ranks
         )
     else:
         vector_actors.find_nearest_actors(driver, motion, traits, ego, slots, ranks)
-    vector_actors.write_traffic(
-        driver, motion, traits, ego, window, count, ego_s, wanted, slots, places, row, k
-    )
+    vector_actors.write_traffic(driver, motion, traits, ego, path, wanted, slots, places, row, k)
 
 
 @range_kernel
 def write_vector_range(
     first: int,
     last: int,
-    seen: Seen,
+    scene: SceneArrays,
     tracked: Tracked,
     roads: Roads,
     layout: Layout,
@@ -178,7 +129,7 @@ def write_vector_range(
 ) -> None:
     """`write_vector` of the drivers `first` to `last - 1`."""
     for driver in range(first, last):
-        write_vector(driver, seen, tracked, roads, layout, scratch, out[driver])
+        write_vector(driver, scene, tracked, roads, layout, scratch, out[driver])
 
 
 class VectorObserver:
@@ -293,12 +244,10 @@ class VectorObserver:
         if len(self._scratch.window) != scene.num_agents:
             self._scratch = self._make_scratch(scene.num_agents)
         motion, ego, clocks = scene.motion, scene.ego, scene.clocks
-        seen = Seen(motion, scene.traits, ego, scene.lights, scene.routes, clocks)
         tracked = Tracked(memory.route, memory.lane, memory.signs, memory.counters)
-        roads = Roads(*(getattr(maps, name) for name in Roads._fields))
         measured = (motion, ego, clocks, memory.counters, memory.route, scene.routes)
         return (
-            (seen, tracked, roads, self.layout, self._scratch, out["vector"]),
+            (scene.arrays, tracked, maps.roads, self.layout, self._scratch, out["vector"]),
             (*measured, out["measurements"], out["value_measurements"]),
         )
 

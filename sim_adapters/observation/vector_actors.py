@@ -8,7 +8,7 @@ from typing import NamedTuple
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.observation.route_window import project_on_window, window_point_at
+from sim_adapters.observation.route_window import EgoRoute, project_on_window, window_point_at
 from sim_adapters.observation.vector_road import SPEED_SCALE_MPS, put
 from sim_adapters.scene.state import (
     LAST_VEHICLE_KIND,
@@ -129,19 +129,17 @@ def find_nearest_actors(
 
 
 @device_function
-def predict_ego(
-    window: NDArray, count: int, ego_s: float, ego_row: int, speed_mps: float, places: NDArray
-) -> None:
+def predict_ego(path: EgoRoute, speed_mps: float, places: NDArray) -> None:
     """Where the ego may be at each instant: standing, as fast as now, or brisker; (3, K, 2)."""
     for guess in range(3):
         speed = 0.0 if guess == 0 else max(speed_mps, 0.0) + (guess - 1) * _BRISK_MPS
-        at = ego_row
+        at = path.ego_row
         for instant in range(NUM_INSTANTS):
             if instant == 0 or guess == 0:
                 places[guess, instant, 0], places[guess, instant, 1] = 0.0, 0.0
                 continue
-            s = ego_s + speed * INSTANT_S * instant
-            x, y, _, at = window_point_at(window, count, s, at)
+            s = path.ego_s + speed * INSTANT_S * instant
+            x, y, _, at = window_point_at(path.window, path.count, s, at)
             places[guess, instant, 0], places[guess, instant, 1] = x, y
 
 
@@ -151,15 +149,29 @@ def _distance_m(places: NDArray, guess: int, instant: int, x: float, y: float) -
     return math.sqrt(dx * dx + dy * dy)
 
 
+@inlined_function
+def _approach_m(places: NDArray, x: float, y: float, forward_mps: float, left_mps: float) -> float:
+    """How near an actor at (x, y) comes to the ego, whatever the ego does; later counts as more."""
+    nearest = math.inf
+    for instant in range(NUM_INSTANTS):
+        time_s = INSTANT_S * instant
+        then_x, then_y = x + forward_mps * time_s, y + left_mps * time_s
+        distance = min(
+            _distance_m(places, 0, instant, then_x, then_y),
+            _distance_m(places, 1, instant, then_x, then_y),
+            _distance_m(places, 2, instant, then_x, then_y),
+        )
+        nearest = min(nearest, distance + _LATER_COSTS_M * time_s)
+    return nearest
+
+
 @device_function
 def find_approaching_actors(
     driver: int,
     motion: ActorMotion,
     traits: ActorTraits,
     ego: EgoState,
-    window: NDArray,
-    count: int,
-    ego_s: float,
+    path: EgoRoute,
     wanted: ActorSlots,
     places: NDArray,
     slots: NDArray,
@@ -193,25 +205,16 @@ def find_approaching_actors(
         if kind > _PEDESTRIAN:
             if squared > STATIC_SIGHT_M * STATIC_SIGHT_M:
                 continue
-            s, offset, _ = project_on_window(window, count, x, y)
+            s, offset, _ = project_on_window(path.window, path.count, x, y)
             room = traits.half_width_m[world, own] + traits.half_length_m[world, slot]
-            if s > ego_s - STATIC_BESIDE_M and abs(offset) < room + STATIC_BESIDE_M:
+            if s > path.ego_s - STATIC_BESIDE_M and abs(offset) < room + STATIC_BESIDE_M:
                 num_statics = _insert(
                     slots, ranks, first_static, num_statics, wanted.num_statics, slot, s
                 )
             continue
         vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
         forward, left = cos * vx + sin * vy, cos * vy - sin * vx
-        rank = math.inf
-        for instant in range(NUM_INSTANTS):
-            time_s = INSTANT_S * instant
-            then_x, then_y = x + forward * time_s, y + left * time_s
-            distance = min(
-                _distance_m(places, 0, instant, then_x, then_y),
-                _distance_m(places, 1, instant, then_x, then_y),
-                _distance_m(places, 2, instant, then_x, then_y),
-            )
-            rank = min(rank, distance + _LATER_COSTS_M * time_s)
+        rank = _approach_m(places, x, y, forward, left)
         if kind == _PEDESTRIAN:
             num_pedestrians = _insert(
                 slots, ranks, wanted.num_vehicles, num_pedestrians, wanted.num_pedestrians, slot,
@@ -224,6 +227,15 @@ def find_approaching_actors(
 # What is said about them -------------------------------------------------------------------------
 
 
+class _AlongRoute(NamedTuple):
+    """Where another actor is on the ego's route, and how fast."""
+
+    gap_m: float  # bumper to bumper, negative beside or behind the ego
+    offset_m: float  # left is positive
+    speed_mps: float
+    cross_speed_mps: float  # to the left
+
+
 @device_function
 def _write_actor(
     driver: int,
@@ -231,13 +243,13 @@ def _write_actor(
     motion: ActorMotion,
     traits: ActorTraits,
     ego: EgoState,
-    path: tuple[float, float, float, float],
+    along: _AlongRoute,
     by_approach: bool,
     places: NDArray,
     row: NDArray,
     k: int,
 ) -> int:
-    """ACTOR_FEATURES; `path` is (gap, offset, speed along, speed across), left is positive."""
+    """ACTOR_FEATURES of one actor."""
     world, own = int(ego.world[driver]), int(ego.slot[driver])
     yaw = motion.yaw_rad[world, own]
     cos, sin = math.cos(yaw), math.sin(yaw)
@@ -273,10 +285,26 @@ def _write_actor(
     else:
         k = put(row, k, 1.0 if kind <= LAST_VEHICLE_KIND else 0.0)
         k = put(row, k, 1.0 if kind == _PEDESTRIAN else 0.0)
-    k = put(row, k, path[0] / FORWARD_SCALE_M)
-    k = put(row, k, path[1] / PATH_OFFSET_SCALE_M)
-    k = put(row, k, path[2] / SPEED_SCALE_MPS)
-    return put(row, k, path[3] / SPEED_SCALE_MPS)
+    k = put(row, k, along.gap_m / FORWARD_SCALE_M)
+    k = put(row, k, along.offset_m / PATH_OFFSET_SCALE_M)
+    k = put(row, k, along.speed_mps / SPEED_SCALE_MPS)
+    return put(row, k, along.cross_speed_mps / SPEED_SCALE_MPS)
+
+
+@inlined_function
+def _write_lead(
+    row: NDArray, k: int, gap_m: float, speed_mps: float, ego_speed_mps: float, sight_m: float
+) -> None:
+    """LEAD_FEATURES; without a lead, at an infinite gap, there is one at the end of sight."""
+    if gap_m < math.inf:
+        put(row, k, 1.0)
+        put(row, k + 1, gap_m / FORWARD_SCALE_M)
+        put(row, k + 2, speed_mps / SPEED_SCALE_MPS)
+        put(row, k + 3, (ego_speed_mps - speed_mps) / SPEED_SCALE_MPS)
+        put(row, k + 4, max(gap_m, 0.0) / max(ego_speed_mps, 1.0) / HEADWAY_SCALE_S)
+    else:  # that drives as fast as the ego
+        row[k], row[k + 1], row[k + 2], row[k + 3] = 0.0, sight_m / FORWARD_SCALE_M, 1.0, 0.0
+        row[k + 4] = 2.0
 
 
 @device_function
@@ -285,9 +313,7 @@ def write_traffic(
     motion: ActorMotion,
     traits: ActorTraits,
     ego: EgoState,
-    window: NDArray,
-    count: int,
-    ego_s: float,
+    path: EgoRoute,
     wanted: ActorSlots,
     slots: NDArray,
     places: NDArray,
@@ -317,31 +343,23 @@ def write_traffic(
         dx = motion.x[world, slot] - motion.x[world, own]
         dy = motion.y[world, slot] - motion.y[world, own]
         s, offset, nearest = project_on_window(
-            window, count, cos * dx + sin * dy, cos * dy - sin * dx
+            path.window, path.count, cos * dx + sin * dy, cos * dy - sin * dx
         )
-        tangent = yaw + window[nearest, 3]
+        tangent = yaw + path.window[nearest, 3]
         along_x, along_y = math.cos(tangent), math.sin(tangent)
         vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
         speed, cross_speed = along_x * vx + along_y * vy, along_x * vy - along_y * vx
         angle = motion.yaw_rad[world, slot] - tangent
         c, t = abs(math.cos(angle)), abs(math.sin(angle))
         length, width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
-        gap = s - ego_s - front - (c * length + t * width)
+        gap = s - path.ego_s - front - (c * length + t * width)
         reach = half_width + _PATH_MARGIN_M + t * length + c * width
-        if s > ego_s and abs(offset) < reach and gap < lead_gap:
+        if s > path.ego_s and abs(offset) < reach and gap < lead_gap:
             lead_gap, lead_speed = gap, speed
         if place < num_written:
-            path = (gap, offset, speed, cross_speed)
+            along = _AlongRoute(gap, offset, speed, cross_speed)
             at = _write_actor(
-                driver, slot, motion, traits, ego, path, wanted.by_approach, places, row, at
+                driver, slot, motion, traits, ego, along, wanted.by_approach, places, row, at
             )
-    if lead_gap < math.inf:
-        put(row, k, 1.0)
-        put(row, k + 1, lead_gap / FORWARD_SCALE_M)
-        put(row, k + 2, lead_speed / SPEED_SCALE_MPS)
-        put(row, k + 3, (ego_speed - lead_speed) / SPEED_SCALE_MPS)
-        put(row, k + 4, max(lead_gap, 0.0) / max(ego_speed, 1.0) / HEADWAY_SCALE_S)
-    else:  # a free road reads like a lead at the end of sight that drives as fast
-        row[k], row[k + 1], row[k + 2], row[k + 3] = 0.0, wanted.sight_m / FORWARD_SCALE_M, 1.0, 0.0
-        row[k + 4] = 2.0
+    _write_lead(row, k, lead_gap, lead_speed, ego_speed, wanted.sight_m)
     return at

@@ -7,7 +7,7 @@ import math
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.observation.route_window import project_on_window, window_point_at
+from sim_adapters.observation.route_window import EgoRoute, project_on_window, window_point_at
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.lane_lookup import lateral_offset_m, nearest_lane_point
 from sim_adapters.scene.map_bank import (
@@ -133,21 +133,13 @@ def write_lane(
 
 
 @device_function
-def write_route(
-    window: NDArray,
-    count: int,
-    ego_s: float,
-    ego_offset: float,
-    ego_row: int,
-    distances_m: NDArray,
-    row: NDArray,
-    k: int,
-) -> int:
+def write_route(path: EgoRoute, distances_m: NDArray, row: NDArray, k: int) -> int:
     """ROUTE_FEATURES, then ROUTE_POINT_FEATURES of each distance ahead.
 
     A point's position is divided by its distance, so that straight ahead is (1, 0) at any of them.
     """
-    k = put(row, k, ego_offset / OFFSET_SCALE_M)
+    window, count, ego_s, ego_row = path.window, path.count, path.ego_s, path.ego_row
+    k = put(row, k, path.ego_offset / OFFSET_SCALE_M)
     k = put(row, k, math.sin(window[ego_row, 3]))
     k = put(row, k, math.cos(window[ego_row, 3]))
     k = put(row, k, (window[count - 1, 2] - ego_s) / REMAINING_SCALE_M)
@@ -190,10 +182,7 @@ def write_edges(
     motion: ActorMotion,
     ego: EgoState,
     layers: MapLayers,
-    window: NDArray,
-    count: int,
-    ego_s: float,
-    ego_row: int,
+    path: EgoRoute,
     distances_m: NDArray,
     row: NDArray,
     k: int,
@@ -209,11 +198,13 @@ def write_edges(
         motion.yaw_rad[world, slot],
     )
     cos, sin = math.cos(ego_yaw), math.sin(ego_yaw)
-    at = ego_row
+    at = path.ego_row
     for i in range(distances_m.shape[0]):
         x, y, yaw = 0.0, 0.0, 0.0
         if distances_m[i] > 0.0:
-            x, y, yaw, at = window_point_at(window, count, ego_s + distances_m[i], at)
+            x, y, yaw, at = window_point_at(
+                path.window, path.count, path.ego_s + distances_m[i], at
+            )
         world_x, world_y = ego_x + cos * x - sin * y, ego_y + sin * x + cos * y
         left_x, left_y = -math.sin(ego_yaw + yaw), math.cos(ego_yaw + yaw)
         left = _edge_distance_m(layers, map_index, world_x, world_y, left_x, left_y)
@@ -232,15 +223,14 @@ def next_stop_line(
     ranges: MapRanges,
     signals: Signals,
     stop_lines: StopLines,
-    window: NDArray,
-    count: int,
-    ego_s: float,
+    path: EgoRoute,
 ) -> tuple[int, float]:
     """The nearest stop line of a light on the route, and its distance [m] along it; (-1, inf)."""
     world, slot = int(ego.world[driver]), int(ego.slot[driver])
     ego_x, ego_y, ego_z = motion.x[world, slot], motion.y[world, slot], motion.z[world, slot]
     yaw = motion.yaw_rad[world, slot]
     cos, sin = math.cos(yaw), math.sin(yaw)
+    window = path.window
     first = signals.first_stop_line[ranges.signal[map_index]]
     last = signals.first_stop_line[ranges.signal[map_index + 1]]
     best, best_distance = -1, math.inf
@@ -250,12 +240,14 @@ def next_stop_line(
             continue
         if abs(stop_lines.z[line] - ego_z) > _SAME_LEVEL_M:
             continue
-        s, offset, row = project_on_window(window, count, cos * dx + sin * dy, cos * dy - sin * dx)
+        s, offset, row = project_on_window(
+            window, path.count, cos * dx + sin * dy, cos * dy - sin * dx
+        )
         if abs(offset) > 0.6 * stop_lines.lane_width_m[line]:
             continue
         if math.cos(stop_lines.yaw_rad[line] - yaw - window[row, 3]) < _ALIGNED_COS:
             continue
-        distance = s - ego_s
+        distance = s - path.ego_s
         if -_PASSED_M < distance < best_distance:
             best, best_distance = line, distance
     return best, best_distance
@@ -296,9 +288,7 @@ def write_stop_sign(
     ego: EgoState,
     tracker: SignTracker,
     signs: Signs,
-    window: NDArray,
-    count: int,
-    ego_s: float,
+    path: EgoRoute,
     row: NDArray,
     k: int,
 ) -> int:
@@ -310,9 +300,10 @@ def write_stop_sign(
     world, slot = int(ego.world[driver]), int(ego.slot[driver])
     cos, sin = math.cos(motion.yaw_rad[world, slot]), math.sin(motion.yaw_rad[world, slot])
     dx, dy = signs.x[sign] - motion.x[world, slot], signs.y[sign] - motion.y[world, slot]
-    s, _, _ = project_on_window(window, count, cos * dx + sin * dy, cos * dy - sin * dx)
+    x, y = cos * dx + sin * dy, cos * dy - sin * dx
+    s, _, _ = project_on_window(path.window, path.count, x, y)
     k = put(row, k, 1.0)
-    return put(row, k, (s - ego_s) / DISTANCE_SCALE_M)
+    return put(row, k, (s - path.ego_s) / DISTANCE_SCALE_M)
 
 
 @inlined_function

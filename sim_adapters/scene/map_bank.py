@@ -204,9 +204,23 @@ class MapRanges(NamedTuple):
     junction: IntArray
 
 
+class Roads(NamedTuple):
+    """What kernels that judge or see driving ask the maps for, in one argument."""
+
+    ranges: MapRanges
+    points: LanePoints
+    lanes: Lanes
+    links: LaneLinks
+    grid: LaneGrid
+    signals: Signals
+    stop_lines: StopLines
+    signs: Signs
+    layers: MapLayers
+
+
 @dataclass(frozen=True)
 class MapBank:
-    """All maps of a run. Kernels take the single structs, not the bank."""
+    """All maps of a run. Kernels take `roads` or single structs, not the bank."""
 
     towns: tuple[str, ...]
     ranges: MapRanges
@@ -236,6 +250,11 @@ class MapBank:
                 f"add it to simulator.towns"
             )
         return self.towns.index(town)
+
+    @property
+    def roads(self) -> Roads:
+        """The tables themselves, not copies of them."""
+        return Roads(*(getattr(self, name) for name in Roads._fields))
 
     @property
     def max_lights(self) -> int:

@@ -2,7 +2,7 @@
 
 Frames: world is right-handed, metres, x east, y north, yaw counter-clockwise. CARLA data is flipped
 where it enters. Shapes: B worlds, A actor slots, E learning drivers, P route points, L lights.
-Structs are flat NamedTuples of at most ten arrays, because numba compiles wide ones slowly.
+Structs are flat NamedTuples of at most ten arrays; kernels take them singly or as `SceneArrays`.
 """
 
 from __future__ import annotations
@@ -161,6 +161,20 @@ class Clocks(NamedTuple):
     seed: NDArray[np.uint64]  # of the scenario: all randomness of the world derives from it
 
 
+class SceneArrays(NamedTuple):
+    """A scene as kernels take it: all its arrays in one argument."""
+
+    motion: ActorMotion
+    traits: ActorTraits
+    ego: EgoState
+    contacts: Contacts
+    lights: Lights
+    routes: Routes
+    clocks: Clocks
+    body: EgoBody
+    route_areas: RouteAreas
+
+
 @dataclass(frozen=True)
 class SceneBatch:
     """The present of B worlds. Simulators write it in place; nobody else writes."""
@@ -175,6 +189,11 @@ class SceneBatch:
     body: EgoBody
     route_areas: RouteAreas
     step_s: float = 0.1  # length of one environment step
+
+    @property
+    def arrays(self) -> SceneArrays:
+        """The arrays themselves, not copies of them."""
+        return SceneArrays(*(getattr(self, name) for name in SceneArrays._fields))
 
     @property
     def num_worlds(self) -> int:
