@@ -3,14 +3,15 @@
 Trains a planner for a few minutes, drives held-out routes with it, with its untrained self and with
 three yardsticks without learning, and writes report, curves, video and summary.json.
 A training that is already there is kept, if it has the same settings: finished, it is not repeated;
-stopped, it goes on. One with other settings is refused.
+stopped, it goes on. One with other settings is refused. Drives of the same policy with the same
+settings and code are kept, too.
 """
 
 from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from omegaconf import DictConfig
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.metrics import read_metrics
+from evaluation.demo_run.kept_drives import MADE_FROM, drives_digest, is_all_done, kept_results
 from evaluation.demo_run.shown_drive import (
     SHOWN,
     VIDEO_FILE,
@@ -38,6 +40,7 @@ from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
 from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
+from evaluation.report.in_words import planner_in_words
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
@@ -76,31 +79,72 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
     specs = benchmark.read()
     worlds, scenarios = make_evaluation_worlds(merged, specs, min(config.num_worlds, len(specs)))
     tasks = make_tasks(scenarios, range(config.seed, config.seed + config.seeds))
+    digest = drives_digest(merged, tasks, checkpoint)
+    all_done = is_all_done(folder, digest)
     try:
-        worlds.prepare(scenarios[0])  # compiles before the progress bars begin
-        untrained = untrained_driver(merged, worlds, config.seed)
-        yardsticks = [instantiate(node) for node in config.yardsticks.values()]
-        reward, results = instantiate(merged.reward), {}
-        learned_repeat = worlds.action_repeat
-        for driver in (untrained, trained, *yardsticks):
-            # Rules decide in every step, networks as often as in training
-            worlds.action_repeat = learned_repeat if isinstance(driver, PolicyDriver) else 1
-            results[driver.name] = drive_routes(worlds, driver, tasks, reward, config)
+        results = drive_all(merged, worlds, trained, tasks, digest)
     finally:
         worlds.close()
     summary = summarise(results, load_checkpoint(checkpoint).progress, config.seed)
-    write_json(folder / SUMMARY_FILE, summary)
     if summary["thin_routes"]:
         log.warning("%s", traffic_statement(summary))
-    shown = show_drives(config, tasks, benchmark, results, worlds.maps)
+    shown = show_drives(config, tasks, benchmark, results, worlds.maps, make_video=not all_done)
     again = again_with(config, overrides)
-    log.info(
-        "report: %s",
-        write_report(folder, demo_report(config, benchmark, results, summary, shown, again)),
-    )
-    scores = {name: benchmark_scores(episodes) for name, episodes in results.items()}
-    print_scores(benchmark.name, scores)
+    report = write_report(folder, demo_report(config, benchmark, results, summary, shown, again))
+    write_json(folder / SUMMARY_FILE, summary | {MADE_FROM: digest})  # last: all is done
+    print_scores(benchmark.name, {name: benchmark_scores(runs) for name, runs in results.items()})
+    tell(results, report, checkpoint.parent)
     return summary
+
+
+def tell(
+    results: Mapping[str, Sequence[EpisodeResult]], report: Path, training_folder: Path
+) -> None:
+    """Say what came of it in one line, and what to open and to do next."""
+    log.info("%s", planner_in_words(results, SHOWN))
+    log.info("open %s", report.resolve().as_uri())
+    log.info("  or %s", (report.parent / VIEW_FILE).resolve().as_uri())
+    log.info("next: python -m evaluation.play checkpoint=%s (share the wheel)", training_folder)
+
+
+def drive_all(
+    config: DictConfig,
+    worlds: DrivingWorlds,
+    trained: PolicyDriver,
+    tasks: Sequence[EvaluationTask],
+    digest: str,
+) -> dict[str, list[EpisodeResult]]:
+    """Drive all tasks with every planner, but those whose drives are there; results by name.
+
+    Args:
+        config: Of the demo, with the parts of the trained policy.
+        worlds: To drive in.
+        trained: The policy that the demo has trained.
+        tasks: Routes and seeds.
+        digest: Of `drives_digest`.
+    """
+    yardsticks = [instantiate(node) for node in config.yardsticks.values()]
+    names = ["untrained", trained.name, *(driver.name for driver in yardsticks)]
+    kept = {}
+    for name in names:
+        recorded = config.record_episodes or name == SHOWN
+        found = kept_results(Path(config.output) / name, digest, tasks, recorded=recorded)
+        if found is not None:
+            kept[name] = found
+            log.info("%s has driven already: %s", name, Path(config.output) / name)
+    if len(kept) == len(names):
+        return {name: kept[name] for name in names}
+    worlds.prepare(tasks[0].scenario)  # compiles before the progress bars begin
+    untrained = untrained_driver(config, worlds, config.seed)
+    reward, results = instantiate(config.reward), {}
+    learned_repeat = worlds.action_repeat
+    for driver in (untrained, trained, *yardsticks):
+        # Rules decide in every step, networks as often as in training
+        worlds.action_repeat = learned_repeat if isinstance(driver, PolicyDriver) else 1
+        results[driver.name] = kept.get(driver.name) or drive_routes(
+            worlds, driver, tasks, reward, config, digest
+        )
+    return results
 
 
 def drive_routes(
@@ -109,12 +153,13 @@ def drive_routes(
     tasks: Sequence[EvaluationTask],
     reward: Reward,
     config: DictConfig,
+    digest: str,
 ) -> list[EpisodeResult]:
     """Drive all tasks and write what came of it into a folder of the driver's name."""
     name = driver.name
     folder = Path(config.output) / name
     about = {"planner": name, "benchmark": config.benchmark.name, "seed": config.seed}
-    about["world"] = EMBEDDED.warning
+    about |= {"world": EMBEDDED.warning, MADE_FROM: digest}
     drives, recorder = EpisodeFolder(folder), None
     drives.clear()
     if config.record_episodes or name == SHOWN:
@@ -133,15 +178,17 @@ def show_drives(
     benchmark: Benchmark,
     results: dict[str, list[EpisodeResult]],
     maps: MapBank,
+    *,
+    make_video: bool,
 ) -> Recording:
-    """Write the viewer's page and the video; returns the drive that the video shows."""
+    """Write the viewer's page and, if asked for, the video; returns the drive that it shows."""
     folder = Path(config.output)
     recorded = list(results) if config.record_episodes else [SHOWN]
-    page = write_page([folder / name for name in recorded], folder / VIEW_FILE)
-    log.info("drives: %s", page)
+    write_page([folder / name for name in recorded], folder / VIEW_FILE)
     best = choose_drive(results[SHOWN], video_candidates(tasks, benchmark.seen_towns))
     shown = frames_of(EpisodeFolder(folder / SHOWN).read(best.route_id, best.seed), maps)
-    make_videos(shown, maps, folder)
+    if make_video:
+        make_videos(shown, maps, folder)
     return shown
 
 
@@ -160,6 +207,7 @@ def demo_report(
         planners=results,
         seen_towns=benchmark.seen_towns,
         facts={
+            "in words": planner_in_words(results, SHOWN),
             "trained for": f"{minutes:.1f} min, {summary['samples']:,} samples",
             "seed": str(config.seed),
             "traffic": traffic_statement(summary),

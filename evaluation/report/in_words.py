@@ -1,9 +1,15 @@
-"""A drive in words."""
+"""Drives, and how planners compare, in words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from evaluation.scoring.comparison import difference
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import NAMES, ROUTE_ENDS, Infraction, InfractionKind
+from evaluation.scoring.scores import as_grid
 
 ENDS = {
     EpisodeEnd.COMPLETED: "arrived",
@@ -12,6 +18,13 @@ ENDS = {
     EpisodeEnd.TIMEOUT: "ran out of time",
     EpisodeEnd.SIMULATOR_FAILED: "lost its simulator",
     EpisodeEnd.STOPPED: "was stopped",
+}
+PLANNERS = {
+    "untrained": "its untrained self",
+    "trained": "the trained policy",
+    "idm": "the rule-based driver",
+    "constant_speed": "constant speed",
+    "blind_follower": "driving the route blind",
 }
 
 
@@ -24,6 +37,46 @@ def drive_in_words(result: EpisodeResult) -> str:
         f"{result.town}, route {result.route_id}: {ENDS[result.end]} after {way} and "
         f"{result.duration_s:.0f} s, {result.driving_score:.0f} of 100 points: {flaws}"
     )
+
+
+def planner_in_words(results: Mapping[str, Sequence[EpisodeResult]], name: str) -> str:
+    """How a planner compares with the others over the same drives, in one line.
+
+    Where the 95 % interval of the paired difference holds 0, it says so.
+
+    Args:
+        results: Episodes of every planner, the same routes and seeds each.
+        name: Of the planner that is compared.
+    """
+    mine = _driving_scores(results[name])
+    better, others = [], []
+    for other, episodes in results.items():
+        if other == name:
+            continue
+        change = difference(_driving_scores(episodes), mine).change
+        title = PLANNERS.get(other, other)
+        if change.low > 0.0:
+            better.append(title)
+            continue
+        points = round(abs(change.value))
+        unit = "point" if points == 1 else "points"
+        below = f"{points} {unit} {'below' if change.value < 0.0 else 'above'} {title}"
+        if change.high >= 0.0:
+            below = f"like {title}" if points == 0 else f"{below}, not told apart by these routes"
+        others.append(below)
+    better_text = [f"better than {_listed(better)}"] if better else []
+    subject = PLANNERS.get(name, name)
+    return f"{subject}, {mine.mean():.0f} of 100 points: {'; '.join(better_text + others)}"
+
+
+def _driving_scores(episodes: Sequence[EpisodeResult]) -> np.ndarray:
+    """(routes, seeds)."""
+    return np.array([[run.driving_score for run in row] for row in as_grid(episodes)])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _fault(infraction: Infraction) -> str:

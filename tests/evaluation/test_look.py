@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_module
 
 from evaluation import look as command
 from evaluation.look import look, tell
-from evaluation.report.in_words import drive_in_words
+from evaluation.report.in_words import drive_in_words, planner_in_words
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import Infraction, InfractionKind
 from evaluation.viewer.open_page import open_page
@@ -81,3 +81,33 @@ def test_without_a_screen_no_browser_fills_the_terminal(monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     assert open_page("file:///x") is False
+
+
+def drives(*completions: float) -> list[EpisodeResult]:
+    return [
+        replace(result(), route_id=str(i), route_completion=completion)
+        for i, completion in enumerate(completions)
+    ]
+
+
+def test_a_planner_among_others_in_words():
+    planners = {
+        "untrained": drives(0.0, 0.0, 0.0),
+        "trained": drives(71.0, 69.0, 70.0),
+        "constant_speed": drives(10.0, 20.0, 30.0),
+        "idm": drives(80.0, 78.0, 79.0),
+    }
+    assert planner_in_words(planners, "trained") == (
+        "the trained policy, 70 of 100 points: better than its untrained self and constant speed; "
+        "9 points below the rule-based driver"
+    )
+
+
+def test_differences_within_the_spread_of_the_routes_are_called_so():
+    planners = {"trained": drives(70.0, 70.0, 70.0), "idm": drives(100.0, 60.0, 56.0)}
+    assert planner_in_words(planners, "trained") == (
+        "the trained policy, 70 of 100 points: 2 points below the rule-based driver, "
+        "not told apart by these routes"
+    )
+    same = {"trained": drives(70.0, 70.0), "idm": drives(70.0, 70.0)}
+    assert planner_in_words(same, "trained").endswith(": like the rule-based driver")
