@@ -37,9 +37,15 @@ def register_resolvers() -> None:
 
 
 def checkpoint_path(resume: str) -> Path:
-    """The checkpoint file that `resume` means: a file, or a run's folder."""
+    """The checkpoint file that `resume` or `init_from` means: a file, or a run's folder.
+
+    Of a folder the newest state, else the final policy: an imitation writes only that.
+    """
     path = Path(resume)
-    return path / "latest.pt" if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    latest, final = path / "latest.pt", path / "model_final.pt"
+    return latest if latest.is_file() or not final.is_file() else final
 
 
 def resumed_config(

@@ -14,6 +14,7 @@ from train_runs import HERE, environment, losses, train
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
+from carl_planner.run_folder import checkpoint_path
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +188,12 @@ def test_launcher_jobs_share_the_sweeps_folder(tmp_path: Path) -> None:
     subprocess.run(command, env=environment(), cwd=tmp_path, check=True, timeout=240)
     (sweep,) = (tmp_path / "multirun").iterdir()
     assert [(sweep / job / "model_final.pt").is_file() for job in ("0", "1")] == [True, True]
+
+
+def test_folder_means_its_newest_state_or_else_its_final_policy(tmp_path: Path) -> None:
+    assert checkpoint_path(str(tmp_path)) == tmp_path / "latest.pt"  # to be named as missing
+    (tmp_path / "model_final.pt").touch()
+    assert checkpoint_path(str(tmp_path)) == tmp_path / "model_final.pt"  # of an imitation
+    (tmp_path / "latest.pt").touch()
+    assert checkpoint_path(str(tmp_path)) == tmp_path / "latest.pt"
+    assert checkpoint_path(str(tmp_path / "other.pt")) == tmp_path / "other.pt"
