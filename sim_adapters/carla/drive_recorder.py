@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +75,30 @@ def record_drive(options: DriveOptions) -> int:
         session.watch(None)
         manager.shut_down()
         session.release()
-    with options.path.open("w", newline="") as file:
+    write_drive(options.path, rows)
+    return len(rows)
+
+
+def write_drive(path: Path, rows: Sequence[tuple[float, ...]]) -> None:
+    """Write the file that `sim_adapters.world.dynamics_check` reads.
+
+    Args:
+        path: Of the CSV file.
+        rows: One a tick of SUBSTEP_S: steer, throttle and brake as CARLA has them, the state from
+            which they were applied (`drive_state`), and 1 if the server is CARLA's own.
+    """
+    with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow((*CONTROLS, *STATE, IS_CARLA))
         writer.writerows(rows)
-    return len(rows)
+
+
+def drive_state(
+    transform: carla.Transform, velocity: carla.Vector3D
+) -> tuple[float, float, float, float]:
+    """X and y [m], yaw [deg], all left-handed, and speed [km/h]."""
+    speed_kmh = 3.6 * math.hypot(velocity.x, velocity.y)
+    return transform.location.x, transform.location.y, transform.rotation.yaw, speed_kmh
 
 
 def _drive(
@@ -99,9 +119,7 @@ def _state(snapshot: carla.WorldSnapshot, vehicle: carla.Vehicle) -> tuple[float
     actor = snapshot.find(vehicle.id)
     if actor is None:
         raise RuntimeError("the recorded car has vanished from the server")
-    transform, velocity = actor.get_transform(), actor.get_velocity()
-    speed_kmh = 3.6 * math.hypot(velocity.x, velocity.y)
-    return transform.location.x, transform.location.y, transform.rotation.yaw, speed_kmh
+    return drive_state(actor.get_transform(), actor.get_velocity())
 
 
 def _spawn(session: LiveSession, seed: int) -> carla.Vehicle:

@@ -1,0 +1,1 @@
+"""Compares a CARLA server with this project's maps, tables and dynamics."""
