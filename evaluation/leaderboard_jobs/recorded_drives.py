@@ -22,6 +22,7 @@ from evaluation.leaderboard_jobs.official_results import OfficialResult
 from evaluation.recording.about import about_result
 from evaluation.recording.episode import RecordedEpisode, Tracks, find_presences
 from evaluation.recording.folder import EpisodeFolder
+from evaluation.recording.passed import passed_percent
 from evaluation.scoring.infractions import Infraction
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from evaluation.viewer.town import write_towns
@@ -30,7 +31,6 @@ from sim_adapters.scene.map_bank import MapBank
 
 KEPT_TICKS = 2  # every second of the evaluator's 20 Hz: the agent decides no more often
 KEPT_RADIUS_M = 150.0
-AHEAD_POINTS = 60  # of the plan, among which the ego's place is sought
 
 FloatArray = NDArray[np.float64]
 
@@ -94,16 +94,6 @@ def official_episode(
         signals=signals,
         phases=np.zeros((0, len(x)), np.int64),
     )
-
-
-def passed_percent(plan: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Percent of the plan's points that the ego has passed at each step, never falling, (T,)."""
-    passed, here = np.zeros(len(x)), 0
-    for step, (east, north) in enumerate(zip(x, y, strict=True)):
-        ahead = plan[here : here + AHEAD_POINTS]
-        here += int(np.argmin(np.hypot(ahead[:, 0] - east, ahead[:, 1] - north)))
-        passed[step] = here
-    return 100.0 * passed / max(len(plan) - 1, 1)
 
 
 def _timed(infraction: Infraction, x: FloatArray, y: FloatArray, times_s: FloatArray) -> Infraction:

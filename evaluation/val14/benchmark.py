@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,16 @@ from rich.progress import Progress
 from evaluation.drivers.driver import NUPLAN_NAMES, Driver, driver_config, with_parts
 from evaluation.drivers.policy_driver import checkpoint_files
 from evaluation.nuplan_metrics import ScenarioScores
+from evaluation.recording.folder import find_episodes
 from evaluation.val14.files import Drive, Results, ScenarioBook, write_val14
 from evaluation.val14.provenance import Provenance, provenance
+from evaluation.val14.recording import ScenarioRecorder
 from evaluation.val14.report import Val14Report, write_val14_report
 from evaluation.val14.rollout import TRAFFIC, drive_scenarios
 from evaluation.val14.scores import Val14Scores, val14_scores
 from evaluation.val14.selection import Selection, select
 from evaluation.val14.table import print_val14
+from evaluation.viewer.page_file import VIEW_FILE, write_page
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter, load_filter
@@ -88,10 +92,15 @@ class Val14:
         about = describe(config, self, data)
         output = Path(config.output)
         book = ScenarioBook(output, about)
+        recorder = None
+        if config.record_episodes:
+            recorder = ScenarioRecorder(
+                output, maps, {"benchmark": data.score_name, "world": data.warning}
+            )
         results: Results = {}
         for drive in (Drive(name, mode) for mode in self.modes for name in drivers):
             results[drive] = _drive_all(
-                drive, drivers[drive.planner], config, selection, cache, maps, book
+                drive, drivers[drive.planner], config, selection, cache, maps, book, recorder
             )
         finish(output, results, about, data)
         return results
@@ -136,6 +145,8 @@ def finish(
             lost = one.num_scenarios - one.num_done
             log.warning("%s: %d of %d scenarios have no score", drive, lost, one.num_scenarios)
     log.info("report: %s", write_val14_report(folder, report))
+    if find_episodes(folder):
+        log.info("drives: %s", write_page([folder], folder / VIEW_FILE))
     return scores
 
 
@@ -170,6 +181,7 @@ def _drive_all(
     cache: ScenarioCache,
     maps: MapBank,
     book: ScenarioBook,
+    recorder: ScenarioRecorder | None,
 ) -> list[ScenarioScores]:
     """Every scenario of the selection under one planner in one mode, missing ones included."""
     known = book.scored(drive)
@@ -180,6 +192,7 @@ def _drive_all(
         for scenarios in drive_scenarios(
             *(names, cache, maps, driver, with_parts(config, driver), drive.mode),
             num_worlds=config.num_worlds,
+            keep=partial(recorder.keep, drive) if recorder is not None else None,
         ):
             book.add(drive, scenarios)
             fresh |= {one.token: one for one in scenarios}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,9 @@ from sim_adapters.scene.nuplan_events.detector import NuplanDetector
 from sim_adapters.scene.state import SceneBatch
 
 log = logging.getLogger(__name__)
+Keep = Callable[
+    [Sequence[ScenarioLog], tuple[EgoTrace, TrackTrace], Sequence[ScenarioScores]], None
+]
 TRAFFIC: dict[str, Traffic] = {"nonreactive": "log", "reactive": "idm"}
 
 
@@ -146,6 +149,7 @@ def drive_scenarios(
     *,
     num_worlds: int,
     num_threads: int = 1,
+    keep: Keep | None = None,
 ) -> Iterator[list[ScenarioScores]]:
     """Scores of the scenarios, a portion at a time, in their order.
 
@@ -158,6 +162,7 @@ def drive_scenarios(
         mode: "nonreactive" or "reactive".
         num_worlds: Scenarios driven at once.
         num_threads: Threads of the simulation's kernels.
+        keep: Takes the logs of each portion, what was simulated of them, and their scores.
 
     Raises:
         UnfitDriverError: the driver can drive none of them.
@@ -169,7 +174,10 @@ def drive_scenarios(
             traces = simulate(
                 logs, maps, driver, config, traffic=TRAFFIC[mode], num_threads=num_threads
             )
-            yield score_scenarios(*traces, logs, maps)
+            scores = score_scenarios(*traces, logs, maps)
+            if keep is not None:
+                keep(logs, traces, scores)
+            yield scores
         except UnfitDriverError:
             raise
         except Exception as error:  # one scenario must not cost the others their result
@@ -182,6 +190,7 @@ def drive_scenarios(
                 *(portion, cache, maps, driver, config, mode),
                 num_worlds=1,
                 num_threads=num_threads,
+                keep=keep,
             )
 
 

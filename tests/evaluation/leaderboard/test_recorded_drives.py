@@ -11,8 +11,9 @@ from evaluation.leaderboard_agent.tick_recording import TickRecorder
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import official_result
-from evaluation.leaderboard_jobs.recorded_drives import passed_percent, write_official_view
+from evaluation.leaderboard_jobs.recorded_drives import write_official_view
 from evaluation.recording.folder import EpisodeFolder
+from evaluation.recording.passed import passed_percent
 from evaluation.scoring.infractions import InfractionKind
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.state import ActorKind, LightState, empty_scene
