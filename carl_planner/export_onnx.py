@@ -1,7 +1,8 @@
 """Write a policy as ONNX: `python -m carl_planner.export_onnx checkpoint=PATH output=policy.onnx`.
 
-The file's inputs are the observation's entries under their own names, its output is the action
-that the policy drives with. It is checked against torch before it is kept.
+The file's inputs are the observation's entries under their own names, and random numbers for a
+policy that draws; its output is the action that the policy drives with. It is checked against torch
+before it is kept.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from carl_planner.publish import checkpoint_of
 
 log = logging.getLogger(__name__)
 CRITIC_ONLY = "value_measurements"  # what the actor doesn't see is no input of the file
+DRAWS = "draws"  # (N, actions) random numbers in [0, 1), input of a policy that draws
 OUTPUT = "action"
 OPSET = 17
 MAX_DIFFERENCE = 1e-4  # of an action in [-1, 1], between torch and the file
@@ -42,8 +44,8 @@ class DecidedAction(nn.Module):
 
     def forward(self, *entries: Tensor) -> Tensor:
         """Shape (N, actions), in [-1, 1]."""
-        observation = dict(zip(self.names, entries, strict=True))
-        return self.policy.distribution(observation).decision()
+        named = dict(zip(self.names, entries, strict=True))
+        return self.policy.drive(named, named.get(DRAWS))
 
 
 def export_onnx(loaded: LoadedPolicy, path: Path, *, seed: int = 0) -> float:
@@ -58,14 +60,17 @@ def export_onnx(loaded: LoadedPolicy, path: Path, *, seed: int = 0) -> float:
         CheckpointError: the file answers otherwise than torch, and isn't kept.
     """
     importlib.import_module("onnx")  # torch would wrap the missing package in an error of its own
-    names = [name for name in loaded.observation_spec if name != CRITIC_ONLY]
+    spec = dict(loaded.observation_spec)
+    if loaded.policy.draws:
+        spec[DRAWS] = {"shape": loaded.policy.action_space_low.shape, "dtype": "float32"}
+    names = [name for name in spec if name != CRITIC_ONLY]
     module = DecidedAction(loaded.policy, names).eval()
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using the legacy", DeprecationWarning)
         written = Path(folder) / "policy.onnx"
         torch.onnx.export(
             module,
-            tuple(random_observation(loaded.observation_spec, names, 2, seed).values()),
+            tuple(random_observation(spec, names, 2, seed).values()),
             str(written),
             input_names=names,
             output_names=[OUTPUT],
@@ -74,7 +79,7 @@ def export_onnx(loaded: LoadedPolicy, path: Path, *, seed: int = 0) -> float:
             dynamo=False,  # the other exporter needs onnxscript
         )
         model = written.read_bytes()
-    observation = random_observation(loaded.observation_spec, names, 3, seed + 1)
+    observation = random_observation(spec, names, 3, seed + 1)
     with torch.no_grad():
         expected = module(*observation.values()).numpy()
     found = run_onnx(model, observation)
@@ -89,7 +94,7 @@ def export_onnx(loaded: LoadedPolicy, path: Path, *, seed: int = 0) -> float:
 
 
 def run_onnx(model: bytes, observation: Mapping[str, Tensor]) -> NDArray[np.float32]:
-    """Mean actions (N, actions) of an ONNX file, by onnx's reference implementation."""
+    """Actions (N, actions) of an ONNX file, by onnx's reference implementation."""
     import onnx  # pyright: ignore[reportMissingImports]
     from onnx.reference import ReferenceEvaluator  # pyright: ignore[reportMissingImports]
 
@@ -103,12 +108,13 @@ def run_onnx(model: bytes, observation: Mapping[str, Tensor]) -> NDArray[np.floa
 def random_observation(
     spec: Mapping[str, Any], names: Sequence[str], num_rows: int, seed: int
 ) -> dict[str, Tensor]:
-    """Observations of a policy's shapes: bytes anywhere in 0 ... 255, floats in [-1, 1]."""
+    """Inputs of a policy's shapes: bytes in 0 ... 255, floats in [-1, 1], draws in [0, 1)."""
     rng = np.random.default_rng(seed)
     observation = {}
     for name in names:
         shape, dtype = (num_rows, *spec[name]["shape"]), np.dtype(spec[name]["dtype"])
         values = rng.integers(0, 256, shape) if dtype == np.uint8 else rng.uniform(-1.0, 1.0, shape)
+        values = rng.uniform(size=shape) if name == DRAWS else values
         observation[name] = torch.from_numpy(values.astype(dtype))
     return observation
 

@@ -64,8 +64,16 @@ class GridDistribution:
         return torch.stack([-(each.exp() * each).sum(-1) for each in self.log_probs]).sum(0)
 
     def decision(self) -> Tensor:
-        """Likeliest value of each dimension, shape (N, actions): how it drives in evaluation."""
+        """Likeliest value of each dimension, shape (N, actions)."""
         return self._values([each.argmax(-1) for each in self.log_probs])
+
+    def at(self, uniform: Tensor) -> Tensor:
+        """The draw that numbers in [0, 1) stand for, both (N, actions); by inverse distribution."""
+        chosen = []
+        for column, log_probs in enumerate(self.log_probs):
+            below = log_probs.exp().cumsum(-1) <= uniform[:, column, None]
+            chosen.append(below.sum(-1).clamp_max(log_probs.shape[1] - 1))
+        return self._values(chosen)
 
     def _values(self, chosen: Sequence[Tensor]) -> Tensor:
         return torch.stack(

@@ -61,9 +61,12 @@ class ActorCritic(nn.Module):
         min_concentration: Smallest alpha and beta of the policy's Betas.
         action_levels: Ascending values in [-1, 1] to choose from, a list for each action; None is
             a Beta for each.
+        draws: Whether it drives by draws in evaluation too, as it has learned to, instead of by
+            `decision()`: where going has a probability below one half in every step, the likeliest
+            action is never to go. Needs `action_levels`.
 
     Raises:
-        ValueError: levels that are no such lists.
+        ValueError: levels that are no such lists, or draws without any.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class ActorCritic(nn.Module):
         layer_norm: bool = True,
         min_concentration: float = 1.0,
         action_levels: Sequence[Sequence[float]] | None = None,
+        draws: bool = False,
     ) -> None:
         super().__init__()
         num_actions = action_space.shape[0]
@@ -89,6 +93,9 @@ class ActorCritic(nn.Module):
         num_hidden = head_widths[-1] if head_widths else num_features
         self.action_dist = ExplorationSuggestions()
         self.policy_head = mlp(num_features, head_widths, layer_norm=layer_norm)
+        if draws and action_levels is None:
+            raise ValueError("policy.draws needs policy.action_levels: Betas drive by their means")
+        self.draws = draws
         self.num_levels = [len(levels) for levels in action_levels or ()]
         if action_levels is None:
             self.dist_mu = nn.Sequential(nn.Linear(num_hidden, num_actions))
@@ -114,8 +121,25 @@ class ActorCritic(nn.Module):
         return SampledActions(action, distribution.log_prob(action), value, distribution)
 
     def distribution(self, observation: Observation) -> ActionDistribution:
-        """Distribution over actions alone; `.decision()` is what drives in evaluation."""
+        """Distribution over actions alone."""
         return self._distribution(self.features_extractor(observation))
+
+    def drive(self, observation: Observation, uniform: Tensor | None = None) -> Tensor:
+        """What it does in evaluation, shape (N, actions).
+
+        Args:
+            observation: Of N drivers.
+            uniform: (N, actions) random numbers in [0, 1) for a policy that `draws`.
+        """
+        return self.driven(self.distribution(observation), uniform)
+
+    def driven(self, distribution: ActionDistribution, uniform: Tensor | None = None) -> Tensor:
+        """`drive`, of a distribution that is there already."""
+        if not self.draws:
+            return distribution.decision()
+        assert isinstance(distribution, GridDistribution)
+        assert uniform is not None
+        return distribution.at(uniform)
 
     def value(self, observation: Observation) -> Tensor:
         """Expected return, shape (N,)."""

@@ -18,6 +18,7 @@ from carl_planner.policy_files import POLICY_MODULES, LoadedPolicy, load_policy
 from carl_planner.trusted_config import trusted_node
 from sim_adapters.driving.rows import Observation, allocate
 from sim_adapters.driving.worlds import ACTION_SPACE, DrivingWorlds
+from sim_adapters.scene.counter_rng import uniform
 
 MODEL_PATTERN = "model_final*.pt*"
 # What a checkpoint decides, with its action layout: how it sees and what it was paid for. Each is
@@ -29,6 +30,7 @@ CHECKPOINT_GROUPS = {
 }
 LAYOUT = "env.action_layout"
 ACTION_REPEAT = "env.action_repeat"
+DRAWN_ACTION = 0xAC7  # purpose of a random number: one decision of a policy that draws
 
 
 def load_ensemble(paths: str | Sequence[str], trust: Sequence[str] = ()) -> list[LoadedPolicy]:
@@ -141,7 +143,10 @@ def checkpoint_action_repeat(trained: DictConfig) -> int:
 
 
 class PolicyDriver:
-    """A trained network, acting without noise: by the mean of Betas, by the likeliest of choices.
+    """A trained network, acting as its policy says: by means of Betas, likeliest choices, or draws.
+
+    What is drawn depends on the world's seed and the number of the decision alone, so a drive is
+    the same whatever is driven beside it.
 
     Args:
         networks: For one observation; of several, the mean actions are averaged (CaRL evaluates all
@@ -170,6 +175,7 @@ class PolicyDriver:
         self.name, self.loaded, self.trust = name, loaded, trust
         self.one_at_a_time = one_at_a_time
         self.with_values, self.values = False, None
+        self._num_decisions = np.zeros(0, np.int64)  # (E,) of the episode
 
     def parts(self, config: DictConfig) -> DictConfig:
         """`config` with what belongs to the checkpoint.
@@ -182,13 +188,15 @@ class PolicyDriver:
         return with_checkpoint_config(config, trained)
 
     def begin_episodes(self, agents: NDArray[np.int64], worlds: DrivingWorlds) -> None:
-        """The network remembers nothing; at a first start it is held against the observation.
+        """Decisions are counted anew; at a first start the network is held against the observation.
 
         Raises:
             CheckpointError: it was trained with another.
         """
         if len(agents) == worlds.num_envs:
             self.check_observation(worlds)
+            self._num_decisions = np.zeros(worlds.num_envs, np.int64)
+        self._num_decisions[agents] = 0
         self._one = allocate(worlds.observer.space, 1) if self.one_at_a_time else {}
 
     def check_observation(self, worlds: DrivingWorlds) -> None:
@@ -203,10 +211,22 @@ class PolicyDriver:
 
     def act(self, worlds: DrivingWorlds) -> NDArray[np.float32]:
         """What the networks decide on what is seen now, (E, 2)."""
-        seen = worlds.observe()
+        seen, draws = worlds.observe(), self._draws(worlds)
         if not self.one_at_a_time:
-            return self._ask(seen)
-        return np.concatenate([self._ask(self._row(seen, row)) for row in range(worlds.num_envs)])
+            return self._ask(seen, draws)
+        rows = range(worlds.num_envs)
+        return np.concatenate([self._ask(self._row(seen, i), draws[i : i + 1]) for i in rows])
+
+    def _draws(self, worlds: DrivingWorlds) -> NDArray[np.float32]:
+        """Random numbers in [0, 1) for this decision, (E, 2)."""
+        found = np.zeros((worlds.num_envs, 2), np.float32)
+        if any(network.draws for network in self.networks):
+            seeds = worlds.scene.clocks.seed[worlds.scene.ego.world]
+            for agent, number in enumerate(self._num_decisions.tolist()):
+                for column in (0, 1):
+                    found[agent, column] = uniform(seeds[agent], number, column, DRAWN_ACTION)
+        self._num_decisions += 1
+        return np.minimum(found, np.nextafter(np.float32(1), np.float32(0)))
 
     def _row(self, seen: Observation, row: int) -> Observation:
         """One driver's part, which the networks read from one place in memory, always."""
@@ -215,16 +235,20 @@ class PolicyDriver:
         return self._one
 
     @torch.inference_mode()
-    def _ask(self, seen: Observation) -> NDArray[np.float32]:
+    def _ask(self, seen: Observation, draws: NDArray[np.float32]) -> NDArray[np.float32]:
         tensors = {name: torch.from_numpy(array).to(self.device) for name, array in seen.items()}
+        numbers = torch.from_numpy(draws).to(self.device)
         if self.with_values:
             outputs = [network(tensors) for network in self.networks]
-            decisions = [output.distribution.decision() for output in outputs]
+            actions = [
+                network.driven(output.distribution, numbers)
+                for network, output in zip(self.networks, outputs, strict=True)
+            ]
             values = torch.stack([output.value for output in outputs])
             self.values = values.mean(dim=0).cpu().numpy()
         else:
-            decisions = [network.distribution(tensors).decision() for network in self.networks]
-        return torch.stack(decisions).mean(dim=0).cpu().numpy().astype(np.float32)
+            actions = [network.drive(tensors, numbers) for network in self.networks]
+        return torch.stack(actions).mean(dim=0).cpu().numpy().astype(np.float32)
 
 
 def policy_driver(

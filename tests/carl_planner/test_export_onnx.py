@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 
 from carl_planner import export_onnx as export_module
 from carl_planner.checkpoint import CheckpointError, describe_space
-from carl_planner.export_onnx import OUTPUT, export_onnx, random_observation, run_onnx
+from carl_planner.export_onnx import DRAWS, OUTPUT, export_onnx, random_observation, run_onnx
 from carl_planner.policy_files import LoadedPolicy
 
 PAIRS = [
@@ -50,11 +50,13 @@ def test_file_answers_as_torch_under_the_observations_names(
     path = tmp_path / "policy.onnx"
     assert export_onnx(loaded, path) < 1e-4
     names = [entry.name for entry in onnx.load(path).graph.input]
-    assert set(names) == set(loaded.observation_spec) - {"value_measurements"}
+    drawn = {DRAWS} if policy == "set_encoder" else set()
+    assert set(names) == (set(loaded.observation_spec) - {"value_measurements"}) | drawn
     for rows in (1, 5):  # any number of rows
-        seen = random_observation(loaded.observation_spec, names, rows, seed=7)
+        spec = loaded.observation_spec | {DRAWS: {"shape": (2,), "dtype": "float32"}}
+        seen = random_observation(spec, names, rows, seed=7)
         with torch.no_grad():
-            expected = loaded.policy.distribution(seen).decision().numpy()
+            expected = loaded.policy.drive(seen, seen.get(DRAWS)).numpy()
         np.testing.assert_allclose(run_onnx(path.read_bytes(), seen), expected, atol=1e-4)
 
 

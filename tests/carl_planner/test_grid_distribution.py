@@ -69,20 +69,36 @@ def test_draws_come_in_their_shares_and_the_likeliest_is_the_decision() -> None:
     assert grid().decision().tolist() == [[0.0, -1.0]]
 
 
+def test_a_number_stands_for_the_draw_whose_share_it_falls_into() -> None:
+    # Steering: 0.2, 0.5, 0.3 end at 0.2, 0.7, 1; pedal: 0.6, 0.4 end at 0.6, 1
+    numbers = torch.tensor([[0.0, 0.0], [0.19, 0.59], [0.21, 0.61], [0.69, 0.99], [0.71, 0.999]])
+    found = grid(rows=5).at(numbers)
+    assert found[:, 0].tolist() == [-1.0, -1.0, 0.0, 0.0, 1.0]
+    assert found[:, 1].tolist() == [-1.0, -1.0, 0.5, 0.5, 0.5]
+
+
+def test_draws_by_numbers_come_in_their_shares() -> None:
+    numbers = torch.rand(40_000, 2, generator=torch.Generator().manual_seed(0))
+    found = grid(rows=40_000).at(numbers)
+    shares = [float((found[:, 0] == level).float().mean()) for level in STEER]
+    assert shares == pytest.approx(SHARES[0], abs=0.01)
+
+
 def test_two_humps_are_no_mean() -> None:
     logits = torch.tensor([[0.48, 0.04, 0.48]]).log()
     decision = GridDistribution([logits], [STEER]).decision()
     assert abs(float(decision)) == 1.0  # a Beta's mean is 0, which nobody wanted
 
 
-def make_policy(*levels: list[float]) -> ActorCritic:
+def make_policy(*levels: list[float], draws: bool = False) -> ActorCritic:
     torch.manual_seed(0)
     return ActorCritic(
         SPACE,
         spaces.Box(-1, 1, (2,), np.float32),
         features=partial(VectorFeatures, widths=(16,)),
         head_widths=(8,),
-        action_levels=levels,
+        action_levels=levels or None,
+        draws=draws,
     )
 
 
@@ -130,3 +146,15 @@ def test_losses_between_betas_are_refused(key: str) -> None:
     settings = replace(SETTINGS, **{key: 0.1})
     with pytest.raises(ValueError, match="this policy has action_levels"):
         Ppo(make_policy(STEER.tolist(), PEDAL.tolist()), settings, ProcessGroup())
+
+
+def test_policy_drives_by_draws_only_if_it_says_so() -> None:
+    observation = {name: torch.zeros(2, *box.shape) for name, box in SPACE.items()}
+    levels, numbers = (STEER.tolist(), PEDAL.tolist()), torch.tensor([[0.0, 0.0], [0.999, 0.999]])
+    with torch.no_grad():
+        likeliest = make_policy(*levels).drive(observation, numbers)
+        drawn = make_policy(*levels, draws=True).drive(observation, numbers)
+    assert torch.equal(likeliest[0], likeliest[1])
+    assert drawn.tolist() == [[-1.0, -1.0], [1.0, 0.5]]
+    with pytest.raises(ValueError, match=r"draws needs policy\.action_levels"):
+        make_policy(draws=True)

@@ -1,11 +1,18 @@
 """What an evaluation takes over from a checkpoint, and what it refuses to."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from gymnasium import spaces
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -13,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from carl_planner.checkpoint import CheckpointError
 from evaluation.drivers.policy_driver import (
     CHECKPOINT_GROUPS,
+    PolicyDriver,
     checkpoint_layout,
     refuse_ignored_groups,
     with_checkpoint_config,
@@ -128,3 +136,59 @@ def test_group_that_the_checkpoint_brings_is_refused_beside_it(monkeypatch, over
     with pytest.raises(CheckpointError, match="would change nothing"):
         refuse_ignored_groups(OmegaConf.create({}))
     refuse_ignored_groups(None)  # a released state dict brings no groups
+
+
+class Drawn:
+    """A network that acts by its random numbers themselves."""
+
+    draws = True
+
+    def eval(self) -> Drawn:
+        return self
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1)
+
+    def drive(self, observation: dict[str, torch.Tensor], draws: torch.Tensor) -> torch.Tensor:
+        return draws
+
+
+class SeededWorlds:
+    """Nothing but the seeds of worlds, one driver each."""
+
+    def __init__(self, *seeds: int) -> None:
+        self.num_envs = len(seeds)
+        self.single_observation_space = spaces.Dict({})
+        self.scene = SimpleNamespace(
+            clocks=SimpleNamespace(seed=np.array(seeds, np.uint64)),
+            ego=SimpleNamespace(world=np.arange(len(seeds))),
+        )
+
+    def observe(self) -> dict[str, np.ndarray]:
+        return {}
+
+
+def acts_of(*seeds: int, num_acts: int = 3, restarted: int | None = None) -> np.ndarray:
+    """(acts, worlds, 2); one world may begin anew after the first act."""
+    worlds, driver = SeededWorlds(*seeds), PolicyDriver([Drawn()])  # pyright: ignore[reportArgumentType]
+    driver.begin_episodes(np.arange(len(seeds)), worlds)  # pyright: ignore[reportArgumentType]
+    acts = []
+    for number in range(num_acts):
+        acts.append(driver.act(worlds))  # pyright: ignore[reportArgumentType]
+        if number == 0 and restarted is not None:
+            driver.begin_episodes(np.array([restarted]), worlds)  # pyright: ignore[reportArgumentType]
+    return np.array(acts)
+
+
+def test_draws_depend_on_the_worlds_seed_and_the_decision_alone() -> None:
+    alone, among = acts_of(7), acts_of(3, 7, 9)
+    np.testing.assert_array_equal(alone[:, 0], among[:, 1])
+    assert len(np.unique(among)) == among.size  # each is another number
+    assert among.min() >= 0.0
+    assert among.max() < 1.0
+
+
+def test_an_episode_that_begins_anew_draws_as_the_first_time() -> None:
+    acts = acts_of(3, 7, restarted=1)
+    np.testing.assert_array_equal(acts[0, 1], acts[1, 1])
+    assert not np.array_equal(acts[0, 0], acts[1, 0])

@@ -95,7 +95,7 @@ def test_memory_follows_the_drive_from_one_decision_to_the_next(crossing):
 
 
 class SteersRight:
-    """A network whose mean action is a little throttle and CARLA's right."""
+    """A network whose action is a little throttle and CARLA's right."""
 
     def eval(self) -> "SteersRight":
         return self
@@ -103,19 +103,21 @@ class SteersRight:
     def parameters(self):
         yield torch.zeros(1)
 
-    def distribution(self, observation: dict[str, torch.Tensor]) -> "SteersRight":
+    draws = False
+
+    def drive(self, observation: dict[str, torch.Tensor], _: torch.Tensor) -> torch.Tensor:
         assert observation["vector"].shape[0] == 1
         assert torch.isfinite(observation["vector"]).all()
-        return self
+        return self.action()
 
-    def mean(self) -> torch.Tensor:
+    def action(self) -> torch.Tensor:
         return torch.tensor([[0.5, 0.25]])
 
 
 class SteersLeft(SteersRight):
     """Another one, for an ensemble."""
 
-    def mean(self) -> torch.Tensor:
+    def action(self) -> torch.Tensor:
         return torch.tensor([[-0.1, 0.75]])
 
 
