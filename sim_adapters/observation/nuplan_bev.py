@@ -12,11 +12,11 @@ from sim_adapters.observation.nuplan_measurements import (
     write_nuplan_measurements_range,
     write_nuplan_value_measurements_range,
 )
-from sim_adapters.observation.nuplan_near_areas import NearAreas, make_near_areas
 from sim_adapters.observation.nuplan_paint import (
     NUM_CHANNELS,
     NuplanBrush,
     NuplanStyle,
+    make_nuplan_brush,
     paint_nuplan_range,
 )
 from sim_adapters.observation.nuplan_rows import (
@@ -27,11 +27,10 @@ from sim_adapters.observation.nuplan_rows import (
 )
 from sim_adapters.observation.nuplan_view import NuplanView
 from sim_adapters.observation.observer import Arrays
-from sim_adapters.observation.polygon_fill import WORD_BITS, FillBits, make_fill_bits
-from sim_adapters.scene.map_areas import VectorMap
+from sim_adapters.observation.polygon_fill import WORD_BITS
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory
-from sim_adapters.scene.nuplan_events.area_index import AreaIndex, make_area_index, vector_map
+from sim_adapters.scene.nuplan_events.area_index import NuplanMaps, nuplan_maps
 from sim_adapters.scene.state import SceneBatch
 
 _SHORT_VECTORS = ("measurements", "value_measurements")
@@ -41,10 +40,9 @@ _SHORT_VECTORS = ("measurements", "value_measurements")
 class _MapTables:
     """What the observer derives from a bank, and the scratch sized for it."""
 
-    maps: MapBank
-    vector: VectorMap
-    index: AreaIndex
-    near: NearAreas
+    bank: MapBank
+    maps: NuplanMaps
+    brush: NuplanBrush
 
 
 class NuplanBevObserver:
@@ -91,8 +89,6 @@ class NuplanBevObserver:
         self.history_steps: tuple[int, ...] = ()
         self._sizes = NuplanRowSizes(max_boxes, max_lights, max_route_areas, speed_lines)
         self._tables: _MapTables | None = None
-        self._bits: FillBits = make_fill_bits(size_px)
-        self._brush = NuplanBrush(np.zeros(4, np.int64), np.zeros(4, np.int64))
         self._scratch: dict[str, np.ndarray] = {}
         frame = (NUM_CHANNELS, size_px, size_px)
         self.space = spaces.Dict(
@@ -112,13 +108,7 @@ class NuplanBevObserver:
         tables = self._tables_of(maps)
         agents = 0, scene.num_agents
         boxes, lights, areas = gather_nuplan_range(
-            *agents,
-            self.view,
-            *(scene.motion, scene.traits, scene.ego, scene.body),
-            *(scene.lights, scene.route_areas, scene.clocks),
-            *(maps.ranges.signal, tables.index.light_order, tables.index.signal_edge),
-            *(tables.vector.edges.roadblock, tables.vector.areas.bounds),
-            rows_of(out),
+            *agents, self.view, scene.arrays, tables.maps, rows_of(out)
         )
         self._check_room("max_boxes", boxes, self._sizes.max_boxes)
         self._check_room("max_lights", lights, self._sizes.max_lights)
@@ -139,12 +129,10 @@ class NuplanBevObserver:
     def paint(self, rows: Arrays, maps: MapBank, out: Arrays) -> None:
         """Draw N rows into `out`."""
         tables = self._tables_of(maps)
-        vector, frames = tables.vector, out["bev"]
+        frames = out["bev"]
         paint_nuplan_range(
             *(0, len(frames), self.view, self.style, rows_of(rows)),
-            *(vector.areas, vector.edges, tables.index),
-            *(vector.baselines, vector.left_boundaries, vector.right_boundaries),
-            *(tables.near, self._bits, self._brush, frames),
+            *(tables.maps, tables.brush, frames),
         )
         for name in _SHORT_VECTORS:
             np.copyto(out[name], rows[name])
@@ -160,9 +148,9 @@ class NuplanBevObserver:
         self.paint(self._scratch, maps, out)
 
     def _tables_of(self, maps: MapBank) -> _MapTables:
-        if self._tables is None or self._tables.maps is not maps:
-            vector = vector_map(maps)
-            lines = vector.baselines, vector.left_boundaries, vector.right_boundaries
-            near = make_near_areas(vector.areas, *lines)
-            self._tables = _MapTables(maps, vector, make_area_index(maps), near)
+        if self._tables is None or self._tables.bank is not maps:
+            found = nuplan_maps(maps)
+            lines = found.baselines, found.left_boundaries, found.right_boundaries
+            brush = make_nuplan_brush(self.view.size_px, found.tables.areas, *lines)
+            self._tables = _MapTables(maps, found, brush)
         return self._tables

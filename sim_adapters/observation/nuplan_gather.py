@@ -18,18 +18,9 @@ from sim_adapters.observation.nuplan_view import (
     to_picture,
 )
 from sim_adapters.scene.map_areas import IntArray
+from sim_adapters.scene.nuplan_events.area_index import NuplanMaps
 from sim_adapters.scene.nuplan_events.memory import centre_speed_mps
-from sim_adapters.scene.state import (
-    ActorKind,
-    ActorMotion,
-    ActorTraits,
-    Clocks,
-    EgoBody,
-    EgoState,
-    Lights,
-    LightState,
-    RouteAreas,
-)
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, LightState, SceneArrays
 
 VEHICLE_CHANNEL, WALKER_CHANNEL, EGO_CHANNEL = 6, 7, 8
 MAX_VEHICLE_MPS, MAX_PEDESTRIAN_MPS = 30.0, 4.0  # speeds from which on a box is white
@@ -205,44 +196,37 @@ def gather_route_areas(
     return count
 
 
-@device_function
+@inlined_function
 def _gather_driver(
     driver: int,
     reach_m: float,
     view: NuplanView,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    body: EgoBody,
-    lights: Lights,
-    route: RouteAreas,
-    clocks: Clocks,
-    first_signal: IntArray,
-    light_order: IntArray,
-    signal_edge: IntArray,
-    edge_block: IntArray,
-    bounds: NDArray[np.float64],
+    scene: SceneArrays,
+    maps: NuplanMaps,
     rows: NuplanRows,
 ) -> tuple[int, int, int]:
     """Rows of one driver; how many boxes, lights and route areas it asked for."""
+    motion, ego, tables = scene.motion, scene.ego, maps.tables
     world, own = int(ego.world[driver]), int(ego.slot[driver])
-    map_index = int(clocks.map_index[world])
+    map_index = int(scene.clocks.map_index[world])
     x, y, yaw = motion.x[world, own], motion.y[world, own], motion.yaw_rad[world, own]
     rows.pose[driver, 0], rows.pose[driver, 1], rows.pose[driver, 2] = x, y, yaw
     rows.map_index[driver, 0] = map_index
-    origin = origin_at(view, x, y, yaw)
+    origin, bounds = origin_at(view, x, y, yaw), tables.areas.bounds
     boxes = gather_boxes(
-        world, own, centre_speed_mps(driver, body), view, origin, motion, traits,
+        world, own, centre_speed_mps(driver, scene.body), view, origin, motion, scene.traits,
         rows.box_points[driver], rows.box_values[driver], rows.box_channels[driver],
     )  # fmt: skip
     # A scene's lights are padded to those of the map with most
-    num_signals = first_signal[map_index + 1] - first_signal[map_index]
+    first_signal = maps.first_signal[map_index]
+    num_signals = maps.first_signal[map_index + 1] - first_signal
     shown = gather_lights(
-        first_signal[map_index], lights.state[world, :num_signals], light_order, signal_edge,
-        edge_block, bounds, origin, reach_m, rows.light_edges[driver], rows.light_values[driver],
+        first_signal, scene.lights.state[world, :num_signals], tables.index.light_order,
+        tables.index.signal_edge, tables.edges.roadblock, bounds, origin, reach_m,
+        rows.light_edges[driver], rows.light_values[driver],
     )  # fmt: skip
     passed = gather_route_areas(
-        route.area[driver], bounds, origin, reach_m, rows.route_areas[driver]
+        scene.route_areas.area[driver], bounds, origin, reach_m, rows.route_areas[driver]
     )
     return boxes, shown, passed
 
@@ -252,47 +236,15 @@ def gather_nuplan_range(
     first: int,
     last: int,
     view: NuplanView,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    body: EgoBody,
-    lights: Lights,
-    route: RouteAreas,
-    clocks: Clocks,
-    first_signal: IntArray,
-    light_order: IntArray,
-    signal_edge: IntArray,
-    edge_block: IntArray,
-    bounds: NDArray[np.float64],
+    scene: SceneArrays,
+    maps: NuplanMaps,
     rows: NuplanRows,
 ) -> tuple[int, int, int]:
-    """Rows of drivers first to last - 1; most boxes, lights and route areas that one asked for.
-
-    Args:
-        first: First driver.
-        last: One past the last.
-        view: Geometry of the picture.
-        motion: Of the scene.
-        traits: Of the scene.
-        ego: Of the scene.
-        body: Of the scene.
-        lights: Of the scene.
-        route: Of the scene.
-        clocks: Of the scene.
-        first_signal: `MapRanges.signal`.
-        light_order: `AreaIndex.light_order`.
-        signal_edge: `AreaIndex.signal_edge`.
-        edge_block: `RoadEdges.roadblock`.
-        bounds: `MapAreas.bounds`.
-        rows: Where the rows go.
-    """
+    """Rows first to last - 1; most boxes, lights and route areas that one driver asked for."""
     most_boxes, most_lights, most_areas = 0, 0, 0
     reach_m = view.size_px / view.pixels_per_meter * math.sqrt(0.5)  # half of the diagonal
     for driver in range(first, last):
-        boxes, shown, passed = _gather_driver(
-            driver, reach_m, view, motion, traits, ego, body, lights, route, clocks, first_signal,
-            light_order, signal_edge, edge_block, bounds, rows,
-        )  # fmt: skip
+        boxes, shown, passed = _gather_driver(driver, reach_m, view, scene, maps, rows)
         most_boxes, most_lights = max(most_boxes, boxes), max(most_lights, shown)
         most_areas = max(most_areas, passed)
     return most_boxes, most_lights, most_areas

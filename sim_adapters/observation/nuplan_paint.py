@@ -11,6 +11,7 @@ from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.nuplan_near_areas import (
     NearAreas,
     find_near_areas,
+    make_near_areas,
     place_points,
     place_ring,
 )
@@ -23,9 +24,10 @@ from sim_adapters.observation.polygon_fill import (
     fill_corners,
     fill_polygon,
     flush_fill,
+    make_fill_bits,
 )
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, Polylines, RoadEdges
-from sim_adapters.scene.nuplan_events.area_index import AreaIndex
+from sim_adapters.scene.nuplan_events.area_index import AreaIndex, NuplanMaps
 
 ROAD, ROUTE, BOUNDARIES, LIGHTS, STOP_LINES, SPEED_LIMITS = range(6)  # channels; boxes name theirs
 NUM_CHANNELS = 9
@@ -48,8 +50,27 @@ class NuplanStyle(NamedTuple):
 class NuplanBrush(NamedTuple):
     """Scratch of one thread."""
 
+    near: NearAreas
+    bits: FillBits
     corner_x: NDArray[np.int64]  # (4,)
     corner_y: NDArray[np.int64]
+
+
+def make_nuplan_brush(size_px: int, areas: MapAreas, *lines: Polylines) -> NuplanBrush:
+    """Scratch for pictures of that size, and all areas and lines of a bank."""
+    corners = np.zeros(4, np.int64), np.zeros(4, np.int64)
+    return NuplanBrush(make_near_areas(areas, *lines), make_fill_bits(size_px), *corners)
+
+
+class _Canvas(NamedTuple):
+    """A channel that is being drawn, and what of the map is in its picture."""
+
+    plane: Plane  # (H, W)
+    geometry: NuplanView  # numba keeps the name `view` for itself
+    origin: Origin
+    num_near: int  # areas that are in the picture, the first of `near.area`
+    near: NearAreas
+    bits: FillBits
 
 
 @device_function
@@ -65,36 +86,22 @@ def is_on_route(rows: NuplanRows, row: int, area: int) -> bool:
 
 
 @device_function
-def _fill_area(
-    plane: Plane,
-    view: NuplanView,
-    origin: Origin,
-    area: int,
-    areas: MapAreas,
-    near: NearAreas,
-    bits: FillBits,
-) -> None:
+def _fill_area(canvas: _Canvas, area: int, areas: MapAreas) -> None:
     """Fill all parts of an area, and their holes with them."""
+    near = canvas.near
     for ring in range(areas.first_ring[area], areas.first_ring[area + 1]):
         if areas.is_exterior[ring]:
-            count = place_ring(view, origin, ring, areas, near)
-            fill_polygon(plane, bits, near.column_px, near.row_px, count, _WHITE)
+            count = place_ring(canvas.geometry, canvas.origin, ring, areas, near)
+            fill_polygon(canvas.plane, canvas.bits, near.column_px, near.row_px, count, _WHITE)
 
 
 @device_function
-def _draw_row(
-    plane: Plane,
-    view: NuplanView,
-    origin: Origin,
-    line: int,
-    value: int,
-    lines: Polylines,
-    near: NearAreas,
-) -> None:
+def _draw_row(canvas: _Canvas, line: int, value: int, lines: Polylines) -> None:
     """One polyline of a table, a pixel wide."""
+    near = canvas.near
     first, last = lines.first_point[line], lines.first_point[line + 1]
-    count = place_points(view, origin, lines.x, lines.y, first, last, near)
-    draw_polyline(plane, near.column_px, near.row_px, count, value)
+    count = place_points(canvas.geometry, canvas.origin, lines.x, lines.y, first, last, near)
+    draw_polyline(canvas.plane, near.column_px, near.row_px, count, value)
 
 
 @device_function
@@ -107,146 +114,98 @@ def _place_among_shown(intersection: int, num_shown: int, near: NearAreas) -> in
 
 
 @device_function
-def paint_road(
-    plane: Plane,
-    view: NuplanView,
-    origin: Origin,
-    count: int,
-    areas: MapAreas,
-    edges: RoadEdges,
-    index: AreaIndex,
-    near: NearAreas,
-    bits: FillBits,
-) -> None:
+def paint_road(canvas: _Canvas, areas: MapAreas, edges: RoadEdges, index: AreaIndex) -> None:
     """Fill roadblocks, car parks and the intersections of near connectors."""
-    num_shown = 0
-    for i in range(count):
+    num_shown, near = 0, canvas.near
+    for i in range(canvas.num_near):
         area = near.area[i]
         if areas.kind[area] == _ROADBLOCK or areas.kind[area] == _CARPARK:
-            _fill_area(plane, view, origin, area, areas, near, bits)
+            _fill_area(canvas, area, areas)
         elif areas.kind[area] == _BLOCK_CONNECTOR:
             for k in range(index.first_edge[area], index.first_edge[area + 1]):
                 found = int(edges.intersection[index.block_edge[k]])
                 if found >= 0 and _place_among_shown(found, num_shown, near) == num_shown:
-                    _fill_area(plane, view, origin, found, areas, near, bits)
+                    _fill_area(canvas, found, areas)
                     near.intersection[num_shown] = found
                     num_shown += 1
-    flush_fill(plane, bits, _WHITE)
+    flush_fill(canvas.plane, canvas.bits, _WHITE)
 
 
 @device_function
 def paint_route(
-    plane: Plane,
-    view: NuplanView,
-    origin: Origin,
+    canvas: _Canvas,
     row: int,
-    count: int,
     style: NuplanStyle,
     rows: NuplanRows,
     areas: MapAreas,
     edges: RoadEdges,
     index: AreaIndex,
-    near: NearAreas,
-    bits: FillBits,
 ) -> None:
     """Fill the route's roadblocks and roadblock connectors."""
-    for i in range(count):
-        area = near.area[i]
+    for i in range(canvas.num_near):
+        area = canvas.near.area[i]
         kind = areas.kind[area]
         if kind not in (_ROADBLOCK, _BLOCK_CONNECTOR) or not is_on_route(rows, row, area):
             continue
         if kind == _BLOCK_CONNECTOR and style.connector_route:
             for k in range(index.first_edge[area], index.first_edge[area + 1]):
-                polygon = int(edges.area[index.block_edge[k]])
-                _fill_area(plane, view, origin, polygon, areas, near, bits)
+                _fill_area(canvas, int(edges.area[index.block_edge[k]]), areas)
         else:
-            _fill_area(plane, view, origin, area, areas, near, bits)
-    flush_fill(plane, bits, _WHITE)
+            _fill_area(canvas, area, areas)
+    flush_fill(canvas.plane, canvas.bits, _WHITE)
 
 
 @device_function
-def paint_stop_lines(
-    plane: Plane,
-    view: NuplanView,
-    origin: Origin,
-    count: int,
-    areas: MapAreas,
-    near: NearAreas,
-    bits: FillBits,
-) -> None:
+def paint_stop_lines(canvas: _Canvas, areas: MapAreas) -> None:
     """Fill the stop polygons among the near areas."""
-    for i in range(count):
-        if areas.kind[near.area[i]] == _STOP_POLYGON:
-            _fill_area(plane, view, origin, near.area[i], areas, near, bits)
-    flush_fill(plane, bits, _WHITE)
+    for i in range(canvas.num_near):
+        if areas.kind[canvas.near.area[i]] == _STOP_POLYGON:
+            _fill_area(canvas, canvas.near.area[i], areas)
+    flush_fill(canvas.plane, canvas.bits, _WHITE)
 
 
 @device_function
 def paint_boundaries(
-    plane: Plane,
-    view: NuplanView,
-    origin: Origin,
-    count: int,
-    areas: MapAreas,
-    index: AreaIndex,
-    left: Polylines,
-    right: Polylines,
-    near: NearAreas,
+    canvas: _Canvas, areas: MapAreas, index: AreaIndex, left: Polylines, right: Polylines
 ) -> None:
     """Both boundaries of every lane; connectors have none."""
-    for i in range(count):
-        area = near.area[i]
+    for i in range(canvas.num_near):
+        area = canvas.near.area[i]
         if areas.kind[area] == _ROADBLOCK:
             for k in range(index.first_edge[area], index.first_edge[area + 1]):
                 edge = index.block_edge[k]
-                _draw_row(plane, view, origin, edge, _WHITE, left, near)
-                _draw_row(plane, view, origin, edge, _WHITE, right, near)
+                _draw_row(canvas, edge, _WHITE, left)
+                _draw_row(canvas, edge, _WHITE, right)
 
 
 @device_function
 def paint_speed_limits(
-    plane: Plane,
-    view: NuplanView,
-    origin: Origin,
-    count: int,
-    areas: MapAreas,
-    edges: RoadEdges,
-    index: AreaIndex,
-    baselines: Polylines,
-    near: NearAreas,
+    canvas: _Canvas, areas: MapAreas, edges: RoadEdges, index: AreaIndex, baselines: Polylines
 ) -> None:
     """Centre lines in the gray value of their limit, connectors over lanes."""
     for kind in (_ROADBLOCK, _BLOCK_CONNECTOR):
-        for i in range(count):
-            area = near.area[i]
+        for i in range(canvas.num_near):
+            area = canvas.near.area[i]
             if areas.kind[area] != kind:
                 continue
             for k in range(index.first_edge[area], index.first_edge[area + 1]):
                 edge = index.block_edge[k]
                 value = speed_value(float(edges.speed_limit_mps[edge]), MAX_LIMIT_MPS)
-                _draw_row(plane, view, origin, edge, value, baselines, near)
+                _draw_row(canvas, edge, value, baselines)
 
 
 @device_function
 def paint_lights(
-    plane: Plane,
-    view: NuplanView,
-    origin: Origin,
-    row: int,
-    count: int,
-    rows: NuplanRows,
-    edges: RoadEdges,
-    baselines: Polylines,
-    near: NearAreas,
+    canvas: _Canvas, row: int, rows: NuplanRows, edges: RoadEdges, baselines: Polylines
 ) -> None:
     """Centre lines of connectors in the gray value of their light."""
     for light in range(rows.light_edges.shape[1]):
         edge = rows.light_edges[row, light]
         if edge < 0:
             return
-        for i in range(count):
-            if near.area[i] == edges.roadblock[edge]:
-                _draw_row(plane, view, origin, edge, rows.light_values[row, light], baselines, near)
+        for i in range(canvas.num_near):
+            if canvas.near.area[i] == edges.roadblock[edge]:
+                _draw_row(canvas, edge, rows.light_values[row, light], baselines)
 
 
 @device_function
@@ -273,36 +232,29 @@ def paint_nuplan_range(
     view: NuplanView,
     style: NuplanStyle,
     rows: NuplanRows,
-    areas: MapAreas,
-    edges: RoadEdges,
-    index: AreaIndex,
-    baselines: Polylines,
-    left: Polylines,
-    right: Polylines,
-    near: NearAreas,
-    bits: FillBits,
+    maps: NuplanMaps,
     brush: NuplanBrush,
     frames: Frames,
 ) -> None:
     """Draw rows first to last - 1 into (N, 9, H, W) frames."""
+    areas, _, index, edges = maps.tables
+    near, bits = brush.near, brush.bits
+    stops = style.stop_lines != 0
     for row in range(first, last):
         frame = frames[row]
         frame[:] = 0
-        x, y, yaw = rows.pose[row, 0], rows.pose[row, 1], rows.pose[row, 2]
-        origin = origin_at(view, x, y, yaw)
-        stops = style.stop_lines != 0
+        origin = origin_at(view, rows.pose[row, 0], rows.pose[row, 1], rows.pose[row, 2])
         map_index = rows.map_index[row, 0]
         drawn = int(index.first_drawn[map_index]), int(index.first_drawn[map_index + 1])
         count = find_near_areas(view, origin, *drawn, stops, index.drawn, areas, near)
-        here = view, origin
-        paint_road(frame[ROAD], *here, count, areas, edges, index, near, bits)
-        paint_route(
-            *(frame[ROUTE], *here, row, count, style, rows),
-            *(areas, edges, index, near, bits),
-        )
-        paint_boundaries(frame[BOUNDARIES], *here, count, areas, index, left, right, near)
-        paint_lights(frame[LIGHTS], *here, row, count, rows, edges, baselines, near)
+        here = view, origin, count, near, bits
+        paint_road(_Canvas(frame[ROAD], *here), areas, edges, index)
+        paint_route(_Canvas(frame[ROUTE], *here), row, style, rows, areas, edges, index)
+        left, right = maps.left_boundaries, maps.right_boundaries
+        paint_boundaries(_Canvas(frame[BOUNDARIES], *here), areas, index, left, right)
+        paint_lights(_Canvas(frame[LIGHTS], *here), row, rows, edges, maps.baselines)
         if stops:
-            paint_stop_lines(frame[STOP_LINES], *here, count, areas, near, bits)
-        paint_speed_limits(frame[SPEED_LIMITS], *here, count, areas, edges, index, baselines, near)
+            paint_stop_lines(_Canvas(frame[STOP_LINES], *here), areas)
+        limits = _Canvas(frame[SPEED_LIMITS], *here)
+        paint_speed_limits(limits, areas, edges, index, maps.baselines)
         paint_boxes(frame, row, rows, brush)

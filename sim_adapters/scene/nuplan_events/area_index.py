@@ -14,7 +14,15 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sim_adapters.scene.map_areas import AreaKind, IntArray, VectorMap
+from sim_adapters.scene.map_areas import (
+    AreaGrid,
+    AreaKind,
+    IntArray,
+    MapAreas,
+    Polylines,
+    RoadEdges,
+    VectorMap,
+)
 from sim_adapters.scene.map_bank import MapBank
 
 BoolArray = NDArray[np.bool_]
@@ -35,6 +43,43 @@ class AreaIndex(NamedTuple):
     first_drawn: IntArray  # (M + 1,) first row of each map in `drawn`
     drawn: IntArray  # areas in the order in which CaRL draws them; a map's stop polygons go last
     is_road: BoolArray  # (N,) CaRL's road: roadblocks, car parks and connectors' intersections
+
+
+class AreaTables(NamedTuple):
+    """Polygons, which of them are near a place, and the edges that they belong to."""
+
+    areas: MapAreas
+    grid: AreaGrid
+    index: AreaIndex
+    edges: RoadEdges
+
+
+class NuplanMaps(NamedTuple):
+    """A bank of vector maps as nuPlan's detectors and raster take it."""
+
+    tables: AreaTables
+    baselines: Polylines  # (K,) of the edges, as both boundaries
+    left_boundaries: Polylines
+    right_boundaries: Polylines
+    signal: IntArray  # `LaneRules.signal`
+    first_signal: IntArray  # `MapRanges.signal`
+
+
+def nuplan_maps(maps: MapBank) -> NuplanMaps:
+    """The handle of a bank; its inverse tables are made anew.
+
+    Raises:
+        ValueError: the bank has no vector maps.
+    """
+    vector = vector_map(maps)
+    return NuplanMaps(
+        AreaTables(vector.areas, vector.area_grid, make_area_index(maps), vector.edges),
+        vector.baselines,
+        vector.left_boundaries,
+        vector.right_boundaries,
+        maps.rules.signal,
+        maps.ranges.signal,
+    )
 
 
 def make_area_index(maps: MapBank) -> AreaIndex:

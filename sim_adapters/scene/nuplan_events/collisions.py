@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.events.arrays import InfractionFacts, MotionFacts
 from sim_adapters.scene.events.collisions import collision_kind_of
@@ -15,14 +15,7 @@ from sim_adapters.scene.nuplan_events.memory import (
     NuplanTracker,
     rear_axle_speed_mps,
 )
-from sim_adapters.scene.state import (
-    ActorKind,
-    ActorMotion,
-    ActorTraits,
-    BoolArray,
-    EgoBody,
-    EgoState,
-)
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, SceneArrays
 
 _STATIC = int(ActorKind.STATIC)
 _AHEAD_RAD = math.radians(30.0)
@@ -118,54 +111,48 @@ def meets_soon(
     return False
 
 
-@range_kernel
-def detect_nuplan_collisions_range(
-    first: int,
-    last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    body: EgoBody,
-    between_lanes: BoolArray,
+@inlined_function
+def judge_collisions(
+    agent: int,
+    scene: SceneArrays,
+    between_lanes: bool,
     tracker: NuplanTracker,
     settings: NuplanSettings,
     infractions: InfractionFacts,
     facts: MotionFacts,
 ) -> None:
-    """Write new collisions of drivers first to last - 1 and whether one has ever been near.
+    """Write a driver's new collisions and whether one has ever been near.
 
     A track counts once in an episode, also if the ego stood when they touched. A failed test of
     time to collision holds for the rest of the episode. nuPlan's prefilter by elongated boxes is
     left out: such a box holds all places that a box passes, so the exact test decides alone.
     """
+    motion, traits, body = scene.motion, scene.traits, scene.body
     horizon_s = settings.first_horizon_s + settings.horizon_step_s * (settings.num_horizons - 1)
-    for agent in range(first, last):
-        car = ego_car(agent, motion, traits, ego)
-        speed = rear_axle_speed_mps(agent, body)
-        facts.speed_mps[agent] = speed
-        infractions.collision[agent], infractions.collision_kind[agent] = False, 0
-        for slot in range(traits.valid.shape[1]):
-            at = car.world, slot
-            if not traits.valid[at] or slot == car.slot or traits.kind[at] > _STATIC:
-                continue
-            # Out of reach whatever the headings: half length + half width bounds half the diagonal
-            reach = car.half_length_m + car.half_width_m
-            reach += traits.half_length_m[at] + traits.half_width_m[at]
-            reach += (speed + math.hypot(motion.vx_mps[at], motion.vy_mps[at])) * horizon_s
-            dx, dy = motion.x[at] - car.x, motion.y[at] - car.y
-            if dx * dx + dy * dy > reach * reach:
-                continue
-            actor_id = traits.actor_id[at]
-            relevant = True
-            if settings.ttc_relevant_only:
-                axle_x, axle_y = body.rear_axle_x[agent], body.rear_axle_y[agent]
-                bearing = math.atan2(motion.y[at] - axle_y, motion.x[at] - axle_x) - car.yaw_rad
-                relevant = is_relevant(
-                    wrap_angle(bearing), between_lanes[agent], agent, actor_id, tracker
-                )
-            if _overlaps_after(car, speed, slot, 0.0, motion, traits):
-                counts = speed >= settings.stopped_mps
-                note_contact(agent, actor_id, traits.kind[at], counts, tracker, infractions)
-            if relevant and not tracker.ttc_failed[agent] and speed > settings.min_ttc_speed_mps:
-                tracker.ttc_failed[agent] = meets_soon(car, speed, slot, motion, traits, settings)
-        facts.ttc_active[agent] = tracker.ttc_failed[agent]
+    car = ego_car(agent, motion, traits, scene.ego)
+    speed = rear_axle_speed_mps(agent, body)
+    facts.speed_mps[agent] = speed
+    infractions.collision[agent], infractions.collision_kind[agent] = False, 0
+    for slot in range(traits.valid.shape[1]):
+        at = car.world, slot
+        if not traits.valid[at] or slot == car.slot or traits.kind[at] > _STATIC:
+            continue
+        # Out of reach whatever the headings: half length + half width bounds half the diagonal
+        reach = car.half_length_m + car.half_width_m
+        reach += traits.half_length_m[at] + traits.half_width_m[at]
+        reach += (speed + math.hypot(motion.vx_mps[at], motion.vy_mps[at])) * horizon_s
+        dx, dy = motion.x[at] - car.x, motion.y[at] - car.y
+        if dx * dx + dy * dy > reach * reach:
+            continue
+        actor_id = traits.actor_id[at]
+        relevant = True
+        if settings.ttc_relevant_only:
+            axle_x, axle_y = body.rear_axle_x[agent], body.rear_axle_y[agent]
+            bearing = math.atan2(motion.y[at] - axle_y, motion.x[at] - axle_x) - car.yaw_rad
+            relevant = is_relevant(wrap_angle(bearing), between_lanes, agent, actor_id, tracker)
+        if _overlaps_after(car, speed, slot, 0.0, motion, traits):
+            counts = speed >= settings.stopped_mps
+            note_contact(agent, actor_id, traits.kind[at], counts, tracker, infractions)
+        if relevant and not tracker.ttc_failed[agent] and speed > settings.min_ttc_speed_mps:
+            tracker.ttc_failed[agent] = meets_soon(car, speed, slot, motion, traits, settings)
+    facts.ttc_active[agent] = tracker.ttc_failed[agent]

@@ -13,16 +13,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.scene.events.arrays import MotionFacts
 from sim_adapters.scene.events.savitzky_golay import FilterWeights, filter_weights, filtered
 from sim_adapters.scene.nuplan_events.memory import (
     ComfortBounds,
     MotionRecord,
-    NuplanTracker,
+    NuplanMemory,
     centre_ax_mps2,
 )
-from sim_adapters.scene.state import ActorMotion, Clocks, EgoBody, EgoState, FloatArray
+from sim_adapters.scene.state import ActorMotion, EgoBody, EgoState, FloatArray, SceneArrays
 
 SMOOTH_WINDOW, JERK_WINDOW, YAW_WINDOW = 8, 15, 5
 _TURN_RAD = 2.0 * math.pi
@@ -108,50 +108,41 @@ def largest_derivative(
     return greatest
 
 
-@range_kernel
-def detect_nuplan_comfort_events_range(
-    first: int,
-    last: int,
-    motion: ActorMotion,
-    ego: EgoState,
-    body: EgoBody,
-    clocks: Clocks,
-    record: MotionRecord,
-    tracker: NuplanTracker,
-    smooth: FilterWeights,
-    jerk: FilterWeights,
-    yaw_rate: FilterWeights,
-    yaw_acceleration: FilterWeights,
+@inlined_function
+def judge_comfort(
+    agent: int,
+    scene: SceneArrays,
+    memory: NuplanMemory,
+    filters: ComfortFilters,
     bounds: ComfortBounds,
     smoothed: FloatArray,
     facts: MotionFacts,
 ) -> None:
-    """Add the present of drivers first to last - 1 to their records and count failed checks."""
-    for agent in range(first, last):
-        count = tracker.frame[agent] + 1
-        record_motion(agent, count - 1, motion, ego, body, record)
-        failed = 0
-        if count >= bounds.min_samples:
-            dt = clocks.elapsed_s[int(ego.world[agent])] / (count - 1)
-            low, high = smooth_series(record.magnitude_mps2[agent], count, smooth, smoothed)
-            failed += not largest_derivative(smoothed, count, JERK_WINDOW, jerk, dt) < (
-                bounds.max_jerk_mps3
-            )
-            low, high = smooth_series(record.lateral_mps2[agent], count, smooth, smoothed)
-            failed += not max(-low, high) < bounds.max_lateral_mps2
-            low, high = smooth_series(record.longitudinal_mps2[agent], count, smooth, smoothed)
-            failed += not (
-                low > bounds.min_longitudinal_mps2 and high < bounds.max_longitudinal_mps2
-            )
-            failed += not largest_derivative(smoothed, count, JERK_WINDOW, jerk, dt) < (
-                bounds.max_longitudinal_jerk_mps3
-            )
-            yaw = record.yaw_rad[agent]
-            failed += not largest_derivative(yaw, count, YAW_WINDOW, yaw_acceleration, dt * dt) < (
-                bounds.max_yaw_acceleration_radps2
-            )
-            failed += not largest_derivative(yaw, count, YAW_WINDOW, yaw_rate, dt) < (
-                bounds.max_yaw_rate_radps
-            )
-        tracker.num_uncomfortable[agent] = failed
-        facts.num_comfort_active[agent] = failed
+    """Add the present to a driver's record and count failed checks; `smoothed` is room, (T,)."""
+    record, tracker = memory.record, memory.tracker
+    count = tracker.frame[agent] + 1
+    record_motion(agent, count - 1, scene.motion, scene.ego, scene.body, record)
+    failed = 0
+    if count >= bounds.min_samples:
+        smooth, jerk = filters.smooth, filters.jerk
+        dt = scene.clocks.elapsed_s[int(scene.ego.world[agent])] / (count - 1)
+        low, high = smooth_series(record.magnitude_mps2[agent], count, smooth, smoothed)
+        failed += not largest_derivative(smoothed, count, JERK_WINDOW, jerk, dt) < (
+            bounds.max_jerk_mps3
+        )
+        low, high = smooth_series(record.lateral_mps2[agent], count, smooth, smoothed)
+        failed += not max(-low, high) < bounds.max_lateral_mps2
+        low, high = smooth_series(record.longitudinal_mps2[agent], count, smooth, smoothed)
+        failed += not (low > bounds.min_longitudinal_mps2 and high < bounds.max_longitudinal_mps2)
+        failed += not largest_derivative(smoothed, count, JERK_WINDOW, jerk, dt) < (
+            bounds.max_longitudinal_jerk_mps3
+        )
+        yaw, twice = record.yaw_rad[agent], filters.yaw_acceleration
+        failed += not largest_derivative(yaw, count, YAW_WINDOW, twice, dt * dt) < (
+            bounds.max_yaw_acceleration_radps2
+        )
+        failed += not largest_derivative(yaw, count, YAW_WINDOW, filters.yaw_rate, dt) < (
+            bounds.max_yaw_rate_radps
+        )
+    tracker.num_uncomfortable[agent] = failed
+    facts.num_comfort_active[agent] = failed

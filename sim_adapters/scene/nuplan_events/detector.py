@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.driving_events import DrivingEvents
-from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.scene.area_lookup import area_cell
 from sim_adapters.scene.events.arrays import (
     EventArrays,
@@ -20,14 +20,14 @@ from sim_adapters.scene.events.arrays import (
     ProgressFacts,
 )
 from sim_adapters.scene.geometry import closest_fraction
-from sim_adapters.scene.map_areas import AreaGrid, MapAreas, Polylines, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory, empty_memory
-from sim_adapters.scene.nuplan_events.area_index import AreaIndex, make_area_index, vector_map
-from sim_adapters.scene.nuplan_events.collisions import detect_nuplan_collisions_range
+from sim_adapters.scene.nuplan_events.area_index import NuplanMaps, nuplan_maps
+from sim_adapters.scene.nuplan_events.collisions import judge_collisions
 from sim_adapters.scene.nuplan_events.comfort import (
+    ComfortFilters,
     comfort_filters,
-    detect_nuplan_comfort_events_range,
+    judge_comfort,
     start_records,
 )
 from sim_adapters.scene.nuplan_events.memory import (
@@ -39,82 +39,50 @@ from sim_adapters.scene.nuplan_events.memory import (
     rear_axle_speed_mps,
 )
 from sim_adapters.scene.nuplan_events.places import current_edge, polyline_distance_m
-from sim_adapters.scene.nuplan_events.road import (
-    detect_nuplan_red_lights_range,
-    detect_nuplan_road_events_range,
-)
-from sim_adapters.scene.state import (
-    ActorMotion,
-    BoolArray,
-    Clocks,
-    EgoBody,
-    EgoState,
-    FloatArray,
-    RouteAreas,
-    Routes,
-    SceneBatch,
-)
+from sim_adapters.scene.nuplan_events.road import judge_red_lights, judge_road
+from sim_adapters.scene.state import FloatArray, Routes, SceneArrays, SceneBatch
 
 # The lane under the ego: how far off its centre, how near its edge, how much above its limit.
 
 
-@range_kernel
-def detect_nuplan_lane_events_range(
-    first: int,
-    last: int,
-    motion: ActorMotion,
-    ego: EgoState,
-    body: EgoBody,
-    clocks: Clocks,
-    route: RouteAreas,
-    areas: MapAreas,
-    grid: AreaGrid,
-    index: AreaIndex,
-    edges: RoadEdges,
-    baselines: Polylines,
-    left: Polylines,
-    right: Polylines,
+@inlined_function
+def judge_lane(
+    agent: int,
+    scene: SceneArrays,
+    maps: NuplanMaps,
     tracker: NuplanTracker,
     facts: LaneFacts,
     speeds: MotionFacts,
 ) -> None:
-    """Write lane and speed facts of drivers first to last - 1.
+    """Write a driver's lane and speed facts.
 
     `lane_width_m` is twice the way from the baseline over the ego to the nearer boundary. Without a
     lane the ego counts as in a junction, where the lane's edge costs nothing; a missing limit is
     never exceeded.
     """
-    for agent in range(first, last):
-        world, slot = int(ego.world[agent]), int(ego.slot[agent])
-        x, y, yaw = motion.x[world, slot], motion.y[world, slot], motion.yaw_rad[world, slot]
-        edge = current_edge(
-            x,
-            y,
-            yaw,
-            area_cell(x, y, clocks.map_index[world], grid),
-            route.area[agent],
-            areas,
-            grid,
-            index,
-            edges.roadblock,
-            baselines,
-        )
-        tracker.edge[agent] = edge
-        facts.lane_offset_m[agent], facts.lane_width_m[agent] = 0.0, 0.0
-        facts.in_junction[agent] = edge < 0 or edges.is_connector[edge]
-        speeds.overspeed_mps[agent] = 0.0
-        if edge < 0:
-            continue
-        limit = edges.speed_limit_mps[edge]
-        excess = rear_axle_speed_mps(agent, body) - limit
-        if excess > 0.0:  # not where the limit is NaN
-            speeds.overspeed_mps[agent] = excess
-        if not edges.is_connector[edge]:
-            offset = polyline_distance_m(edge, x, y, baselines)
-            to_left = polyline_distance_m(edge, x, y, left)
-            to_right = polyline_distance_m(edge, x, y, right)
-            facts.lane_offset_m[agent] = offset
-            facts.lane_width_m[agent] = 2.0 * (offset + min(to_left, to_right))
+    areas, grid, index, edges = maps.tables
+    world, slot = int(scene.ego.world[agent]), int(scene.ego.slot[agent])
+    x, y = scene.motion.x[world, slot], scene.motion.y[world, slot]
+    edge = current_edge(
+        *(x, y, scene.motion.yaw_rad[world, slot]),
+        area_cell(x, y, scene.clocks.map_index[world], grid),
+        *(scene.route_areas.area[agent], areas, grid, index, edges.roadblock, maps.baselines),
+    )
+    tracker.edge[agent] = edge
+    facts.lane_offset_m[agent], facts.lane_width_m[agent] = 0.0, 0.0
+    facts.in_junction[agent] = edge < 0 or edges.is_connector[edge]
+    speeds.overspeed_mps[agent] = 0.0
+    if edge < 0:
+        return
+    excess = rear_axle_speed_mps(agent, scene.body) - edges.speed_limit_mps[edge]
+    if excess > 0.0:  # not where the limit is NaN
+        speeds.overspeed_mps[agent] = excess
+    if not edges.is_connector[edge]:
+        offset = polyline_distance_m(edge, x, y, maps.baselines)
+        to_left = polyline_distance_m(edge, x, y, maps.left_boundaries)
+        to_right = polyline_distance_m(edge, x, y, maps.right_boundaries)
+        facts.lane_offset_m[agent] = offset
+        facts.lane_width_m[agent] = 2.0 * (offset + min(to_left, to_right))
 
 
 # Progress along the human's path, and the clock: nuPlan's episode is a walk through a log.
@@ -144,49 +112,85 @@ def path_share(agent: int, x: float, y: float, routes: Routes) -> float:
     return min(station / length, 1.0) if length > 0.0 else 0.0
 
 
-@range_kernel
-def detect_nuplan_route_events_range(
-    first: int,
-    last: int,
-    motion: ActorMotion,
-    ego: EgoState,
-    clocks: Clocks,
-    routes: Routes,
+@inlined_function
+def advance_on_path(
+    agent: int,
+    scene: SceneArrays,
     tracker: NuplanTracker,
     progress: ProgressFacts,
     infractions: InfractionFacts,
 ) -> None:
-    """Move drivers first to last - 1 on by a frame and write what they have gained.
+    """Move a driver on by a frame and write what it has gained.
 
     Only new progress counts: going back and forth pays once. Source: CaRL's route completion
     "human".
     """
-    for agent in range(first, last):
-        world, slot = int(ego.world[agent]), int(ego.slot[agent])
-        tracker.frame[agent] += 1
-        share = path_share(agent, motion.x[world, slot], motion.y[world, slot], routes)
-        gained = max(share - tracker.completion[agent], 0.0)
-        tracker.completion[agent] = max(share, tracker.completion[agent])
-        progress.route_percent_gained[agent] = _PERCENT * gained
-        progress.route_percent[agent] = _PERCENT * tracker.completion[agent]
-        last_frame = tracker.num_frames[agent] - _END_BEFORE_LAST
-        infractions.timed_out[agent] = tracker.frame[agent] >= last_frame
-        infractions.simulator_failed[agent] = clocks.failed[world]
+    world, slot = int(scene.ego.world[agent]), int(scene.ego.slot[agent])
+    tracker.frame[agent] += 1
+    x, y = scene.motion.x[world, slot], scene.motion.y[world, slot]
+    share = path_share(agent, x, y, scene.routes)
+    gained = max(share - tracker.completion[agent], 0.0)
+    tracker.completion[agent] = max(share, tracker.completion[agent])
+    progress.route_percent_gained[agent] = _PERCENT * gained
+    progress.route_percent[agent] = _PERCENT * tracker.completion[agent]
+    last_frame = tracker.num_frames[agent] - _END_BEFORE_LAST
+    infractions.timed_out[agent] = tracker.frame[agent] >= last_frame
+    infractions.simulator_failed[agent] = scene.clocks.failed[world]
 
 
-_FRAMES_AFTER_END = 2  # an episode ends at frame N - 2
+class _Rules(NamedTuple):
+    """What counts as what."""
+
+    settings: NuplanSettings
+    bounds: ComfortBounds
+    filters: ComfortFilters
 
 
 class _Scratch(NamedTuple):
-    """Room that the kernels of one step share."""
+    """Room for one driver's work."""
 
     corners: FloatArray  # (4, 2) of the car in hand [m]
-    between_lanes: BoolArray  # (E,) in several lanes, off the road or in an intersection
     smoothed: FloatArray  # (T,) filtered series in hand
 
 
-def _make_scratch(num_agents: int, num_samples: int) -> _Scratch:
-    return _Scratch(np.zeros((4, 2)), np.zeros(num_agents, np.bool_), np.zeros(num_samples))
+class _Facts(NamedTuple):
+    """Where the facts of E drivers go."""
+
+    progress: ProgressFacts
+    infractions: InfractionFacts
+    lanes: LaneFacts
+    motion: MotionFacts
+
+
+@range_kernel
+def detect_nuplan_events_range(
+    first: int,
+    last: int,
+    scene: SceneArrays,
+    maps: NuplanMaps,
+    memory: NuplanMemory,
+    rules: _Rules,
+    scratch: _Scratch,
+    facts: _Facts,
+) -> None:
+    """Find all facts of drivers first to last - 1, who have made one step."""
+    tracker, settings = memory.tracker, rules.settings
+    for agent in range(first, last):
+        advance_on_path(agent, scene, tracker, facts.progress, facts.infractions)
+        judge_lane(agent, scene, maps, tracker, facts.lanes, facts.motion)
+        between_lanes = judge_road(
+            agent, scene, maps.tables, tracker, settings, scratch.corners, facts.lanes
+        )
+        judge_red_lights(agent, scene, maps, tracker, settings, facts.infractions)
+        judge_collisions(
+            agent, scene, between_lanes, tracker, settings, facts.infractions, facts.motion
+        )
+        judge_comfort(
+            agent, scene, memory, rules.filters, rules.bounds, scratch.smoothed, facts.motion
+        )
+
+
+_FRAMES_AFTER_END = 2  # an episode ends at frame N - 2
 
 
 class NuplanDetector:
@@ -232,9 +236,9 @@ class NuplanDetector:
             ttc_relevant_only=int(ttc_relevant_only),
         )
         self._maps: MapBank | None = None
-        self._vector: VectorMap | None = None
-        self._index: AreaIndex | None = None
-        self._scratch = _make_scratch(0, 0)
+        self._tables: NuplanMaps | None = None
+        self._rules = _Rules(self.settings, self.bounds, comfort_filters())
+        self._scratch = _make_scratch(0)
 
     def make_memory(self, scene: SceneBatch) -> EpisodeMemory:
         """Memory for the scene's drivers; `reset_memory` must run before the first step."""
@@ -269,41 +273,20 @@ class NuplanDetector:
         Returns:
             `out.events`, whose tensors share the arrays' memory: valid until the next call.
         """
-        vector, index = self._tables_of(maps)
-        if len(self._scratch.between_lanes) != scene.num_agents:
-            self._scratch = _make_scratch(scene.num_agents, scene.routes.x.shape[1])
-        scratch, filters = self._scratch, comfort_filters()
-        nuplan = _nuplan_memory(memory)
-        tracker, agents = nuplan.tracker, (0, scene.num_agents)
-        motion, traits, ego, body = scene.motion, scene.traits, scene.ego, scene.body
-        clocks, routes, route = scene.clocks, scene.routes, scene.route_areas
-        tables = vector.areas, vector.area_grid, index, vector.edges
-        detect_nuplan_route_events_range(
-            *(*agents, motion, ego, clocks, routes, tracker, out.progress, out.infractions)
+        num_samples = scene.routes.x.shape[1]
+        if len(self._scratch.smoothed) != num_samples:
+            self._scratch = _make_scratch(num_samples)
+        detect_nuplan_events_range(
+            0,
+            scene.num_agents,
+            scene.arrays,
+            self._tables_of(maps),
+            _nuplan_memory(memory),
+            self._rules,
+            self._scratch,
+            _Facts(out.progress, out.infractions, out.lanes, out.motion),
         )
-        detect_nuplan_lane_events_range(
-            *(*agents, motion, ego, body, clocks, route, *tables),
-            *(vector.baselines, vector.left_boundaries, vector.right_boundaries),
-            *(tracker, out.lanes, out.motion),
-        )
-        detect_nuplan_road_events_range(
-            *(*agents, motion, traits, ego, clocks, routes, route, *tables),
-            *(tracker, self.settings, scratch.corners, scratch.between_lanes, out.lanes),
-        )
-        detect_nuplan_red_lights_range(
-            *(*agents, motion, ego, body, clocks, routes, route, scene.lights.state),
-            *(maps.rules.signal, maps.ranges.signal, *tables),
-            *(tracker, self.settings, out.infractions),
-        )
-        detect_nuplan_collisions_range(
-            *(*agents, motion, traits, ego, body, scratch.between_lanes),
-            *(tracker, self.settings, out.infractions, out.motion),
-        )
-        detect_nuplan_comfort_events_range(
-            *(*agents, motion, ego, body, clocks, nuplan.record, tracker),
-            *(filters.smooth, filters.jerk, filters.yaw_rate, filters.yaw_acceleration),
-            *(self.bounds, scratch.smoothed, out.motion),
-        )
+        ego = scene.ego
         previous = memory.counters.previous_steer
         np.abs(ego.steer - previous, out=out.motion.steer_change)
         previous[:] = ego.steer
@@ -312,11 +295,14 @@ class NuplanDetector:
             out.clear_failed(failed.copy())
         return out.events
 
-    def _tables_of(self, maps: MapBank) -> tuple[VectorMap, AreaIndex]:
-        if self._maps is not maps or self._vector is None or self._index is None:
-            self._maps = maps
-            self._vector, self._index = vector_map(maps), make_area_index(maps)
-        return self._vector, self._index
+    def _tables_of(self, maps: MapBank) -> NuplanMaps:
+        if self._maps is not maps or self._tables is None:
+            self._maps, self._tables = maps, nuplan_maps(maps)
+        return self._tables
+
+
+def _make_scratch(num_samples: int) -> _Scratch:
+    return _Scratch(np.zeros((4, 2)), np.zeros(num_samples))
 
 
 def _nuplan_memory(memory: EpisodeMemory) -> NuplanMemory:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -43,8 +42,7 @@ class MotionRecord(NamedTuple):
     yaw_rad: FloatArray  # unwrapped
 
 
-@dataclass(frozen=True)
-class NuplanMemory:
+class NuplanMemory(NamedTuple):
     """All of the above for E drivers."""
 
     tracker: NuplanTracker

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.scene.area_lookup import area_cell, area_contains, is_in_area
+from sim_adapters.scene.ego_car import ego_car
 from sim_adapters.scene.events.arrays import InfractionFacts, LaneFacts
-from sim_adapters.scene.map_areas import AreaGrid, AreaKind, IntArray, MapAreas, RoadEdges
-from sim_adapters.scene.nuplan_events.area_index import AreaIndex
+from sim_adapters.scene.map_areas import AreaGrid, AreaKind, IntArray, MapAreas
+from sim_adapters.scene.nuplan_events.area_index import AreaIndex, AreaTables, NuplanMaps
 from sim_adapters.scene.nuplan_events.memory import (
     MAX_REMEMBERED_CONNECTORS,
     NuplanSettings,
@@ -16,19 +17,7 @@ from sim_adapters.scene.nuplan_events.memory import (
     rear_axle_speed_mps,
 )
 from sim_adapters.scene.nuplan_events.places import is_near_polygon_of, is_on_route_area, on_route
-from sim_adapters.scene.state import (
-    ActorMotion,
-    ActorTraits,
-    BoolArray,
-    ByteArray,
-    Clocks,
-    EgoBody,
-    EgoState,
-    FloatArray,
-    LightState,
-    RouteAreas,
-    Routes,
-)
+from sim_adapters.scene.state import ByteArray, FloatArray, LightState, SceneArrays
 
 _INTERSECTION = int(AreaKind.INTERSECTION)
 _RED = int(LightState.RED)
@@ -118,13 +107,10 @@ def red_connector_at(
     signal: IntArray,
     first_signal: int,
     allowed: IntArray,
-    num_allowed: int,
-    areas: MapAreas,
-    grid: AreaGrid,
-    index: AreaIndex,
-    edges: RoadEdges,
+    tables: AreaTables,
 ) -> int:
     """A red connector of the route that holds the point and is not allowed, -1 if there is none."""
+    areas, grid, index, edges = tables
     cell = area_cell(x, y, map_index, grid)
     if cell < 0:
         return -1
@@ -136,128 +122,103 @@ def red_connector_at(
         if not on_route(route, int(edges.roadblock[edge])) or not area_contains(area, x, y, areas):
             continue
         known = False
-        for place in range(min(num_allowed, len(allowed))):
-            known = known or allowed[place] == edge
+        for connector in allowed:
+            known = known or connector == edge
         if not known:
             return int(edge)
     return -1
 
 
-@range_kernel
-def detect_nuplan_road_events_range(
-    first: int,
-    last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    clocks: Clocks,
-    routes: Routes,
-    route: RouteAreas,
-    areas: MapAreas,
-    grid: AreaGrid,
-    index: AreaIndex,
-    edges: RoadEdges,
+@inlined_function
+def judge_road(
+    agent: int,
+    scene: SceneArrays,
+    tables: AreaTables,
     tracker: NuplanTracker,
     settings: NuplanSettings,
     corners: FloatArray,
-    between_lanes: BoolArray,
     facts: LaneFacts,
-) -> None:
-    """Write off-road and off-route facts of drivers first to last - 1.
+) -> bool:
+    """Write a driver's off-road and off-route facts.
 
     Off the route is only who leaves it where the human, in the same frame, was on it.
+
+    Args:
+        agent: Driver.
+        scene: The present.
+        tables: Of the maps.
+        tracker: Of the drivers; its `edge` must be that of this step.
+        settings: Thresholds.
+        corners: Room for the corners of the car, (4, 2).
+        facts: Where the result goes.
+
+    Returns:
+        Whether the ego is in several lanes, off the road or in an intersection.
     """
-    by_lanes = settings.route_by_lanes != 0
-    for agent in range(first, last):
-        world, slot = int(ego.world[agent]), int(ego.slot[agent])
-        map_index = int(clocks.map_index[world])
-        x, y, yaw = motion.x[world, slot], motion.y[world, slot], motion.yaw_rad[world, slot]
-        half = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
-        write_corners(x, y, yaw, *half, corners)
-        tolerance = settings.off_road_tolerance_m
-        num_off, several = corners_off_road(x, y, map_index, tolerance, corners, areas, grid, index)
-        facts.off_road_fraction[agent] = num_off / _NUM_CORNERS
-        edge = tracker.edge[agent]
-        crossing = edge >= 0 and edges.is_connector[edge]
-        between_lanes[agent] = several or num_off > 0 or crossing
-        if settings.ttc_relevant_only and not between_lanes[agent]:
-            between_lanes[agent] = is_in_area(x, y, map_index, _INTERSECTION, areas, grid)
-        passed, blocks = route.area[agent], edges.roadblock
-        cell = area_cell(x, y, map_index, grid)
-        facts.outside_route_lanes[agent] = False
-        if not is_on_route_area(x, y, cell, by_lanes, passed, areas, grid, index, blocks):
-            frame = min(tracker.frame[agent], routes.num_points[agent] - 1)
-            human_x, human_y = routes.x[agent, frame], routes.y[agent, frame]
-            cell = area_cell(human_x, human_y, map_index, grid)
-            facts.outside_route_lanes[agent] = is_on_route_area(
-                human_x, human_y, cell, by_lanes, passed, areas, grid, index, blocks
-            )
+    areas, grid, index, edges = tables
+    routes, by_lanes = scene.routes, settings.route_by_lanes != 0
+    car = ego_car(agent, scene.motion, scene.traits, scene.ego)
+    map_index = int(scene.clocks.map_index[car.world])
+    x, y = car.x, car.y
+    write_corners(x, y, car.yaw_rad, car.half_length_m, car.half_width_m, corners)
+    tolerance = settings.off_road_tolerance_m
+    num_off, several = corners_off_road(x, y, map_index, tolerance, corners, areas, grid, index)
+    facts.off_road_fraction[agent] = num_off / _NUM_CORNERS
+    edge = tracker.edge[agent]
+    between_lanes = several or num_off > 0 or (edge >= 0 and bool(edges.is_connector[edge]))
+    if settings.ttc_relevant_only and not between_lanes:
+        between_lanes = is_in_area(x, y, map_index, _INTERSECTION, areas, grid)
+    passed, blocks = scene.route_areas.area[agent], edges.roadblock
+    cell = area_cell(x, y, map_index, grid)
+    facts.outside_route_lanes[agent] = False
+    if not is_on_route_area(x, y, cell, by_lanes, passed, areas, grid, index, blocks):
+        frame = min(tracker.frame[agent], routes.num_points[agent] - 1)
+        human_x, human_y = routes.x[agent, frame], routes.y[agent, frame]
+        cell = area_cell(human_x, human_y, map_index, grid)
+        facts.outside_route_lanes[agent] = is_on_route_area(
+            human_x, human_y, cell, by_lanes, passed, areas, grid, index, blocks
+        )
+    return between_lanes
 
 
-@range_kernel
-def detect_nuplan_red_lights_range(
-    first: int,
-    last: int,
-    motion: ActorMotion,
-    ego: EgoState,
-    body: EgoBody,
-    clocks: Clocks,
-    routes: Routes,
-    route: RouteAreas,
-    lights: ByteArray,
-    signal: IntArray,
-    first_signal: IntArray,
-    areas: MapAreas,
-    grid: AreaGrid,
-    index: AreaIndex,
-    edges: RoadEdges,
+@inlined_function
+def judge_red_lights(
+    agent: int,
+    scene: SceneArrays,
+    maps: NuplanMaps,
     tracker: NuplanTracker,
     settings: NuplanSettings,
     facts: InfractionFacts,
 ) -> None:
-    """Write which drivers are in a red connector of their route that the human was never in red.
+    """Write whether a driver is in a red connector of its route that the human was never in red.
 
-    Args:
-        first: First driver.
-        last: One past the last.
-        motion: Of the scene.
-        ego: Of the scene.
-        body: Of the scene.
-        clocks: Of the scene.
-        routes: The human's path, a point a frame.
-        route: Of the scene.
-        lights: `Lights.state` of the scene.
-        signal: `LaneRules.signal`.
-        first_signal: `MapRanges.signal`.
-        areas: Of the maps.
-        grid: Of the maps.
-        index: Of the maps.
-        edges: Of the maps.
-        tracker: Of the drivers; its `edge` must be that of this step.
-        settings: Thresholds.
-        facts: Where the result goes.
+    `tracker.edge` must be that of this step; the scene's route is the human's path, a point a
+    frame.
     """
-    for agent in range(first, last):
-        world, slot = int(ego.world[agent]), int(ego.slot[agent])
-        map_index = int(clocks.map_index[world])
-        passed, states, start = route.area[agent], lights[world], first_signal[map_index]
-        allowed = tracker.human_red[agent]
-        tables = areas, grid, index, edges
-        frame = min(tracker.frame[agent], routes.num_points[agent] - 1)
-        human = red_connector_at(
-            *(routes.x[agent, frame], routes.y[agent, frame], map_index, passed, states),
-            *(signal, start, allowed, tracker.num_human_reds[agent], *tables),
+    world, slot = int(scene.ego.world[agent]), int(scene.ego.slot[agent])
+    map_index = int(scene.clocks.map_index[world])
+    passed, states, start = (
+        scene.route_areas.area[agent],
+        scene.lights.state[world],
+        maps.first_signal[map_index],
+    )
+    reds, most = tracker.human_red[agent], MAX_REMEMBERED_CONNECTORS
+    frame = min(tracker.frame[agent], scene.routes.num_points[agent] - 1)
+    human = red_connector_at(
+        *(scene.routes.x[agent, frame], scene.routes.y[agent, frame], map_index, passed, states),
+        *(maps.signal, start, reds[: min(tracker.num_human_reds[agent], most)], maps.tables),
+    )
+    if human >= 0:
+        reds[tracker.num_human_reds[agent] % most] = human
+        tracker.num_human_reds[agent] += 1
+    edge = tracker.edge[agent]
+    facts.ran_red_light[agent] = False
+    if edge < 0 or not maps.tables.edges.is_connector[edge]:
+        return
+    if rear_axle_speed_mps(agent, scene.body) >= settings.stopped_mps:
+        x, y = scene.motion.x[world, slot], scene.motion.y[world, slot]
+        entered = red_connector_at(
+            *(x, y, map_index, passed, states, maps.signal, start),
+            *(reds[: min(tracker.num_human_reds[agent], most)], maps.tables),
         )
-        if human >= 0:
-            allowed[tracker.num_human_reds[agent] % MAX_REMEMBERED_CONNECTORS] = human
-            tracker.num_human_reds[agent] += 1
-        edge = tracker.edge[agent]
-        facts.ran_red_light[agent] = False
-        if edge < 0 or not edges.is_connector[edge]:
-            continue
-        if rear_axle_speed_mps(agent, body) >= settings.stopped_mps:
-            entered = red_connector_at(
-                *(motion.x[world, slot], motion.y[world, slot], map_index, passed, states),
-                *(signal, start, allowed, tracker.num_human_reds[agent], *tables),
-            )
-            facts.ran_red_light[agent] = entered >= 0
+        facts.ran_red_light[agent] = entered >= 0
