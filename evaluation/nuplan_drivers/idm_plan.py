@@ -19,7 +19,8 @@ from sim_adapters.nuplan.bicycle import (
     principal_angle,
 )
 from sim_adapters.nuplan.idm.agents import idm_step
-from sim_adapters.nuplan.idm.nearest import nearest_on_line
+from sim_adapters.nuplan.idm.nearest import Candidates, nearest_on_line
+from sim_adapters.nuplan.idm.outline import WideLine
 from sim_adapters.nuplan.idm.paths import (
     FloatArray,
     IntArray,
@@ -31,11 +32,18 @@ from sim_adapters.nuplan.idm.paths import (
 )
 from sim_adapters.nuplan.idm.shapes import Shapes
 from sim_adapters.nuplan.idm.start import write_box_shape
-from sim_adapters.nuplan.replay import LightBook, Timeline
+from sim_adapters.nuplan.replay import LightBook, LogBook
 from sim_adapters.nuplan.trajectory import Trajectories
 from sim_adapters.scene.area_lookup import station_m
 from sim_adapters.scene.map_areas import Polylines
-from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, EgoBody, LightState
+from sim_adapters.scene.state import (
+    ActorKind,
+    ActorMotion,
+    ActorTraits,
+    EgoBody,
+    LightState,
+    SceneArrays,
+)
 
 NUM_SAMPLES = 16
 SAMPLE_S, SAMPLE_US = 0.5, 500_000
@@ -67,11 +75,8 @@ class IdmWorkspace(NamedTuple):
 def plan_behind_leader_range(
     first: int,
     last: int,
-    timeline: Timeline,
-    lights: LightBook,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    body: EgoBody,
+    book: LogBook,
+    scene: SceneArrays,
     routes: IdmRoutes,
     lines: Polylines,
     paths: Paths,
@@ -84,21 +89,21 @@ def plan_behind_leader_range(
     Others are frozen where they are for the whole eight seconds. The plan begins on the path, not
     at the ego.
     """
+    motion, traits, body = scene.motion, scene.traits, scene.body
     for agent in range(first, last):
-        now_us = timeline.time_us[agent, timeline.frame[agent]]
+        frame = book.timeline.frame[agent]
+        now_us = book.timeline.time_us[agent, frame]
         if not routes.has_way[agent]:
             _plan_to_stand(agent, now_us, motion, body, plans)
             continue
-        _look_around(
-            agent, timeline.frame[agent], lights, motion, traits, routes, shapes, workspace
-        )
+        _look_around(agent, frame, book.lights, motion, traits, routes, shapes, workspace)
         x, y, yaw = motion.x[agent, 0], motion.y[agent, 0], motion.yaw_rad[agent, 0]
         s_m, speed = station_m(agent, x, y, lines), body.vx_mps[agent]
         plans.num_points[agent] = NUM_SAMPLES + 1
         for sample in range(NUM_SAMPLES + 1):
             if sample > 0:
                 distance, lead_speed, lead_length = _look_ahead(
-                    agent, s_m, x, y, yaw, motion, traits, routes, paths, shapes, workspace
+                    agent, s_m, (x, y, yaw), motion, traits, routes, paths, shapes, workspace
                 )
                 progress, speed = idm_step(
                     speed,
@@ -171,9 +176,7 @@ def _look_around(
 def _look_ahead(
     agent: int,
     s_m: float,
-    x: float,
-    y: float,
-    yaw: float,
+    pose: tuple[float, float, float],
     motion: ActorMotion,
     traits: ActorTraits,
     routes: IdmRoutes,
@@ -183,8 +186,10 @@ def _look_ahead(
 ) -> tuple[float, float, float]:
     """Distance to the nearest on the path or under the ego's box, its speed along ours, its length.
 
-    On a free road the path's end is a standing car of our half length.
+    `pose` is that of the ego's box: x, y [m], yaw [rad]. On a free road the path's end is a
+    standing car of our half length.
     """
+    x, y, yaw = pose
     write_box_shape(agent, 0, x, y, yaw, LENGTH_M, WIDTH_M, shapes)
     length = write_line_between(
         agent,
@@ -196,20 +201,9 @@ def _look_ahead(
     )
     num_slots = traits.valid.shape[1]
     end = num_slots + routes.num_gates[agent]
-    nearest, distance = nearest_on_line(
-        agent,
-        0,
-        end,
-        workspace.counts,
-        end,
-        end,
-        length,
-        0.5 * WIDTH_M,
-        0.5 * WIDTH_M,
-        True,
-        shapes,
-        workspace.line,
-    )
+    candidates = Candidates(workspace.counts, end, end, end)
+    wide = WideLine(workspace.line, length, 0.5 * WIDTH_M, 0.5 * WIDTH_M)
+    nearest, distance = nearest_on_line(agent, 0, candidates, wide, True, shapes)
     if nearest < 0:
         return path_end_m(agent, paths) - s_m, 0.0, 0.5 * LENGTH_M
     if nearest >= num_slots or traits.kind[agent, nearest] > _LAST_MOVING_KIND:

@@ -78,11 +78,8 @@ class IdmPlanner:
         launch_range(
             plan_behind_leader_range,
             scene.num_agents,
-            book.timeline,
-            book.lights,
-            scene.motion,
-            scene.traits,
-            scene.body,
+            book,
+            scene.arrays,
             self._routes,
             self._lines,
             self._paths,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import shapely
 
-from sim_adapters.nuplan.idm.nearest import nearest_on_line
-from sim_adapters.nuplan.idm.outline import widened_line_hits, write_outline
+from sim_adapters.nuplan.idm.nearest import Candidates, nearest_on_line
+from sim_adapters.nuplan.idm.outline import WideLine, widened_line_hits, write_outline
 from sim_adapters.nuplan.idm.paths import (
     S,
     X,
@@ -130,15 +130,7 @@ def test_widened_lines_hit_what_shapelys_buffers_intersect(
         box = _box(rng, line[rng.integers(30)])
         write_box(0, 0, *box, shapes)
         close_shape(0, 0, 4, 4, shapes)
-        hit = widened_line_hits(
-            0,
-            line[None],
-            30,
-            half,
-            extension,
-            0,
-            shapes,
-        )
+        hit = widened_line_hits(0, WideLine(line[None], 30, half, extension), 0, shapes)
         assert hit == buffered.intersects(_polygon(box))
         hits += hit
     assert 10 < hits < 140
@@ -159,20 +151,8 @@ def test_overlapping_shapes_are_chosen_by_the_tree_of_shapely() -> None:
         for shape, box in enumerate(boxes):
             write_box(0, 4 * shape, *box, shapes)
             close_shape(0, shape, 4 * shape + 4, 4 * shape + 4, shapes)
-        nearest, distance = nearest_on_line(
-            0,
-            0,
-            1,
-            alive,
-            1,
-            7,
-            20,
-            1.0,
-            0.0,
-            False,
-            shapes,
-            line[None],
-        )
+        wide = WideLine(line[None], 20, 1.0, 0.0)
+        nearest, distance = nearest_on_line(0, 0, Candidates(alive, 1, 1, 7), wide, False, shapes)
         others = [_polygon(box) for box in boxes[1:]]
         expected = int(shapely.STRtree(others).nearest(_polygon(boxes[0])))
         assert nearest == 1 + expected

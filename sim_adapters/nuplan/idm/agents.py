@@ -12,8 +12,8 @@ import math
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, principal_angle
-from sim_adapters.nuplan.idm.nearest import nearest_on_line
-from sim_adapters.nuplan.idm.outline import widened_line_hits, write_outline
+from sim_adapters.nuplan.idm.nearest import Candidates, nearest_on_line
+from sim_adapters.nuplan.idm.outline import WideLine, widened_line_hits, write_outline
 from sim_adapters.nuplan.idm.paths import (
     FloatArray,
     Paths,
@@ -30,15 +30,15 @@ from sim_adapters.nuplan.idm.state import (
     OUTLINE_CORNERS,
     AgentMotion,
     AgentTraits,
-    ReactiveMap,
+    IdmMaps,
+    IdmState,
     Trouble,
     plan_route,
     write_stop_shapes,
 )
-from sim_adapters.nuplan.replay import BoxBook, LightBook, Timeline
-from sim_adapters.scene.map_areas import MapAreas, Polylines, RoadEdges
-from sim_adapters.scene.map_bank import LaneLinks
-from sim_adapters.scene.state import ActorMotion, EgoBody
+from sim_adapters.nuplan.replay import LightBook, LogBook
+from sim_adapters.scene.map_areas import RoadEdges
+from sim_adapters.scene.state import ActorMotion, EgoBody, SceneArrays
 
 # The devkit's IDM law and its one Euler step.
 
@@ -89,20 +89,10 @@ _OUTLINE_TOO_LONG, _OFF_ITS_PATH = int(Trouble.OUTLINE_TOO_LONG), int(Trouble.OF
 def step_agents_range(
     first: int,
     last: int,
-    timeline: Timeline,
-    boxes: BoxBook,
-    lights: LightBook,
-    scene_motion: ActorMotion,
-    body: EgoBody,
-    areas: MapAreas,
-    edges: RoadEdges,
-    links: LaneLinks,
-    baselines: Polylines,
-    reactive_map: ReactiveMap,
-    traits: AgentTraits,
-    motion: AgentMotion,
-    paths: Paths,
-    shapes: Shapes,
+    book: LogBook,
+    scene: SceneArrays,
+    maps: IdmMaps,
+    state: IdmState,
     line: FloatArray,
 ) -> None:
     """Move the agents of worlds [first, last) to the next frame of their logs.
@@ -110,6 +100,7 @@ def step_agents_range(
     The timeline and the ego are still at the present frame; lights and replayed objects are taken
     from the next one. A world in trouble, or at its log's end, is left as it is.
     """
+    timeline, traits, motion, shapes = book.timeline, state.traits, state.motion, state.shapes
     capacity = traits.alive.shape[1]
     for world in range(first, last):
         frame = timeline.frame[world] + 1
@@ -118,34 +109,22 @@ def step_agents_range(
         # A difference of seconds since 1970, as the devkit takes it: exact to 2e-7 s only
         dt = timeline.time_us[world, frame] * MICROSECOND_S
         dt -= timeline.time_us[world, frame - 1] * MICROSECOND_S
-        write_ego_shape(world, capacity, scene_motion, shapes)
-        others = write_replayed_boxes(world, frame, capacity + 1, boxes, shapes)
-        _drop_far_agents(world, scene_motion, traits, motion)
+        write_ego_shape(world, capacity, scene.motion, shapes)
+        others = write_replayed_boxes(world, frame, capacity + 1, book.boxes, shapes)
+        _drop_far_agents(world, scene.motion, traits, motion)
         for agent in range(traits.count[world]):
             if traits.alive[world, agent] and motion.trouble[world] == _NO_TROUBLE:
                 first_stop = capacity + 1 + others
                 end_shape = first_stop + _find_way(
-                    world,
-                    agent,
-                    frame,
-                    first_stop,
-                    lights,
-                    areas,
-                    edges,
-                    links,
-                    baselines,
-                    reactive_map,
-                    motion,
-                    paths,
-                    shapes,
+                    world, agent, frame, first_stop, book.lights, maps, state
                 )
                 if motion.trouble[world] != _NO_TROUBLE:
                     continue
                 distance, lead_speed, lead_length = _look_ahead(
-                    world, agent, end_shape, scene_motion, body, traits, motion, paths, shapes, line
+                    world, agent, end_shape, scene.motion, scene.body, state, line
                 )
-                _move(world, agent, distance, lead_speed, lead_length, dt, edges, motion)
-                _place(world, agent, traits, motion, paths, shapes, line)
+                _move(world, agent, distance, lead_speed, lead_length, dt, maps.edges, motion)
+                _place(world, agent, traits, motion, state.paths, shapes, line)
 
 
 @device_function
@@ -155,33 +134,17 @@ def _find_way(
     frame: int,
     first_stop: int,
     lights: LightBook,
-    areas: MapAreas,
-    edges: RoadEdges,
-    links: LaneLinks,
-    baselines: Polylines,
-    reactive_map: ReactiveMap,
-    motion: AgentMotion,
-    paths: Paths,
-    shapes: Shapes,
+    maps: IdmMaps,
+    state: IdmState,
 ) -> int:
     """Prolong an agent's route and put up its red lights' stop polygons; returns how many."""
+    motion, edges = state.motion, maps.edges
     capacity = motion.s_m.shape[1]
-    plan_route(
-        world,
-        agent,
-        world * capacity + agent,
-        frame,
-        lights,
-        edges,
-        links,
-        baselines,
-        reactive_map.start_curvature,
-        motion,
-        paths,
-    )
+    plan_route(world, agent, frame, lights, maps, motion, state.paths)
     first_corner = capacity * OUTLINE_CORNERS + BOX_CORNERS * (first_stop - capacity)
     return write_stop_shapes(
-        world, agent, frame, first_stop, first_corner, lights, edges, areas, motion, shapes
+        *(world, agent, frame, first_stop, first_corner),
+        *(lights, edges, maps.areas, motion, state.shapes),
     )
 
 
@@ -204,37 +167,23 @@ def _look_ahead(
     end_shape: int,
     scene_motion: ActorMotion,
     body: EgoBody,
-    traits: AgentTraits,
-    motion: AgentMotion,
-    paths: Paths,
-    shapes: Shapes,
+    state: IdmState,
     line: FloatArray,
 ) -> tuple[float, float, float]:
     """Distance to what stands nearest on the agent's path, its speed along ours, its length.
 
     On a free road the path's end is a standing car half our length long.
     """
+    traits, motion, paths, shapes = state
     capacity = traits.alive.shape[1]
     row = world * capacity + agent
     s_m = clamp_progress(row, motion.s_m[world, agent], paths)
     length = write_line_ahead(row, s_m, paths, world, line)
-    half_width = 0.5 * traits.width_m[world, agent]
-    if not widened_line_hits(world, line, length, half_width, 0.0, agent, shapes):
+    wide = WideLine(line, length, 0.5 * traits.width_m[world, agent], 0.0)
+    if not widened_line_hits(world, wide, agent, shapes):
         motion.trouble[world] = _OFF_ITS_PATH
-    nearest, distance = nearest_on_line(
-        world,
-        agent,
-        traits.count[world],
-        traits.alive,
-        capacity,
-        end_shape,
-        length,
-        half_width,
-        0.0,
-        False,
-        shapes,
-        line,
-    )
+    candidates = Candidates(traits.alive, traits.count[world], capacity, end_shape)
+    nearest, distance = nearest_on_line(world, agent, candidates, wide, False, shapes)
     if nearest < 0:
         rest = path_end_m(row, paths) - motion.s_m[world, agent]
         return rest, 0.0, 0.5 * traits.length_m[world, agent]

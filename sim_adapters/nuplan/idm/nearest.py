@@ -9,18 +9,18 @@ asking shape at once may come in another order.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.nuplan.idm.outline import widened_line_hits
+from sim_adapters.nuplan.idm.outline import WideLine, widened_line_hits
 from sim_adapters.nuplan.idm.shapes import (
     MAX_X,
     MAX_Y,
     MIN_X,
     MIN_Y,
-    FloatArray,
     Shapes,
     X,
     Y,
@@ -31,55 +31,35 @@ from sim_adapters.nuplan.idm.shapes import (
 TOUCHING_M2 = 1e-18  # a squared distance that only zero is below
 
 
+class Candidates(NamedTuple):
+    """Which shapes of a world count: agents that are alive, and all others."""
+
+    alive: NDArray[np.bool_]  # (B, A)
+    num_agents: int  # shapes 0 to this one count if alive
+    first_other: int  # first of the shapes that always count
+    end: int  # one beyond the last of them
+
+
 @device_function
 def nearest_on_line(
-    world: int,
-    own: int,
-    num_agents: int,
-    alive: NDArray[np.bool_],
-    first_other: int,
-    end_shape: int,
-    num_points: int,
-    half_width_m: float,
-    end_extension_m: float,
-    with_own: bool,
-    shapes: Shapes,
-    line: FloatArray,
+    world: int, own: int, candidates: Candidates, line: WideLine, with_own: bool, shapes: Shapes
 ) -> tuple[int, float]:
     """Shape that hits the line and is nearest to shape `own`, and its distance; -1 if none.
 
     Args:
         world: Row.
         own: Shape to which distances are taken; it is never the answer.
-        num_agents: Shapes 0 to this one count if alive.
-        alive: (B, A).
-        first_other: First of the shapes that always count.
-        end_shape: One beyond the last of them.
-        num_points: Of the line.
-        half_width_m: Of the widened line.
-        end_extension_m: See `widened_line_hits`.
+        candidates: Shapes that count.
+        line: What they have to hit.
         with_own: What meets `own` itself counts as well, on the line or not.
         shapes: All shapes.
-        line: (B, P, 2) points of the line.
     """
-    area = _line_bounds(world, num_points, half_width_m + end_extension_m, line)
+    area = _line_bounds(world, line)
     best, smallest, low = -1, math.inf, math.inf
     shape, gap = -1, -1.0
     while True:
         # In the order of their bounds' distance: what comes later can't be nearer than that
-        shape, gap = _next_shape(
-            world,
-            own,
-            num_agents,
-            alive,
-            first_other,
-            end_shape,
-            area,
-            with_own,
-            shape,
-            gap,
-            shapes,
-        )
+        shape, gap = _next_shape(world, own, candidates, area, with_own, shape, gap, shapes)
         if shape < 0 or gap > smallest:
             return best, math.sqrt(smallest)
         cutoff = max(smallest, TOUCHING_M2)
@@ -89,23 +69,20 @@ def nearest_on_line(
             continue
         hits = with_own and squared == 0.0
         if not hits and _is_within(world, shape, area, shapes):
-            hits = widened_line_hits(
-                world, line, num_points, half_width_m, end_extension_m, shape, shapes
-            )
+            hits = widened_line_hits(world, line, shape, shapes)
         if hits:
             best, smallest, low = shape, squared, height
 
 
 @device_function
-def _line_bounds(
-    world: int, num_points: int, margin_m: float, line: FloatArray
-) -> tuple[float, float, float, float]:
+def _line_bounds(world: int, line: WideLine) -> tuple[float, float, float, float]:
     """Least and greatest x and y that a line comes near to."""
     min_x = min_y = math.inf
     max_x = max_y = -math.inf
-    for i in range(num_points):
-        min_x, max_x = min(min_x, line[world, i, X]), max(max_x, line[world, i, X])
-        min_y, max_y = min(min_y, line[world, i, Y]), max(max_y, line[world, i, Y])
+    points, margin_m = line.points, line.half_width_m + line.end_extension_m
+    for i in range(line.num_points):
+        min_x, max_x = min(min_x, points[world, i, X]), max(max_x, points[world, i, X])
+        min_y, max_y = min(min_y, points[world, i, Y]), max(max_y, points[world, i, Y])
     return min_x - margin_m, max_x + margin_m, min_y - margin_m, max_y + margin_m
 
 
@@ -126,10 +103,7 @@ def _is_within(
 def _next_shape(
     world: int,
     own: int,
-    num_agents: int,
-    alive: NDArray[np.bool_],
-    first_other: int,
-    end_shape: int,
+    candidates: Candidates,
     area: tuple[float, float, float, float],
     with_own: bool,
     after: int,
@@ -141,9 +115,11 @@ def _next_shape(
     Only shapes in the area count and, `with_own`, those whose bounds meet `own`'s.
     """
     best, smallest = -1, math.inf
-    for shape in range(end_shape):
-        if shape == own or (
-            shape < first_other and (shape >= num_agents or not alive[world, shape])
+    for shape in range(candidates.end):
+        if shape == own:
+            continue
+        if shape < candidates.first_other and (
+            shape >= candidates.num_agents or not candidates.alive[world, shape]
         ):
             continue
         gap = squared_bounds_gap(world, own, shape, shapes)

@@ -13,6 +13,7 @@ moves the outline by less than that.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from sim_adapters.kernels import device_function
 from sim_adapters.nuplan.idm.shapes import (
@@ -33,6 +34,30 @@ FILLET_STEP_RAD = 0.5 * math.pi / 16
 SAME_CORNER_SHARE = 1e-3  # of the half width: offset ends this close make one corner
 REDUNDANT_SHARE = 1e-4  # corners this close to the last are left out
 CLOSING_SHARE = 80.0  # how near to the offset ends an inner corner is bridged
+
+
+class WideLine(NamedTuple):
+    """A line that is widened to both sides."""
+
+    points: FloatArray  # (B, P, 2) x, y [m], no two in a row equal
+    num_points: int
+    half_width_m: float
+    end_extension_m: float  # how far the ends reach beyond: 0 for flat, the half width for square
+
+
+class _Bend(NamedTuple):
+    """Three points of a line, and the offsets to the side of its two segments [m]."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    nx: float  # offset of the first segment
+    ny: float
+    mx: float  # of the second
+    my: float
 
 
 @device_function
@@ -88,9 +113,8 @@ def _add_left_side(
                 end = _add_corner(world, first, end, x, y, redundant, shapes)
             end = _add_corner(world, first, end, x1 + mx, y1 + my, redundant, shapes)
         elif turn > 0.0:
-            end = _add_inner_corner(
-                world, first, end, x0, y0, x1, y1, x2, y2, nx, ny, mx, my, close, shapes
-            )
+            bend = _Bend(x0, y0, x1, y1, x2, y2, nx, ny, mx, my)
+            end = _add_inner_corner(world, first, end, bend, close, shapes)
         elif turn < 0.0:
             end = _add_corner(world, first, end, x1 + nx, y1 + ny, redundant, shapes)
         x0, y0, x1, y1, nx, ny = x1, y1, x2, y2, mx, my
@@ -102,16 +126,7 @@ def _add_inner_corner(
     world: int,
     first: int,
     end: int,
-    x0: float,
-    y0: float,
-    x1: float,
-    y1: float,
-    x2: float,
-    y2: float,
-    nx: float,
-    ny: float,
-    mx: float,
-    my: float,
+    bend: _Bend,
     close: bool,
     shapes: Shapes,
 ) -> int:
@@ -120,6 +135,7 @@ def _add_inner_corner(
     Short segments beside a wide path may not meet; then a bridge through the path's inside joins
     them, which is no part of the final outline.
     """
+    x0, y0, x1, y1, x2, y2, nx, ny, mx, my = bend
     redundant = REDUNDANT_SHARE * math.hypot(nx, ny)
     ux, uy, vx, vy = x1 - x0, y1 - y0, x2 - x1, y2 - y1
     # p0 + s u = p1 + t v for the offset segments p0 = (x0, y0) + n and p1 = (x1, y1) + m
@@ -166,40 +182,23 @@ def write_outline(
 
 
 @device_function
-def widened_line_hits(
-    world: int,
-    line: FloatArray,
-    num_points: int,
-    half_width_m: float,
-    end_extension_m: float,
-    shape: int,
-    shapes: Shapes,
-) -> bool:
-    """Whether a line widened to both sides intersects a shape.
+def widened_line_hits(world: int, line: WideLine, shape: int, shapes: Shapes) -> bool:
+    """Whether a widened line intersects a shape.
 
-    The widened line is a rectangle a segment and a fan in the outer side of each bend; they are
-    looked at one by one where their bounds come near the shape's.
-
-    Args:
-        world: Row.
-        line: (B, P, 2) points of the line, no two in a row equal.
-        num_points: Of the line.
-        half_width_m: Distance from the line.
-        end_extension_m: How far the ends reach beyond the line: 0 for flat, the half width for
-            square ends.
-        shape: What may be hit.
-        shapes: The pool.
+    It is a rectangle a segment and a fan in the outer side of each bend; they are looked at one by
+    one where their bounds come near the shape's.
     """
+    points, half_width_m = line.points, line.half_width_m
     low_x, high_x = shapes.bounds[world, shape, MIN_X], shapes.bounds[world, shape, MAX_X]
     low_y, high_y = shapes.bounds[world, shape, MIN_Y], shapes.bounds[world, shape, MAX_Y]
     low_x, high_x = low_x - half_width_m, high_x + half_width_m
     low_y, high_y = low_y - half_width_m, high_y + half_width_m
-    last = num_points - 2
-    for i in range(num_points - 1):
-        x0, y0 = line[world, i, X], line[world, i, Y]
-        x1, y1 = line[world, i + 1, X], line[world, i + 1, Y]
+    last = line.num_points - 2
+    for i in range(line.num_points - 1):
+        x0, y0 = points[world, i, X], points[world, i, Y]
+        x1, y1 = points[world, i + 1, X], points[world, i + 1, Y]
         at_end = i == 0 or i == last
-        reach = end_extension_m if at_end else 0.0
+        reach = line.end_extension_m if at_end else 0.0
         if (
             max(x0, x1) + reach < low_x
             or min(x0, x1) - reach > high_x
@@ -209,7 +208,7 @@ def widened_line_hits(
             continue
         length = math.hypot(x1 - x0, y1 - y0)
         nx, ny = -half_width_m * (y1 - y0) / length, half_width_m * (x1 - x0) / length
-        if i < last and _fan_hits(world, line, i, nx, ny, half_width_m, shape, shapes):
+        if i < last and _fan_hits(world, points, i, nx, ny, half_width_m, shape, shapes):
             return True
         if i == 0:
             x0 -= reach * (x1 - x0) / length

@@ -21,15 +21,16 @@ from sim_adapters.nuplan.idm.shapes import (
 from sim_adapters.nuplan.idm.state import (
     AgentMotion,
     AgentTraits,
+    IdmMaps,
     IdmScratch,
-    ReactiveMap,
+    IdmState,
     Trouble,
 )
 from sim_adapters.nuplan.replay import BoxBook
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.area_lookup import areas_at, is_in_area, station_m
-from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas, Polylines, RoadEdges
-from sim_adapters.scene.state import ActorMotion, Clocks, EgoBody
+from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas, Polylines
+from sim_adapters.scene.state import ActorMotion, EgoBody, SceneArrays
 
 DEFAULT_DESIRED_MPS = 10.0
 HEADING_REACH_M = 0.5  # a pose on a line looks this far ahead for its heading
@@ -166,18 +167,9 @@ def start_agents_range(
     first: int,
     last: int,
     boxes: BoxBook,
-    scene_motion: ActorMotion,
-    body: EgoBody,
-    clocks: Clocks,
-    areas: MapAreas,
-    grid: AreaGrid,
-    edges: RoadEdges,
-    baselines: Polylines,
-    reactive_map: ReactiveMap,
-    traits: AgentTraits,
-    motion: AgentMotion,
-    paths: Paths,
-    shapes: Shapes,
+    scene: SceneArrays,
+    maps: IdmMaps,
+    state: IdmState,
     scratch: IdmScratch,
 ) -> None:
     """Start the agents of worlds [first, last) from the first frame of their logs.
@@ -186,28 +178,23 @@ def start_agents_range(
     object or an agent before it then. Where the lane has no limit the desired speed is that of the
     agent started before.
     """
+    traits, motion, paths, shapes = state
+    edges, baselines = maps.edges, maps.baselines
     capacity = traits.alive.shape[1]
     for world in range(first, last):
         traits.count[world] = 0
         traits.alive[world, :] = False
         motion.trouble[world] = _NO_TROUBLE
-        write_ego_shape(world, capacity, scene_motion, shapes)
+        write_ego_shape(world, capacity, scene.motion, shapes)
         others = write_replayed_boxes(world, 0, capacity + 1, boxes, shapes)
         desired = DEFAULT_DESIRED_MPS
         for row in range(boxes.first[world, 0], boxes.first[world, 1]):
             if boxes.type[world, row] != _VEHICLE:
                 continue
             edge = starting_edge(
-                world,
-                boxes.x[world, row],
-                boxes.y[world, row],
-                boxes.yaw_rad[world, row],
-                clocks.map_index[world],
-                areas,
-                grid,
-                baselines,
-                reactive_map.edge_of_area,
-                scratch.areas,
+                *(world, boxes.x[world, row], boxes.y[world, row], boxes.yaw_rad[world, row]),
+                *(scene.clocks.map_index[world], maps.areas, maps.grid, baselines),
+                *(maps.edge_of_area, scratch.areas),
             )
             if edge < 0 or _is_known(world, boxes.track[world, row], traits):
                 continue
@@ -216,7 +203,7 @@ def start_agents_range(
             limit = edges.speed_limit_mps[edge]
             if limit > 0.0 or limit < 0.0:
                 desired = limit
-            _start_agent(world, row, edge, boxes, body, baselines, traits, motion, paths)
+            _start_agent(world, row, edge, boxes, scene.body, baselines, traits, motion, paths)
             motion.desired_mps[world, traits.count[world] - 1] = desired
 
 

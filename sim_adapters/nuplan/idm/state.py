@@ -31,7 +31,7 @@ from sim_adapters.nuplan.idm.shapes import (
     empty_shapes,
 )
 from sim_adapters.nuplan.replay import LightBook
-from sim_adapters.scene.map_areas import MapAreas, Polylines, RoadEdges, VectorMap
+from sim_adapters.scene.map_areas import AreaGrid, MapAreas, Polylines, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import LaneLinks
 from sim_adapters.scene.state import LightState
 
@@ -97,9 +97,14 @@ class IdmScratch(NamedTuple):
     areas: IntArray  # (B, 64)
 
 
-class ReactiveMap(NamedTuple):
-    """What the agents' choices need beyond RoadEdges."""
+class IdmMaps(NamedTuple):
+    """What the agents' choices read of the maps."""
 
+    areas: MapAreas
+    grid: AreaGrid
+    edges: RoadEdges
+    links: LaneLinks
+    baselines: Polylines
     edge_of_area: IntArray  # (N,) of MapAreas, -1 none
     start_curvature: FloatArray  # (K,) absolute, over the first four metres [1/m]
 
@@ -146,17 +151,26 @@ def empty_idm_scratch(num_worlds: int, vector: VectorMap) -> IdmScratch:
     return IdmScratch(np.zeros(points), np.zeros((num_worlds, 64), np.int32))
 
 
-def flat_paths(state: IdmState) -> Paths:
-    """The same arrays with one row an agent, (B * A, P)."""
+def with_flat_paths(state: IdmState) -> IdmState:
+    """The same arrays, those of paths with one row an agent, (B * A, P): as kernels take them."""
     worlds, agents = state.traits.alive.shape
-    return Paths._make(a.reshape(worlds * agents, *a.shape[2:]) for a in state.paths)
+    flat = Paths._make(a.reshape(worlds * agents, *a.shape[2:]) for a in state.paths)
+    return state._replace(paths=flat)
 
 
-def build_reactive_map(vector: VectorMap) -> ReactiveMap:
-    """Look-ups of all maps of a bank."""
+def build_idm_maps(vector: VectorMap, links: LaneLinks) -> IdmMaps:
+    """Tables and look-ups of all maps of a bank."""
     edge_of_area = np.full(vector.areas.kind.size, -1, np.int32)
     edge_of_area[vector.edges.area] = np.arange(vector.edges.area.size, dtype=np.int32)
-    return ReactiveMap(edge_of_area, _start_curvature(vector.baselines))
+    return IdmMaps(
+        vector.areas,
+        vector.area_grid,
+        vector.edges,
+        links,
+        vector.baselines,
+        edge_of_area,
+        _start_curvature(vector.baselines),
+    )
 
 
 def _longest_line(lines: Polylines) -> int:
@@ -209,13 +223,9 @@ def light_shows(world: int, frame: int, edge: int, state: int, lights: LightBook
 def plan_route(
     world: int,
     agent: int,
-    row: int,
     frame: int,
     lights: LightBook,
-    edges: RoadEdges,
-    links: LaneLinks,
-    baselines: Polylines,
-    start_curvature: FloatArray,
+    maps: IdmMaps,
     motion: AgentMotion,
     paths: Paths,
 ) -> None:
@@ -224,15 +234,18 @@ def plan_route(
     Each edge added starts the path anew at the agent; one that had passed its path's end is set
     back to the path's last point but one.
     """
+    row = world * motion.s_m.shape[1] + agent
     wish_m = MIN_PATH_M + motion.desired_mps[world, agent] * HEADWAY_S
     while path_end_m(row, paths) - motion.s_m[world, agent] < wish_m:
         last = motion.edge[world, agent, motion.num_edges[world, agent] - 1]
-        chosen = _straightest_successor(world, frame, last, lights, edges, links, start_curvature)
+        chosen = _straightest_successor(
+            world, frame, last, lights, maps.edges, maps.links, maps.start_curvature
+        )
         if chosen < 0:
             return
         _remember_edge(world, agent, chosen, motion)
         cut_path_before(row, clamp_progress(row, motion.s_m[world, agent], paths), paths)
-        append_line(row, chosen, baselines, paths)
+        append_line(row, chosen, maps.baselines, paths)
         motion.s_m[world, agent] = 0.0
         if paths.num_points[row] < 2 or paths.num_points[row] > paths.point.shape[1]:
             few = paths.num_points[row] < 2

@@ -19,10 +19,10 @@ from sim_adapters.nuplan.idm.state import (
     AgentTraits,
     IdmState,
     Trouble,
-    build_reactive_map,
+    build_idm_maps,
     empty_idm_scratch,
     empty_idm_state,
-    flat_paths,
+    with_flat_paths,
 )
 from sim_adapters.nuplan.replay import (
     HALF_HEIGHT_M,
@@ -59,7 +59,7 @@ class IdmTraffic:
         assert maps.vector is not None
         self.maps, self.vector, self.scene = maps, maps.vector, scene
         self.num_threads = num_threads
-        self.reactive_map = build_reactive_map(self.vector)
+        self._idm_maps = build_idm_maps(self.vector, maps.links)
         self._scratch = empty_idm_scratch(scene.num_worlds, self.vector)
         self.state = empty_idm_state(scene.num_worlds, 32, 64, self.vector)
 
@@ -84,51 +84,25 @@ class IdmTraffic:
 
     def start(self, first: int, last: int, book: LogBook) -> None:
         """Start the traffic of worlds [first, last), whose logs and egos are in place."""
-        scene, vector = self.scene, self.vector
+        state = with_flat_paths(self.state)
         start_agents_range(
-            first,
-            last,
-            book.boxes,
-            scene.motion,
-            scene.body,
-            scene.clocks,
-            vector.areas,
-            vector.area_grid,
-            vector.edges,
-            vector.baselines,
-            self.reactive_map,
-            self.state.traits,
-            self.state.motion,
-            flat_paths(self.state),
-            self.state.shapes,
-            self._scratch,
+            first, last, book.boxes, self.scene.arrays, self._idm_maps, state, self._scratch
         )
         self.show(first, last, book)
 
     def step(self, book: LogBook) -> None:
         """Move the agents to the next frame; the ego must still be at this one."""
-        scene, vector = self.scene, self.vector
         launch_range(
             step_agents_range,
-            scene.num_worlds,
-            book.timeline,
-            book.boxes,
-            book.lights,
-            scene.motion,
-            scene.body,
-            vector.areas,
-            vector.edges,
-            self.maps.links,
-            vector.baselines,
-            self.reactive_map,
-            self.state.traits,
-            self.state.motion,
-            flat_paths(self.state),
-            self.state.shapes,
+            self.scene.num_worlds,
+            book,
+            self.scene.arrays,
+            self._idm_maps,
+            with_flat_paths(self.state),
             self._scratch.line,
             num_threads=self.num_threads,
         )
-        self._check(0, scene.num_worlds)
+        self._check(0, self.scene.num_worlds)
 
     def show(self, first: int, last: int, book: LogBook) -> None:
         """Write agents and the present frame's replayed objects into the scene's slots."""
