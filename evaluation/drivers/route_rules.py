@@ -12,14 +12,7 @@ from sim_adapters.kernels import device_function
 from sim_adapters.scene.geometry import forward_offset_m, left_offset_m, wrap_angle
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import MapRanges, Signals, SignKind, Signs, StopLines
-from sim_adapters.scene.state import (
-    ActorMotion,
-    ActorTraits,
-    EgoState,
-    Lights,
-    LightState,
-    Routes,
-)
+from sim_adapters.scene.state import LightState, Routes, SceneArrays
 
 VIEW_M = 80.0
 BESIDE_M = 2.0  # a stop line or sign this far beside the route line still concerns the ego
@@ -75,15 +68,10 @@ def place_ahead_m(
 @device_function
 def stop_for_lights(
     agent: int,
-    ego: EgoState,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    routes: Routes,
-    lights: Lights,
+    scene: SceneArrays,
     ranges: MapRanges,
     signals: Signals,
     stop_lines: StopLines,
-    map_index: int,
     passed: int,
     desired_mps: float,
 ) -> float:
@@ -91,16 +79,18 @@ def stop_for_lights(
 
     An ego that has waited on the line, for others to cross, stays there if the light turns.
     """
-    world: int = ego.world[agent]
-    own: int = ego.slot[agent]
+    motion, routes = scene.motion, scene.routes
+    world: int = scene.ego.world[agent]
+    own: int = scene.ego.slot[agent]
+    map_index: int = scene.clocks.map_index[world]
     x, y = motion.x[world, own], motion.y[world, own]
     v = math.hypot(motion.vx_mps[world, own], motion.vy_mps[world, own])
     needed = v * v / (2.0 * comfortable_braking_mps2(v))
-    tail = TAIL_SHARE * traits.half_length_m[world, own]
+    tail = TAIL_SHARE * scene.traits.half_length_m[world, own]
     start = place_on_route(routes, agent, passed, x, y)
     first_signal, least = ranges.signal[map_index], np.inf
     for signal in range(first_signal, ranges.signal[map_index + 1]):
-        state = lights.state[world, signal - first_signal]
+        state = scene.lights.state[world, signal - first_signal]
         if state != _RED and state != _YELLOW:
             continue
         for line in range(signals.first_stop_line[signal], signals.first_stop_line[signal + 1]):
@@ -120,19 +110,18 @@ def stop_for_lights(
 @device_function
 def stop_at_signs(
     agent: int,
-    ego: EgoState,
-    motion: ActorMotion,
-    routes: Routes,
+    scene: SceneArrays,
     ranges: MapRanges,
     signs: Signs,
-    map_index: int,
     passed: int,
     served_sign: int,
     desired_mps: float,
 ) -> tuple[float, int]:
     """Least IDM acceleration [m/s^2] towards stop signs, and the sign stopped at last."""
-    world: int = ego.world[agent]
-    own: int = ego.slot[agent]
+    motion, routes = scene.motion, scene.routes
+    world: int = scene.ego.world[agent]
+    own: int = scene.ego.slot[agent]
+    map_index: int = scene.clocks.map_index[world]
     x, y = motion.x[world, own], motion.y[world, own]
     v = math.hypot(motion.vx_mps[world, own], motion.vy_mps[world, own])
     start = place_on_route(routes, agent, passed, x, y)

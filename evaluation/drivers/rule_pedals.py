@@ -11,24 +11,16 @@ from evaluation.drivers.route_hazards import follow_actors
 from evaluation.drivers.route_rules import stop_at_signs, stop_for_lights
 from evaluation.drivers.vehicle_control import pedal_for_acceleration
 from sim_adapters.kernels import range_kernel
-from sim_adapters.scene.map_bank import MapRanges, Signals, Signs, StopLines
-from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoState, Lights, Routes
+from sim_adapters.scene.map_bank import Roads
+from sim_adapters.scene.state import SceneArrays
 
 
 @range_kernel
 def choose_pedals_range(
     first: int,
     last: int,
-    ego: EgoState,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    routes: Routes,
-    lights: Lights,
-    ranges: MapRanges,
-    signals: Signals,
-    stop_lines: StopLines,
-    signs: Signs,
-    map_index: NDArray[np.int32],
+    scene: SceneArrays,
+    roads: Roads,
     passed: NDArray[np.int32],
     standing_s: NDArray[np.float64],
     desired_mps: NDArray[np.float64],
@@ -36,31 +28,20 @@ def choose_pedals_range(
     pedal: NDArray[np.float64],
 ) -> None:
     """Pedals of drivers `first` to `last` (exclusive), written with `served_sign`, both (E,)."""
+    ego, motion, ranges = scene.ego, scene.motion, roads.ranges
     for agent in range(first, last):
         world: int = ego.world[agent]
         slot: int = ego.slot[agent]
-        town: int = map_index[world]
         desired: float = desired_mps[agent]
         start: int = passed[agent]
         acceleration = follow_actors(
-            agent, ego, motion, traits, routes, start, standing_s[agent], desired
+            agent, ego, motion, scene.traits, scene.routes, start, standing_s[agent], desired
         )
         for_light = stop_for_lights(
-            agent,
-            ego,
-            motion,
-            traits,
-            routes,
-            lights,
-            ranges,
-            signals,
-            stop_lines,
-            town,
-            start,
-            desired,
+            agent, scene, ranges, roads.signals, roads.stop_lines, start, desired
         )
         for_sign, served_sign[agent] = stop_at_signs(
-            agent, ego, motion, routes, ranges, signs, town, start, served_sign[agent], desired
+            agent, scene, ranges, roads.signs, start, served_sign[agent], desired
         )
         wanted = min(acceleration, for_light, for_sign)
         v = math.hypot(motion.vx_mps[world, slot], motion.vy_mps[world, slot])

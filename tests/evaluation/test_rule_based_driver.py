@@ -151,20 +151,7 @@ def acceleration_at_light(
     signals = Signals(zero, zero, zero, index, index, index, np.array([0, 1], np.int32))
     x, y = np.array([50.0 + gap]), np.array([lateral])
     lines = StopLines(x, y, zero, np.array([yaw]), np.array([3.5]), index, index)
-    return stop_for_lights(
-        0,
-        scene.ego,
-        scene.motion,
-        scene.traits,
-        scene.routes,
-        scene.lights,
-        ranges(),
-        signals,
-        lines,
-        0,
-        50,
-        DESIRED_MPS,
-    )
+    return stop_for_lights(0, scene.arrays, ranges(), signals, lines, 50, DESIRED_MPS)
 
 
 def test_a_red_light_is_braked_for_and_a_green_one_passed():
@@ -207,9 +194,7 @@ def acceleration_at_sign(gap: float, v: float, served: int = -1) -> tuple[float,
     kind, x = np.array([SignKind.STOP], np.uint8), np.array([50.0 + gap])
     zero, one = np.zeros(1), np.ones(1)
     signs = Signs(kind, x, zero, zero, zero, one, one, zero, np.zeros(1, np.int32))
-    return stop_at_signs(
-        0, scene.ego, scene.motion, scene.routes, ranges(), signs, 0, 50, served, DESIRED_MPS
-    )
+    return stop_at_signs(0, scene.arrays, ranges(), signs, 50, served, DESIRED_MPS)
 
 
 def test_a_stop_sign_is_stopped_at_once():
