@@ -152,6 +152,17 @@ class Mount(NamedTuple):
     roll: FloatArray
 
 
+class ActorColumns(NamedTuple):
+    """All actors as kernels take them, rows 0 to `ActorArrays.count`."""
+
+    pose: Pose
+    motion: Motion
+    body: Body
+    driving: Driving
+    walking: Walking
+    mount: Mount
+
+
 class ActorArrays:
     """Growing columns of all actors; rows 0 to `count` are in use."""
 
@@ -192,10 +203,16 @@ class ActorArrays:
         self.mount = Mount(np.full(capacity, -1, np.int32), *np.zeros((6, capacity)))
         self.records = np.zeros(capacity, ACTOR_RECORD)
 
+    @property
+    def structs(self) -> ActorColumns:
+        """Views that hold until the next `add`."""
+        return ActorColumns(
+            self.pose, self.motion, self.body, self.driving, self.walking, self.mount
+        )
+
     def columns(self) -> list[np.ndarray]:
         """Every column once."""
-        structs = (self.pose, self.motion, self.body, self.driving, self.walking, self.mount)
-        return [*(column for struct in structs for column in struct), self.records]
+        return [*(column for struct in self.structs for column in struct), self.records]
 
     def add(self) -> int:
         """A new row, cleared."""

@@ -17,6 +17,7 @@ from sim_adapters.carla.headless.contacts import (
     first_body_in_the_way,
 )
 from sim_adapters.carla.headless.frame import KINEMATICS_TO_WIRE, PoseTuple
+from sim_adapters.carla.headless.motion import Ground
 from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
 from sim_adapters.carla.headless.signal_cycles import SignalCycles
 from sim_adapters.carla.headless.tick_kernel import tick_actors
@@ -146,6 +147,7 @@ class Episode:
         self.furniture = furnish(town)
         self.signals = SignalCycles(self.furniture)
         self.trigger_boxes = self.furniture.trigger_boxes()
+        self._ground = Ground(town.bank.grid, town.bank.points, town.bank.lanes)
         self.pairs = empty_contact_pairs()
         self.num_pairs = 0
         self.ackermann_targets: dict[int, AckermannTarget] = {}
@@ -211,22 +213,15 @@ class Episode:
 
     def advance(self, dt: float) -> None:
         """Move everything by one tick and bring the records up to date."""
-        arrays, bank = self.registry.arrays, self.town.bank
+        arrays = self.registry.arrays
         for actor_id, target in self.ackermann_targets.items():
             drive_to_target(arrays, self.registry.by_id[actor_id].row, target, dt)
         if len(self._touched.light) < arrays.capacity:
             self._touched = empty_touched(arrays.capacity)
         self.num_pairs, has_changed = tick_actors(
             arrays.count,
-            arrays.pose,
-            arrays.motion,
-            arrays.body,
-            arrays.driving,
-            arrays.walking,
-            arrays.mount,
-            bank.grid,
-            bank.points,
-            bank.lanes,
+            arrays.structs,
+            self._ground,
             *self.registry.solid_rows(),
             self.pairs,
             self.trigger_boxes,

@@ -9,8 +9,10 @@ Limit: all vehicles have the fitted car's engine, brakes and turning circle; tyr
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from sim_adapters.carla.headless.actor_arrays import (
+    ActorColumns,
     Body,
     Driving,
     Kind,
@@ -40,6 +42,14 @@ STICK_M = 0.3  # lower than this above the road the wheels follow it, higher up 
 GRAVITY_MPS2 = 9.81
 _DRIVING_LANE = int(LaneKind.DRIVING)
 _VEHICLE, _WALKER = int(Kind.VEHICLE), int(Kind.WALKER)
+
+
+class Ground(NamedTuple):
+    """Lanes that bodies stand on."""
+
+    grid: LaneGrid
+    points: LanePoints
+    lanes: Lanes
 
 
 @device_function
@@ -214,18 +224,13 @@ def follow_parent(row: int, pose: Pose, motion: Motion, mount: Mount) -> None:
 def advance_actors_range(
     first: int,
     last: int,
-    pose: Pose,
-    motion: Motion,
-    body: Body,
-    driving: Driving,
-    walking: Walking,
-    mount: Mount,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
+    actors: ActorColumns,
+    ground: Ground,
     dt: float,
 ) -> None:
     """One tick of rows `first` to `last`; actors without physics stay where they were put."""
+    pose, motion, body, driving, walking, mount = actors
+    grid, points, lanes = ground
     for row in range(first, last):
         if mount.parent_row[row] >= 0 or not body.is_simulated[row]:
             motion.ax[row] = motion.ay[row] = motion.az[row] = 0.0

@@ -5,33 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.carla.headless.actor_arrays import (
-    Body,
-    Driving,
-    Motion,
-    Mount,
-    Pose,
-    Walking,
-)
+from sim_adapters.carla.headless.actor_arrays import ActorColumns
 from sim_adapters.carla.headless.contacts import ContactPairs, touch_bodies
-from sim_adapters.carla.headless.motion import advance_actors_range
+from sim_adapters.carla.headless.motion import Ground, advance_actors_range
 from sim_adapters.carla.headless.trigger_boxes import Touched, TriggerBoxes, touch_boxes_range
 from sim_adapters.kernels import range_kernel
-from sim_adapters.scene.map_bank import LaneGrid, LanePoints, Lanes
 
 
 @range_kernel
 def tick_actors(
     count: int,
-    pose: Pose,
-    motion: Motion,
-    body: Body,
-    driving: Driving,
-    walking: Walking,
-    mount: Mount,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
+    actors: ActorColumns,
+    ground: Ground,
     order: NDArray[np.int32],
     west: NDArray[np.float64],
     pairs: ContactPairs,
@@ -44,8 +29,7 @@ def tick_actors(
     Returns:
         Number of contact pairs, and whether any vehicle is in other boxes than before.
     """
-    advance_actors_range(
-        0, count, pose, motion, body, driving, walking, mount, grid, points, lanes, dt
-    )
+    advance_actors_range(0, count, actors, ground, dt)
+    pose, motion, body, driving, _, _ = actors
     num_pairs = touch_bodies(order, west, pose, motion, body, driving, pairs)
     return num_pairs, touch_boxes_range(0, count, pose, body, boxes, touched)
