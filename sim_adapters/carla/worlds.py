@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from sim_adapters.carla.background_traffic import LiveTrafficSettings
@@ -14,6 +14,7 @@ from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.town_files import town_name
 from sim_adapters.pool_worker import WorldLostError
 from sim_adapters.process_pool import PoolSettings, ProcessPool
+from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import empty_scene
 
 _logger = logging.getLogger(__name__)
@@ -58,46 +59,43 @@ def make_carla_simulator(
     _logger.info("starting %s", describe(server, num_processes))
     # The ranks that torchrun starts on one machine share its ports
     local_rank, local_size = _torchrun("LOCAL_RANK", 0), _torchrun("LOCAL_WORLD_SIZE", 1)
-    make_world = partial(
-        make_live_world,
-        first_number=local_rank * num_processes,
-        num_processes=local_size * num_processes,
-        first_world=_torchrun("RANK", 0) * num_worlds,
-        towns=list(towns),
-        pixels_per_meter=pixels_per_meter,
-        server=server,
+    simulator = partial(
+        CarlaSimulator,
         traffic=traffic,
         max_actors=max_actors,
         max_route_points=max_route_points,
         step_s=step_s,
         warm_up_s=warm_up_s,
         read_lamps=read_lamps,
+        town_files={town_name(file): file for file in towns},
     )
-    scene = empty_scene(
-        num_worlds,
-        max_actors,
-        num_lights=maps.max_lights,
-        num_route_points=max_route_points,
+    make_world = partial(
+        make_live_world,
+        simulator=simulator,
+        server=server,
+        first_number=local_rank * num_processes,
+        num_processes=local_size * num_processes,
+        first_world=_torchrun("RANK", 0) * num_worlds,
+        towns=list(towns),
+        pixels_per_meter=pixels_per_meter,
         step_s=step_s,
     )
+    sizes = {"num_lights": maps.max_lights, "num_route_points": max_route_points}
+    scene = empty_scene(num_worlds, max_actors, **sizes, step_s=step_s)
     return ProcessPool(make_world, scene, maps, pool)
 
 
 def make_live_world(
     number: int,
     *,
+    simulator: Callable[[MapBank, LiveServer], CarlaSimulator],
+    server: ServerSettings,
     first_number: int,
     num_processes: int,
     first_world: int,
     towns: list[str],
     pixels_per_meter: float,
-    server: ServerSettings,
-    traffic: LiveTrafficSettings | None,
-    max_actors: int,
-    max_route_points: int,
     step_s: float,
-    warm_up_s: float,
-    read_lamps: bool,
 ) -> CarlaSimulator:
     """The world of process `number` of this rank, on a server of its own with a town loaded.
 
@@ -113,17 +111,7 @@ def make_live_world(
         server, first_number + number, num_processes, town=town, step_s=step_s, end_with_server=True
     )
     live.start()
-    world = CarlaSimulator(
-        maps,
-        live,
-        traffic=traffic,
-        max_actors=max_actors,
-        max_route_points=max_route_points,
-        step_s=step_s,
-        warm_up_s=warm_up_s,
-        read_lamps=read_lamps,
-        town_files={town_name(file): file for file in towns},
-    )
+    world = simulator(maps, live)
     try:
         world.prepare(town_name(town))
     except WorldLostError:
