@@ -205,13 +205,12 @@ def set_actor(
     yaw_rad: float = 0.0,
     speed_mps: float = 0.0,
     half_extents_m: tuple[float, float, float] = (2.4, 1.0, 0.75),
-    z: float = 0.0,
     lights: int = 0,
 ) -> None:
     """Put an actor into a slot, driving along its heading."""
     motion, traits = scene.motion, scene.traits
     at = (world, slot)
-    motion.x[at], motion.y[at], motion.z[at], motion.yaw_rad[at] = x, y, z, yaw_rad
+    motion.x[at], motion.y[at], motion.z[at], motion.yaw_rad[at] = x, y, 0.0, yaw_rad
     motion.vx_mps[at] = speed_mps * math.cos(yaw_rad)
     motion.vy_mps[at] = speed_mps * math.sin(yaw_rad)
     traits.valid[at], traits.kind[at], traits.lights[at] = True, kind, lights

@@ -113,7 +113,8 @@ def test_lights_of_a_vehicle_overwrite_its_speed_code():
 
 def test_actors_on_another_level_or_out_of_range_are_left_out():
     scene, memory = straight_scene()
-    set_actor(scene, 0, 1, ActorKind.CAR, 20.0, 0.0, z=8.5)
+    set_actor(scene, 0, 1, ActorKind.CAR, 20.0, 0.0)
+    scene.motion.z[0, 1] = 8.5
     set_actor(scene, 0, 2, ActorKind.CAR, 129.0, 0.0)
     set_actor(scene, 0, 3, ActorKind.DEBRIS, 15.0, 0.0)
     planes = carl_planes(scene, memory)

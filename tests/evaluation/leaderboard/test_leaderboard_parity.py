@@ -31,6 +31,7 @@ from sim_adapters.scene.state import ActorKind, LightState, empty_scene
 from tests.evaluation.leaderboard.official_records import COLLISION, SLOW, make_record
 
 TICK_S, SPEED_MPS = 0.05, 10.0
+EAST, OVER_THE_JUNCTION = (5.0, 65.0), (-55.0, 45.0)  # from x to x [m]
 CROSSING_FILE = Path(__file__).parents[2] / "data" / "crossing.xodr"
 
 
@@ -39,11 +40,9 @@ def crossing() -> MapBank:
     return load_map_bank([str(CROSSING_FILE)])
 
 
-def plan_east(maps: MapBank, length_m: float, start_x: float) -> np.ndarray:
+def plan_east(maps: MapBank, start_x: float, end_x: float) -> np.ndarray:
     """The eastbound lane's points as an evaluator's plan, (P, 4)."""
-    route = Router(maps).trace(
-        "crossing", np.array([[start_x, -1.75, 0.0], [start_x + length_m, -1.75, 0.0]])
-    )
+    route = Router(maps).trace("crossing", np.array([[start_x, -1.75, 0.0], [end_x, -1.75, 0.0]]))
     return np.column_stack([route.x, route.y, route.z, route.yaw_rad])
 
 
@@ -55,14 +54,13 @@ def record_drive(
     hit_at_s: float = np.inf,
     lights=LightState.OFF,
     stops_at_s: float = np.inf,
-    length_m: float = 60.0,
-    start_x: float = 5.0,
+    from_to_x: tuple[float, float] = EAST,
     left_m: float = 0.0,
     said: Sequence[tuple[int, CriteriaEvent, int]] = (),
     stop_lines: Sequence[StopLineRow] = (),
 ) -> TickRecording:
     """10 m/s along the plan beside a parked car in slot 1; traffic drives at 20 m/s."""
-    plan = plan_east(maps, length_m, start_x)
+    plan = plan_east(maps, *from_to_x)
     scene = empty_scene(1, 4, num_lights=maps.max_lights, num_route_points=len(plan), step_s=TICK_S)
     traits, motion = scene.traits, scene.motion
     traits.valid[0, :2], traits.actor_id[0, :2] = True, [7, 77]
@@ -171,8 +169,7 @@ def test_two_way_scenarios_allow_the_oncoming_lane(crossing, tmp_path, said, wro
         crossing,
         tmp_path,
         seconds=2.06,
-        length_m=100.0,
-        start_x=-55.0,
+        from_to_x=OVER_THE_JUNCTION,
         left_m=3.5,
         said=said,
     )
@@ -187,7 +184,7 @@ def test_two_way_scenarios_allow_the_oncoming_lane(crossing, tmp_path, said, wro
 
 def test_a_route_of_100_m_ends_one_tick_after_its_last_point(crossing, tmp_path):
     # 99 % lie behind the last metre: only its last point itself is more
-    recording = record_drive(crossing, tmp_path, seconds=12.0, length_m=100.0, start_x=-55.0)
+    recording = record_drive(crossing, tmp_path, seconds=12.0, from_to_x=OVER_THE_JUNCTION)
     assert len(recording.plan) == 101
     record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
     # Past x = 100 m in tick 201, counted from 0; the tick after is the last
@@ -197,7 +194,7 @@ def test_a_route_of_100_m_ends_one_tick_after_its_last_point(crossing, tmp_path)
 @pytest.mark.parametrize(("hit_at_s", "hits"), [(201 * TICK_S, 1), (202 * TICK_S, 1), (10.15, 0)])
 def test_what_is_hit_in_the_tick_after_arrival_counts(crossing, tmp_path, hit_at_s, hits):
     recording = record_drive(
-        crossing, tmp_path, seconds=12.0, length_m=100.0, start_x=-55.0, hit_at_s=hit_at_s
+        crossing, tmp_path, seconds=12.0, from_to_x=OVER_THE_JUNCTION, hit_at_s=hit_at_s
     )
     record = judge_recording(recording, crossing, DetectorSettings.leaderboard())
     assert count(record, InfractionKind.COLLISION_VEHICLE) == hits
@@ -245,8 +242,7 @@ def test_a_red_light_is_run_where_the_lights_own_line_is_crossed(
         crossing,
         tmp_path,
         seconds=6.0,
-        length_m=100.0,
-        start_x=-55.0,
+        from_to_x=OVER_THE_JUNCTION,
         lights=lights,
         stop_lines=[line],
     )
