@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from sim_adapters.observation import map_warp
-from sim_adapters.observation.bev_gather import gather_range
+from sim_adapters.observation.bev_gather import GatherRules, gather_range
 from sim_adapters.observation.bev_rows import (
     BevRows,
     RowSizes,
@@ -19,7 +19,7 @@ from sim_adapters.observation.bev_rows import (
     stored_space,
 )
 from sim_adapters.observation.channels import MapLayer, Markings, Painter
-from sim_adapters.observation.light_lines import LightRules, LightTables, make_light_scratch
+from sim_adapters.observation.light_lines import LightRules, make_light_scratch
 from sim_adapters.observation.measurements import write_measurements_range
 from sim_adapters.observation.observer import Arrays
 from sim_adapters.observation.raster import make_brush
@@ -36,10 +36,10 @@ _SHORT_VECTORS = ("measurements", "value_measurements")
 
 @dataclass
 class _PackedMaps:
-    """Warp planes of the bank they were made from."""
+    """How to warp the bank with these layers."""
 
     layers: MapLayers
-    planes: map_warp.WarpPlanes
+    warp: map_warp.Warp
 
 
 class BevObserver:
@@ -89,9 +89,9 @@ class BevObserver:
         self.history_steps = tuple(int(step) for step in history_steps)
         self.channel_names = tuple(channels)
         self._interpolation = interpolation
-        self._actor_range_m = float(actor_range_m)
-        self._light_rules = LightRules(
-            float(light_range_m), int(only_lights_on_route), int(fade_yellow)
+        self._rules = GatherRules(
+            float(actor_range_m),
+            LightRules(float(light_range_m), int(only_lights_on_route), int(fade_yellow)),
         )
         self._sizes = RowSizes(
             max_actors, num_route_points, max_light_lines, len(self.history_steps)
@@ -104,7 +104,6 @@ class BevObserver:
         for channel, name in enumerate(channels):
             self._add_channel(channel, name, channels[name])
         self._map_channels = np.unique(self._targets.channel[: len(self._masks)])
-        self._table = map_warp.bilinear_table()
         self._packed: _PackedMaps | None = None
         self._scratch: dict[str, np.ndarray] = {}
         frame = (len(channels), size_px, size_px)
@@ -167,21 +166,12 @@ class BevObserver:
         num_actors, num_lines = gather_range(
             0,
             scene.num_agents,
-            scene.motion,
-            scene.traits,
-            scene.ego,
-            scene.lights,
-            scene.routes,
-            scene.clocks,
+            scene.arrays,
             memory.route,
             memory.signs,
-            LightTables(
-                maps.ranges, maps.grid, maps.points, maps.lanes, maps.signals, maps.stop_lines
-            ),
-            maps.signs,
+            maps.roads,
             history,
-            self._actor_range_m,
-            self._light_rules,
+            self._rules,
             make_light_scratch(len(maps.stop_lines.x)),
             rows_of(out),
         )
@@ -223,8 +213,14 @@ class BevObserver:
             return
         if self._packed is None or self._packed.layers is not maps.layers:
             self._check_scale(maps)
-            planes = map_warp.pack_layers(maps.layers, self._masks)
-            self._packed = _PackedMaps(maps.layers, planes)
+            warp = map_warp.Warp(
+                map_warp.pack_layers(maps.layers, self._masks),
+                self._targets,
+                self._map_channels,
+                map_warp.bilinear_table(),
+                map_warp.block_size_px(self.view, maps.layers),
+            )
+            self._packed = _PackedMaps(maps.layers, warp)
         kernel = (
             map_warp.warp_bilinear_range
             if self._interpolation == "bilinear"
@@ -236,12 +232,8 @@ class BevObserver:
             self.view,
             rows,
             self._packed.layers,
-            self._packed.planes,
-            self._targets,
-            self._map_channels,
-            self._table,
+            self._packed.warp,
             map_warp.make_window(self.view.size_px),
-            map_warp.block_size_px(self.view, self._packed.layers),
             frames,
         )
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
 from sim_adapters.observation.light_lines import (
     LightRules,
     LightScratch,
-    LightTables,
     gather_lights,
 )
 from sim_adapters.scene.history import SceneHistory, past_pose, past_shown_stop
-from sim_adapters.scene.map_bank import Signs
+from sim_adapters.scene.map_bank import Roads, Signs
 from sim_adapters.scene.memory import RouteTracker, SignTracker
 from sim_adapters.scene.state import (
     ActorKind,
     ActorMotion,
     ActorTraits,
-    Clocks,
     EgoState,
-    Lights,
     Routes,
+    SceneArrays,
 )
 
 SAME_LEVEL_M = 8.0  # CaRL draws actors up to this much above or below
@@ -152,23 +151,23 @@ def gather_stop_signs(
         _write_stop_sign(driver, 1 + past, sign, motion, ego, signs, rows)
 
 
+class GatherRules(NamedTuple):
+    """What is gathered."""
+
+    actor_range_m: float  # actors further away (3-D) are left out
+    lights: LightRules
+
+
 @range_kernel
 def gather_range(
     first: int,
     last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    lights: Lights,
-    routes: Routes,
-    clocks: Clocks,
+    scene: SceneArrays,
     route_tracker: RouteTracker,
     sign_tracker: SignTracker,
-    tables: LightTables,
-    signs: Signs,
+    roads: Roads,
     history: SceneHistory,
-    actor_range_m: float,
-    rules: LightRules,
+    rules: GatherRules,
     scratch: LightScratch,
     rows: BevRows,
 ) -> tuple[int, int]:
@@ -177,6 +176,7 @@ def gather_range(
     Returns:
         The most actors and the most light lines any driver had, which may be more than fit.
     """
+    motion, traits, ego = scene.motion, scene.traits, scene.ego
     most_actors, most_lines = 0, 0
     for driver in range(first, last):
         world, own = int(ego.world[driver]), int(ego.slot[driver])
@@ -185,25 +185,13 @@ def gather_range(
             motion.z[world, own],
             motion.yaw_rad[world, own],
         )
-        rows.map_index[driver, 0] = clocks.map_index[world]
-        num_actors = gather_actors(driver, motion, traits, ego, history, actor_range_m, rows)
+        rows.map_index[driver, 0] = scene.clocks.map_index[world]
+        num_actors = gather_actors(driver, motion, traits, ego, history, rules.actor_range_m, rows)
         most_actors = max(most_actors, num_actors)
-        gather_route(driver, motion, ego, routes, route_tracker, rows)
+        gather_route(driver, motion, ego, scene.routes, route_tracker, rows)
         num_lines = gather_lights(
-            driver,
-            int(clocks.map_index[world]),
-            motion,
-            ego,
-            2.0 * traits.half_length_m[world, own],
-            lights,
-            routes,
-            route_tracker,
-            tables,
-            history,
-            rules,
-            scratch,
-            rows,
+            driver, scene, route_tracker, roads, history, rules.lights, scratch, rows
         )
         most_lines = max(most_lines, num_lines)
-        gather_stop_signs(driver, motion, ego, signs, sign_tracker, history, rows)
+        gather_stop_signs(driver, motion, ego, roads.signs, sign_tracker, history, rows)
     return most_actors, most_lines

@@ -19,17 +19,9 @@ from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import GREEN_CODE, RED_CODE, yellow_code
 from sim_adapters.scene.history import SceneHistory, past_light_state
 from sim_adapters.scene.lane_lookup import nearest_lane_point
-from sim_adapters.scene.map_bank import (
-    LaneGrid,
-    LaneKind,
-    LanePoints,
-    Lanes,
-    MapRanges,
-    Signals,
-    StopLines,
-)
+from sim_adapters.scene.map_bank import LaneKind, Roads, StopLines
 from sim_adapters.scene.memory import RouteTracker
-from sim_adapters.scene.state import ActorMotion, EgoState, Lights, LightState, Routes
+from sim_adapters.scene.state import LightState, Routes, SceneArrays
 
 POINTS_BEHIND = 20
 POINTS_AHEAD = 150
@@ -52,17 +44,6 @@ def make_light_scratch(capacity: int) -> LightScratch:
     """Room for `capacity` stop lines within range at once, on the route or not."""
     numbers = np.zeros((2, capacity), np.int32)
     return LightScratch(numbers[0], numbers[1], np.zeros(capacity, np.bool_))
-
-
-class LightTables(NamedTuple):
-    """What the maps say of lights and of the lanes that lead to them."""
-
-    ranges: MapRanges
-    grid: LaneGrid
-    points: LanePoints
-    lanes: Lanes
-    signals: Signals
-    stop_lines: StopLines
 
 
 class LightRules(NamedTuple):
@@ -89,13 +70,13 @@ def _find_near_lines(
     x: float,
     y: float,
     z: float,
-    tables: LightTables,
+    roads: Roads,
     range_m: float,
     scratch: LightScratch,
 ) -> int:
     """Stop lines of the lights whose trigger volume is within range; how many."""
-    count, signals = 0, tables.signals
-    for signal in range(tables.ranges.signal[map_index], tables.ranges.signal[map_index + 1]):
+    count, signals = 0, roads.signals
+    for signal in range(roads.ranges.signal[map_index], roads.ranges.signal[map_index + 1]):
         dx, dy, dz = signals.x[signal] - x, signals.y[signal] - y, signals.z[signal] - z
         if dx * dx + dy * dy + dz * dz > range_m * range_m:
             continue
@@ -109,16 +90,16 @@ def _find_near_lines(
 
 @device_function
 def _lane_behind_start(
-    driver: int, map_index: int, car_length_m: float, routes: Routes, tables: LightTables
+    driver: int, map_index: int, car_length_m: float, routes: Routes, roads: Roads
 ) -> int:
     """Driving lane one car length behind the route's first point, or -1."""
     yaw = routes.yaw_rad[driver, 0]
     x = routes.x[driver, 0] - math.cos(yaw) * car_length_m
     y = routes.y[driver, 0] - math.sin(yaw) * car_length_m
     point = nearest_lane_point(
-        tables.grid, tables.points, tables.lanes, map_index, x, y, routes.z[driver, 0], _DRIVING
+        roads.grid, roads.points, roads.lanes, map_index, x, y, routes.z[driver, 0], _DRIVING
     )
-    return int(tables.points.lane[point]) if point >= 0 else -1
+    return int(roads.points.lane[point]) if point >= 0 else -1
 
 
 @inlined_function
@@ -133,13 +114,13 @@ def _note_stretch(
     last: int,
     index: int,
     count: int,
-    tables: LightTables,
+    roads: Roads,
     scratch: LightScratch,
 ) -> None:
     """Add the route points `first` to `last`, all on one lane, to the passes of the near lines."""
-    lanes = tables.lanes
+    lanes = roads.lanes
     for near in range(count):
-        approach = tables.stop_lines.lane[scratch.line[near]]
+        approach = roads.stop_lines.lane[scratch.line[near]]
         same_side = (lanes.lane_id[approach] > 0) == (lanes.lane_id[lane] > 0)
         if lanes.road_id[approach] != lanes.road_id[lane] or not same_side:
             continue
@@ -157,21 +138,21 @@ def _find_passes(
     index: int,
     count: int,
     routes: Routes,
-    tables: LightTables,
+    roads: Roads,
     scratch: LightScratch,
 ) -> None:
     """Which near lines lie on a pass of the route that is shown with the ego at point `index`."""
     if index < POINTS_BEHIND:
-        lane = _lane_behind_start(driver, map_index, car_length_m, routes, tables)
+        lane = _lane_behind_start(driver, map_index, car_length_m, routes, roads)
         if lane >= 0:
-            _note_stretch(lane, -1, -1, index, count, tables, scratch)
+            _note_stretch(lane, -1, -1, index, count, roads, scratch)
     first, num_points = 0, int(routes.num_points[driver])
     for point in range(num_points):
         lane = routes.lane[driver, point]
         if point + 1 < num_points and routes.lane[driver, point + 1] == lane:
             continue
         if lane >= 0:
-            _note_stretch(lane, first, point, index, count, tables, scratch)
+            _note_stretch(lane, first, point, index, count, roads, scratch)
         first = point + 1
     for near in range(count):
         if _is_shown(int(scratch.last_point[near]), index):
@@ -215,17 +196,12 @@ def _write_line(
     rows.light_lines[driver, place, 3] = left - across_y
 
 
-@device_function
+@inlined_function
 def gather_lights(
     driver: int,
-    map_index: int,
-    motion: ActorMotion,
-    ego: EgoState,
-    car_length_m: float,
-    lights: Lights,
-    routes: Routes,
+    scene: SceneArrays,
     tracker: RouteTracker,
-    tables: LightTables,
+    roads: Roads,
     history: SceneHistory,
     rules: LightRules,
     scratch: LightScratch,
@@ -236,19 +212,21 @@ def gather_lights(
     Later ones overwrite earlier ones in the picture, so red wins over yellow over green. A count
     above the row's capacity says that some did not fit.
     """
-    world, own = int(ego.world[driver]), int(ego.slot[driver])
+    motion, lights, stop_lines = scene.motion, scene.lights, roads.stop_lines
+    world, own = int(scene.ego.world[driver]), int(scene.ego.slot[driver])
+    map_index = int(scene.clocks.map_index[world])
     x, y, z = motion.x[world, own], motion.y[world, own], motion.z[world, own]
     yaw = motion.yaw_rad[world, own]
-    near_count = _find_near_lines(map_index, x, y, z, tables, rules.range_m, scratch)
+    near_count = _find_near_lines(map_index, x, y, z, roads, rules.range_m, scratch)
     if near_count > 0 and rules.only_on_route:
-        index = int(tracker.index[driver])
-        _find_passes(driver, map_index, car_length_m, index, near_count, routes, tables, scratch)
+        length, index = 2.0 * scene.traits.half_length_m[world, own], int(tracker.index[driver])
+        _find_passes(driver, map_index, length, index, near_count, scene.routes, roads, scratch)
     capacity, count = rows.light_lines.shape[1], 0
     for near in range(near_count):
         line = int(scratch.line[near])
         if rules.only_on_route and not scratch.is_passed[near]:
             continue
-        light = tables.stop_lines.signal[line] - tables.ranges.signal[map_index]
+        light = stop_lines.signal[line] - roads.ranges.signal[map_index]
         remaining = lights.remaining_s[world, light]
         value = light_code(int(lights.state[world, light]), remaining, rules.fade_yellow)
         if value == 0:
@@ -258,7 +236,7 @@ def gather_lights(
             continue
         place = _make_place(driver, count, value, rows)
         rows.light_values[driver, place, 0] = value
-        _write_line(driver, place, line, x, y, yaw, tables.stop_lines, rows)
+        _write_line(driver, place, line, x, y, yaw, stop_lines, rows)
         for past in range(rows.light_values.shape[2] - 1):
             state = past_light_state(history, past, world, light)
             rows.light_values[driver, place, 1 + past] = light_code(state, math.inf, 0)

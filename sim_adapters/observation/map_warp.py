@@ -265,6 +265,16 @@ def warp_nearest(
                         layer += 1
 
 
+class Warp(NamedTuple):
+    """How pictures of one bank are warped, and to where."""
+
+    planes: WarpPlanes
+    targets: LayerTargets
+    channels: NDArray[np.int32]  # planes of the picture that are cleared first
+    table: NDArray[np.uint8]  # of `bilinear_table`; nearest pixels need none
+    block_px: int  # of `block_size_px`
+
+
 @range_kernel
 def warp_bilinear_range(
     first: int,
@@ -272,23 +282,19 @@ def warp_bilinear_range(
     view: BevView,
     rows: BevRows,
     layers: MapLayers,
-    planes: WarpPlanes,
-    targets: LayerTargets,
-    channels: NDArray[np.int32],
-    table: NDArray[np.uint8],
+    warp: Warp,
     window: Window,
-    block: int,
     frames: NDArray[np.uint8],
 ) -> None:
-    """Clear `channels` and draw the layers in the frames `first` to `last - 1`."""
+    """Clear the channels and draw the layers in the frames `first` to `last - 1`."""
     for row in range(first, last):
         town = rows.map_index[row, 0]
         pose = rows.pose[row]
         place_window(view, layers, town, pose[0], pose[1], pose[3], window)
         pixels = frames[row].reshape((frames.shape[1], view.size_px * view.size_px))
-        for channel in channels:
+        for channel in warp.channels:
             pixels[channel, :] = 0
-        warp_bilinear(pixels, planes, town, window, table, targets, block)
+        warp_bilinear(pixels, warp.planes, town, window, warp.table, warp.targets, warp.block_px)
 
 
 @range_kernel
@@ -298,20 +304,16 @@ def warp_nearest_range(
     view: BevView,
     rows: BevRows,
     layers: MapLayers,
-    planes: WarpPlanes,
-    targets: LayerTargets,
-    channels: NDArray[np.int32],
-    table: NDArray[np.uint8],
+    warp: Warp,
     window: Window,
-    block: int,
     frames: NDArray[np.uint8],
 ) -> None:
-    """As `warp_bilinear_range`, from the nearest map pixel; `table` is not used."""
+    """As `warp_bilinear_range`, from the nearest map pixel."""
     for row in range(first, last):
         town = rows.map_index[row, 0]
         pose = rows.pose[row]
         place_window(view, layers, town, pose[0], pose[1], pose[3], window)
         pixels = frames[row].reshape((frames.shape[1], view.size_px * view.size_px))
-        for channel in channels:
+        for channel in warp.channels:
             pixels[channel, :] = 0
-        warp_nearest(pixels, planes, town, window, targets, block)
+        warp_nearest(pixels, warp.planes, town, window, warp.targets, warp.block_px)
