@@ -15,7 +15,9 @@ from sim_adapters.kernels import device_function
 from sim_adapters.scene.state import ActorMotion, EgoState, Routes
 
 WINDOW_POINTS = 112
+NUM_INSTANTS, INSTANT_S = 7, 0.5  # 0 to 3 s: who comes near the ego within that time
 _POINTS_BEHIND = 6
+_BRISK_MPS = 4.0  # the ego may drive off, or be this much faster than now
 _COARSE = 4  # every fourth point is tried first; routes have about one point a metre
 
 
@@ -104,3 +106,18 @@ def window_point_at(
     x = window[row, 0] + part * (window[row + 1, 0] - window[row, 0])
     y = window[row, 1] + part * (window[row + 1, 1] - window[row, 1])
     return x, y, window[row, 3], row
+
+
+@device_function
+def predict_ego(path: EgoRoute, speed_mps: float, places: NDArray) -> None:
+    """Where the ego may be at each instant: standing, as fast as now, or brisker; (3, K, 2)."""
+    for guess in range(3):
+        speed = 0.0 if guess == 0 else max(speed_mps, 0.0) + (guess - 1) * _BRISK_MPS
+        at = path.ego_row
+        for instant in range(NUM_INSTANTS):
+            if instant == 0 or guess == 0:
+                places[guess, instant, 0], places[guess, instant, 1] = 0.0, 0.0
+                continue
+            s = path.ego_s + speed * INSTANT_S * instant
+            x, y, _, at = window_point_at(path.window, path.count, s, at)
+            places[guess, instant, 0], places[guess, instant, 1] = x, y

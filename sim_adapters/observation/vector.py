@@ -22,9 +22,11 @@ from sim_adapters.observation.measurements import (
 )
 from sim_adapters.observation.observer import Arrays
 from sim_adapters.observation.route_window import (
+    NUM_INSTANTS,
     WINDOW_POINTS,
     EgoRoute,
     fill_route_window,
+    predict_ego,
     project_on_window,
 )
 from sim_adapters.observation.vector_actors import ActorSlots
@@ -107,7 +109,7 @@ def write_vector(
     if wanted.by_approach:
         k = vector_road.write_standing(driver, tracked.counters, row, k)
         speed = row[0] * vector_road.SPEED_SCALE_MPS
-        vector_actors.predict_ego(path, speed, places)
+        predict_ego(path, speed, places)
         vector_actors.find_approaching_actors(
             driver, motion, traits, ego, path, wanted, places, slots, ranks
         )
@@ -198,7 +200,7 @@ class VectorObserver:
     def _make_scratch(self, num_agents: int) -> Scratch:
         return Scratch(
             np.zeros((num_agents, WINDOW_POINTS, 4)),
-            np.zeros((num_agents, 3, vector_actors.NUM_INSTANTS, 2)),
+            np.zeros((num_agents, 3, NUM_INSTANTS, 2)),
             np.full((num_agents, self._num_sorted), -1, np.int32),
             np.zeros((num_agents, self._num_sorted)),
         )

@@ -8,7 +8,12 @@ from typing import NamedTuple
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.observation.route_window import EgoRoute, project_on_window, window_point_at
+from sim_adapters.observation.route_window import (
+    INSTANT_S,
+    NUM_INSTANTS,
+    EgoRoute,
+    project_on_window,
+)
 from sim_adapters.observation.vector_road import SPEED_SCALE_MPS, put
 from sim_adapters.scene.state import (
     LAST_VEHICLE_KIND,
@@ -31,8 +36,6 @@ MOST_NEAREST = 32  # actors considered for the lead, in that order
 _BEHIND_PENALTY_M = 15.0  # there, an actor behind counts as this much further away
 STATIC_SIGHT_M = 50.0  # along the route
 STATIC_BESIDE_M = 1.0  # from the swept width to a thing that still counts as on the route
-NUM_INSTANTS, INSTANT_S = 7, 0.5  # 0 to 3 s: who comes near the ego within that time
-_BRISK_MPS = 4.0  # the ego may drive off, or be this much faster than now
 _LATER_COSTS_M = 3.0  # [m/s] meeting a second later counts as this much further away
 _SAME_LEVEL_M = 3.5
 _STEEPEST = 0.1  # of the same level, too: a road that climbs one metre in ten (order "approach")
@@ -126,21 +129,6 @@ def find_nearest_actors(
             rank += _BEHIND_PENALTY_M
         count = _insert(slots, ranks, 0, count, slots.shape[0], slot, rank)
     slots[count:] = -1
-
-
-@device_function
-def predict_ego(path: EgoRoute, speed_mps: float, places: NDArray) -> None:
-    """Where the ego may be at each instant: standing, as fast as now, or brisker; (3, K, 2)."""
-    for guess in range(3):
-        speed = 0.0 if guess == 0 else max(speed_mps, 0.0) + (guess - 1) * _BRISK_MPS
-        at = path.ego_row
-        for instant in range(NUM_INSTANTS):
-            if instant == 0 or guess == 0:
-                places[guess, instant, 0], places[guess, instant, 1] = 0.0, 0.0
-                continue
-            s = path.ego_s + speed * INSTANT_S * instant
-            x, y, _, at = window_point_at(path.window, path.count, s, at)
-            places[guess, instant, 0], places[guess, instant, 1] = x, y
 
 
 @inlined_function
@@ -253,10 +241,8 @@ def _write_actor(
     world, own = int(ego.world[driver]), int(ego.slot[driver])
     yaw = motion.yaw_rad[world, own]
     cos, sin = math.cos(yaw), math.sin(yaw)
-    dx, dy = (
-        motion.x[world, slot] - motion.x[world, own],
-        motion.y[world, slot] - motion.y[world, own],
-    )
+    dx = motion.x[world, slot] - motion.x[world, own]
+    dy = motion.y[world, slot] - motion.y[world, own]
     vx = motion.vx_mps[world, slot] - motion.vx_mps[world, own]
     vy = motion.vy_mps[world, slot] - motion.vy_mps[world, own]
     angle = motion.yaw_rad[world, slot] - yaw
@@ -342,9 +328,8 @@ def write_traffic(
             continue
         dx = motion.x[world, slot] - motion.x[world, own]
         dy = motion.y[world, slot] - motion.y[world, own]
-        s, offset, nearest = project_on_window(
-            path.window, path.count, cos * dx + sin * dy, cos * dy - sin * dx
-        )
+        x, y = cos * dx + sin * dy, cos * dy - sin * dx
+        s, offset, nearest = project_on_window(path.window, path.count, x, y)
         tangent = yaw + path.window[nearest, 3]
         along_x, along_y = math.cos(tangent), math.sin(tangent)
         vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
