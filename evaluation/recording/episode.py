@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.recording.packing import Column, pack, table, unpack
+from evaluation.recording.raster_frames import NO_RASTER, RasterFrames, raster_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -81,6 +82,7 @@ class RecordedEpisode:
         phases: Phase of the route's scripted triggers, (K, T).
         seen: Features of the vector observation.
         plan: Planned path at each step, (T, Q, 2) [m] world frame, Q = 0 without one.
+        raster: What a raster policy was shown, now and then.
     """
 
     about: Mapping[str, Any]
@@ -93,6 +95,7 @@ class RecordedEpisode:
     phases: IntArray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     seen: Seen = NOTHING_SEEN
     plan: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 2)))
+    raster: RasterFrames = NO_RASTER
 
     @property
     def num_steps(self) -> int:
@@ -138,7 +141,10 @@ def pack_episode(episode: RecordedEpisode) -> bytes:
     if episode.plan.size:
         for axis, name in enumerate(("plan.x", "plan.y")):
             columns[name] = table(episode.plan[:, :, axis], 0.05, 2)
+    columns |= episode.raster.columns()
     about = {**episode.about, "step_s": episode.step_s, "seen": list(episode.seen.names)}
+    if episode.raster.frames:
+        about["raster"] = dict(episode.raster.view)
     return pack(about, columns)
 
 
@@ -178,6 +184,7 @@ def unpack_episode(content: bytes) -> RecordedEpisode:
             signals=_rows(whole["signals"], num_steps),
             phases=_rows(whole["phases"], num_steps),
             seen=Seen(names, columns["seen"].reshape(len(names), num_steps if names else 0)),
+            raster=raster_of(about.pop("raster", {}), columns),
             plan=np.stack(plan, axis=-1).reshape(num_steps, -1, 2) if plan else np.zeros((0, 0, 2)),
         )
     except (KeyError, TypeError, IndexError) as error:

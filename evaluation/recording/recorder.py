@@ -20,6 +20,12 @@ from evaluation.recording.episode import (
     find_presences,
     kept_features,
 )
+from evaluation.recording.raster_frames import (
+    PERIOD_S,
+    RasterFrames,
+    deflate_frame,
+    raster_view,
+)
 from evaluation.recording.tape import DRIVER_NUMBERS, Strip, Tape
 from evaluation.rollout.route_queue import EvaluationTask
 from evaluation.scoring.episode_record import EpisodeRecords
@@ -27,13 +33,14 @@ from evaluation.scoring.episode_result import EpisodeResult
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
 from sim_adapters.driving.worlds import DrivingWorlds
+from sim_adapters.observation.bev import BevObserver
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.observation.vector_actors import FORWARD_SCALE_M, LEFT_SCALE_M
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import SceneBatch
 from sim_adapters.simulator import TellsPhases
 
-VECTOR = "vector"  # key of the vector observation
+VECTOR, RASTER = "vector", "bev"  # keys of the observations
 # What 1.0 is in the features that the viewer draws
 VECTOR_SCALES = {"actor_forward_m": FORWARD_SCALE_M, "actor_left_m": LEFT_SCALE_M}
 _TRAITS = ("actor_id", "kind", "half_length_m", "half_width_m")
@@ -63,6 +70,7 @@ class DriveRecorder:
         about: JSON values that go into every drive: planner, benchmark.
         feature_names: Of the vector observation; empty for policies that see something else.
         phases: Phases of the scripted triggers in each world, (B, K); none by default.
+        raster: `raster_view` of a raster observation; empty for others.
     """
 
     def __init__(
@@ -74,7 +82,10 @@ class DriveRecorder:
         *,
         feature_names: Sequence[str] = (),
         phases: Callable[[], NDArray[np.uint8]] | None = None,
+        raster: Mapping[str, Any] | None = None,
     ) -> None:
+        self._raster_view = dict(raster or {})
+        self._rasters: dict[int, list[tuple[int, bytes]]] = {}  # by driver: step on the tape, frame
         self._scene, self._maps, self._keep, self._about = scene, maps, keep, dict(about)
         self._features = np.array(kept_features(feature_names), np.int64)
         self._feature_names = tuple(feature_names)
@@ -96,6 +107,7 @@ class DriveRecorder:
         del scene, maps
         self._drives.pop(agent, None)
         self._ends.pop(agent, None)
+        self._rasters.pop(agent, None)
         self._known_ids[self._scene.ego.world[agent]] = 0
         if task is not None:
             self._drives[agent] = _Drive(task, self._tape.num_steps if self._tape else 0)
@@ -115,6 +127,8 @@ class DriveRecorder:
             self._features = self._features[:0]  # rules read the scene itself
         elif self._features.size:
             self._seen = worlds.seen[VECTOR][:, self._features]
+        elif self._raster_view:
+            self._note_rasters(worlds.seen[RASTER])
 
     def watch(
         self, events: DrivingEvents, outcome: RewardBreakdown, records: EpisodeRecords
@@ -140,6 +154,20 @@ class DriveRecorder:
         self._keep(self._episode(agent, drive, result, self._tape.cut(agent, first, last)))
 
     # Making an episode -----------------------------------------------------------------------
+
+    def _note_rasters(self, rasters: NDArray[np.uint8]) -> None:
+        step = self._tape.num_steps if self._tape else 0
+        every = max(round(PERIOD_S / self._scene.step_s), 1)
+        for agent in self._drives:
+            kept = self._rasters.setdefault(agent, [])
+            if agent not in self._ends and (not kept or step - kept[-1][0] >= every):
+                kept.append((step, deflate_frame(rasters[agent])))
+
+    def _raster_of(self, agent: int, first: int, num_steps: int) -> RasterFrames:
+        kept = [(step - first, frame) for step, frame in self._rasters.get(agent, [])]
+        kept = [(step, frame) for step, frame in kept if step < num_steps]
+        steps, frames = zip(*kept, strict=True) if kept else ((), ())
+        return RasterFrames(self._raster_view, steps, frames)
 
     def _note_arrivals(self, step: int) -> None:
         traits = self._scene.traits
@@ -175,6 +203,7 @@ class DriveRecorder:
             signals=strip.signals[:, :num_signals].T.astype(np.int64),
             phases=phases,
             seen=Seen(names, strip.seen.T.astype(np.float64)) if names else NOTHING_SEEN,
+            raster=self._raster_of(agent, drive.first_step, len(strip.x)),
         )
 
     def _tracks(self, agent: int, drive: _Drive, strip: Strip) -> Tracks:
@@ -223,4 +252,7 @@ def recorder_of(
         names = observer.feature_names
         about = {**about, "scales": VECTOR_SCALES}
     phases = simulator.trigger_phases if isinstance(simulator, TellsPhases) else None
-    return DriveRecorder(worlds.scene, worlds.maps, keep, about, feature_names=names, phases=phases)
+    raster = raster_view(observer) if isinstance(observer, BevObserver) else None
+    return DriveRecorder(
+        worlds.scene, worlds.maps, keep, about, feature_names=names, phases=phases, raster=raster
+    )

@@ -65,7 +65,7 @@ class App {
       this.list.mark(number, null);
       this.charts.show(drive, null);
       this.#markTimeline(drive);
-      byId("toggle-seen").hidden = drive.about.seen.length === 0;
+      byId("toggle-seen").hidden = drive.about.seen.length === 0 && !drive.about.raster;
       byId("toggle-plan").hidden = drive.planAt(0) === null;
       byId("toggle-scripts").hidden = drive.triggers.length === 0;
       if (this.cameraMode === "free") this.setCamera("north");

@@ -105,6 +105,22 @@ export class Drive {
     return new Map(this.about.seen.map((name, i) => [name, values[i * this.numSteps + step]]));
   }
 
+  /** Number of the raster that the policy had at a step. */
+  rasterIndexAt(step) {
+    const steps = this.columns.get("raster.step");
+    return Math.max(steps.findLastIndex((shown) => shown <= step), 0);
+  }
+
+  /** A raster as it is kept: deflated. */
+  rasterBytes(index) {
+    const sizes = this.columns.get("raster.size");
+    const first = sizes.subarray(0, index).reduce((sum, size) => sum + size, 0);
+    return Uint8Array.from(
+      this.columns.get("raster.bytes").subarray(first, first + sizes[index]),
+      (value) => value + 128,
+    );
+  }
+
   /** Planned path at a step as [[x, y], ...], or null. */
   planAt(step) {
     const x = this.columns.get("plan.x");

@@ -1,6 +1,7 @@
 // The panel on the right: what happened in the drive, what is now, who is followed, what is seen.
 
 import { byId, clock, make } from "./dom.js";
+import { Raster } from "./raster.js";
 import { KINDS } from "./drive.js";
 
 export const BEFORE_S = 2; // a click on an event shows what led to it
@@ -24,6 +25,7 @@ export class Panel {
     byId("infractions-none").hidden = drive.infractions.length > 0;
     byId("scripts").replaceChildren(...drive.triggers.map((trigger) => this.#script(trigger)));
     byId("scripts-box").hidden = drive.triggers.length === 0;
+    this.raster = drive.about.raster ? new Raster(drive) : null;
     this.returns = drive.driver("reward") && runningSum(drive.driver("reward"));
   }
 
@@ -97,8 +99,12 @@ export class Panel {
       .join(" · ");
     this.#followed(timeS, followed);
     const seen = showsSeen && drive.about.seen.length > 0;
-    byId("seen-box").hidden = !seen;
+    const raster = showsSeen && this.raster !== null;
+    byId("seen-box").hidden = !seen && !raster;
+    byId("raster-box").hidden = !raster;
     if (seen) this.#seen(step);
+    else byId("seen").replaceChildren();
+    if (raster) this.raster.show(step);
   }
 
   #followed(timeS, track) {
