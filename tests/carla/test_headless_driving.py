@@ -80,6 +80,25 @@ def test_spawned_car_falls_onto_its_lane_and_stands_there(world: carla.World) ->
     assert hero.get_speed_limit() == pytest.approx(30.0)
 
 
+def test_walker_kept_deep_below_a_car_stays_there_and_is_not_hit(world: carla.World) -> None:
+    hero = spawn_hero(world)
+    sensor = world.spawn_actor(
+        world.get_blueprint_library().find("sensor.other.collision"), carla.Transform(), hero
+    )
+    hits: list[str] = []
+    sensor.listen(lambda event: hits.append(event.other_actor.type_id))
+    place = hero.get_transform()
+    place.location.z -= 50.0  # where scenario_runner 0.9.16 spawns the walkers of crossings
+    walker = world.spawn_actor(world.get_blueprint_library().find("walker.pedestrian.0050"), place)
+    hero.apply_control(carla.VehicleControl(throttle=0.7))
+    for _ in range(20):
+        world.tick()
+    assert walker.get_location().z == pytest.approx(place.location.z, abs=0.01)
+    assert hero.get_velocity().length() > 2.0
+    assert hits == []
+    sensor.destroy()
+
+
 def test_second_car_at_the_same_place_is_refused(world: carla.World) -> None:
     hero = spawn_hero(world)
     blueprint = world.get_blueprint_library().find(HERO)

@@ -222,7 +222,7 @@ def test_server_of_the_older_release_speaks_its_numbers() -> None:
 
 
 @pytest.mark.parametrize("height_m", [0.5, 1.5, 2.5, 5.5, 30.0, -2.6, -9.0])
-def test_body_at_any_height_comes_to_stand_on_the_road_below(height_m: float) -> None:
+def test_body_above_or_a_little_below_a_road_comes_to_stand_on_it(height_m: float) -> None:
     bank = load_map_bank([str(Path(__file__).parents[1] / "data" / "crossing.xodr")])
     arrays = ActorArrays()
     row = arrays.add()

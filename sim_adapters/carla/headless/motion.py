@@ -38,6 +38,7 @@ from sim_adapters.world.ego_speed import SUBSTEP_S, next_speed_mps
 from sim_adapters.world.gears import gear_step
 
 REVERSE_TOP_MPS = 10.0  # about what the engine turns in the shortest gear
+BURIED_M = 10.0  # a body that is so far below a road does not belong on it
 STICK_M = 0.3  # lower than this above the road the wheels follow it, higher up a car falls
 GRAVITY_MPS2 = 9.81
 _DRIVING_LANE = int(LaneKind.DRIVING)
@@ -124,10 +125,10 @@ def walk(row: int, pose: Pose, motion: Motion, walking: Walking, dt: float) -> N
 def lane_point_of_ground(
     grid: LaneGrid, points: LanePoints, lanes: Lanes, x: float, y: float, z: float
 ) -> int:
-    """Point of the driving lane that carries, or will catch, a body at (x, y, z); -1 far off roads.
+    """Point of the driving lane that carries, or will catch, a body at (x, y, z); -1 without any.
 
-    That is the lane of the body's own level, else the highest one below it; a body that was put
-    below all roads belongs on the one above, for it would fall for ever.
+    That is the lane of the body's own level, else the highest one below it, else one that is not
+    far above. Deeper down nothing carries: scenarios keep walkers there until they are wanted.
     """
     near = nearest_lane_point(grid, points, lanes, 0, x, y, z, _DRIVING_LANE)
     if near >= 0:
@@ -148,7 +149,7 @@ def lane_point_of_ground(
         elif height > z and height < above_z:
             above, above_z = point, height
     found = below_z if below >= 0 else above_z
-    if below < 0 and above < 0:
+    if below < 0 and above_z - z > BURIED_M:
         return -1
     return nearest_lane_point(grid, points, lanes, 0, x, y, found, _DRIVING_LANE)
 
@@ -164,7 +165,7 @@ def stand_on_lane(
     lanes: Lanes,
     dt: float,
 ) -> None:
-    """Put a body on the lane below it, or let it fall there; far off the roads height stays."""
+    """Put a body on the lane below it, or let it fall there; where there is none height stays."""
     x, y = float(pose.x[row]), float(pose.y[row])
     # A walker's origin is its middle, a vehicle's the ground below it
     foot = float(body.half_height[row]) if body.kind[row] == _WALKER else 0.0
