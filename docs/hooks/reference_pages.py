@@ -1,8 +1,9 @@
-"""Writes the site's reference of commands and configuration from the sources that they run by."""
+"""Writes the site's reference from the sources that commands run by, and the notebook's page."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = REPOSITORY / "configs"
 PACKAGES = ("carl_planner", "evaluation", "sim_adapters")
+NOTEBOOK = REPOSITORY / "docs" / "notebook.ipynb"
 CONFIG_NAME = re.compile(r"(?:hydra_command\(|config_name=)\"(\w+)\"")
 KEY = re.compile(r"^(\w+): *(.*?)(?: +# (.*))?$")
 
@@ -27,7 +29,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         ("configuration", configuration_page()),
     ):
         files.append(File.generated(config, f"reference/{name}.md", content=content))
+    notebook = File.generated(config, "notebook.md", content=notebook_page(NOTEBOOK))
+    files.append(notebook)
     return files
+
+
+def notebook_page(path: Path) -> str:
+    """A notebook's cells as a page: text as it is, code in blocks; what it prints is not kept."""
+    cells = json.loads(path.read_text())["cells"]
+    parts = [
+        f"```python\n{source}\n```" if cell["cell_type"] == "code" else source
+        for cell in cells
+        for source in ["".join(cell["source"])]
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def commands() -> dict[str, str | None]:
