@@ -1,7 +1,10 @@
 # `make look` shows a planner, `make play` lets you drive, `make demo` trains one, `make test` runs the
 # tests. All create .venv once, from pinned versions, and reuse it.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3 || echo python3)
+# Torch, CARLA's library and numba have wheels for these two alone
+CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 12) else \
+  "error: Python 3.11 or 3.12 is needed, $(PYTHON) is %d.%d: install one, or name it with make ... PYTHON=PATH" % v)'
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -80,7 +83,7 @@ setup: $(DEV_READY)
 # torch first and alone: any other request for it would ask PyPI.
 # py123d without its dependencies: only its map files are read, it is never imported.
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 12), "Python 3.11 or 3.12 is needed, found " + sys.version'
+	@$(CHECK_PYTHON)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt $(TORCH_FROM) torch
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
@@ -96,6 +99,7 @@ $(DOCS_READY): $(READY)
 	touch $(DOCS_READY)
 
 $(NUPLAN_READY): pyproject.toml constraints.txt
+	@$(CHECK_PYTHON)
 	test -x $(NUPLAN_VENV)/bin/python || $(PYTHON) -m venv $(NUPLAN_VENV)
 	grep -vE '^($(NUPLAN_FREE))==' constraints.txt > $(NUPLAN_VENV)/constraints.txt
 	$(NUPLAN_VENV)/bin/python -m pip install --quiet -c $(NUPLAN_VENV)/constraints.txt $(TORCH_FROM) torch

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError
@@ -37,7 +37,7 @@ _REMEDIES = {  # for packages that are not installed with this project
     "onnx": "pip install -e '.[onnx]'",
     "hydra_plugins": "pip install -e '.[slurm]'",
 }
-_LEAST_WAIT_S = 3.0  # torchrun ends the other ranks sooner once one has ended
+_LEAST_WAIT_S = 20.0  # torchrun ends the other ranks sooner once one has ended
 
 
 def hydra_command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
@@ -99,6 +99,8 @@ def input_error_message(error: Exception, config_name: str | None = None) -> str
     cause: BaseException | None = error
     while isinstance(cause, InstantiationException):
         cause = cause.__cause__
+    if isinstance(error, MissingConfigException):  # which is an OSError, too
+        return composition_message(error, config_name)
     if isinstance(cause, OSError) and cause.filename is not None and cause.strerror:
         return f"{cause.filename}: {cause.strerror}; name another file or folder"
     if isinstance(cause, INPUT_ERRORS):

@@ -18,6 +18,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 _KEY = re.compile(r"Could not override '([^']+)'")
+_OPTION = re.compile(r"Could not find '([^']+?)/([^']*)'")
+_OPTIONS = re.compile(r"Available options in '[^']*':\n((?:\t\S+\n?)+)")
 _MOST_HINTS = 3
 _KINDS = ((bool, "true or false"), (int, "a whole number"), (float, "a number"), (list, "a list"))
 
@@ -83,26 +85,52 @@ def _at(defaults: Any, key: str) -> Any:
 def composition_message(error: HydraException, config_name: str | None) -> str:
     """Hydra's lines about a config that cannot be composed; of a key, what may have been meant."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    option, options = _OPTION.search(str(error)), _OPTIONS.search(str(error))
+    if option is not None and options is not None:
+        group, name = option.groups()
+        known = options[1].split()
+        near = difflib.get_close_matches(name, known, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        return f"there is no {group}={name}: {meant}There are {', '.join(known)}"
     match = _KEY.search(str(error))
     if match is None:
         return "\n".join(lines)
-    meant = _similar_keys(match[1], config_name) if config_name else []
-    hint = f"did you mean {' or '.join(meant)}?" if meant else "--cfg job shows all keys"
+    known = _known_keys(config_name) if config_name else set()
+    meant, siblings = _similar_keys(match[1], known), _siblings(match[1], known)
+    hint = "--cfg job shows all keys"
+    if meant:
+        hint = f"did you mean {' or '.join(meant)}?"
+    elif siblings:
+        hint = f"{match[1].rpartition('.')[0]} has {', '.join(siblings)}"
     return f"Could not override '{match[1]}', there is no such key: {hint}"
 
 
-def _similar_keys(key: str, config_name: str) -> list[str]:
-    """Keys of the command's config that are spelt nearly like this one, with the groups chosen."""
+def _known_keys(config_name: str) -> set[str]:
+    """Dotted keys of the command's config, with the groups chosen."""
     groups = [word for word in sys.argv[1:] if "=" in word and "." not in word.split("=")[0]]
     with initialize_config_module("configs", version_base="1.3"):
         try:
             config = compose(config_name, groups)
         except HydraException:  # one of them is wrong as well
             config = compose(config_name)
-    known = set(_keys(OmegaConf.to_container(config, resolve=False)))
+    return set(_keys(OmegaConf.to_container(config, resolve=False)))
+
+
+def _similar_keys(key: str, known: set[str]) -> list[str]:
+    """Keys whose last word is spelt as this one's or nearly so."""
     leaf = key.rpartition(".")[2]
-    same_leaf = sorted(other for other in known if other.rpartition(".")[2] == leaf)
-    return same_leaf[:_MOST_HINTS] or difflib.get_close_matches(key, sorted(known), _MOST_HINTS)
+    leaves = {other.rpartition(".")[2] for other in known}
+    near = [leaf] if leaf in leaves else difflib.get_close_matches(leaf, sorted(leaves), 1)
+    alike = sorted(other for other in known if other.rpartition(".")[2] in near)
+    group = [other for other in alike if other.rpartition(".")[0] == key.rpartition(".")[0]]
+    return (group if leaf not in leaves and group else alike)[:_MOST_HINTS]
+
+
+def _siblings(key: str, known: set[str]) -> list[str]:
+    """What stands beside a key in its group; nothing on the first level, where much does."""
+    group = key.rpartition(".")[0]
+    words = [k.rpartition(".")[2] for k in known if group and k.rpartition(".")[0] == group]
+    return sorted(word for word in words if not word.startswith("_"))
 
 
 def _keys(node: Any, prefix: str = "") -> Iterator[str]:

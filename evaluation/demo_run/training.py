@@ -77,7 +77,7 @@ def training_command(processes: int) -> list[str]:
     """`carl_planner.train` in that many data-parallel processes."""
     if processes == 1:
         return [sys.executable, "-m", "carl_planner.train"]
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    launcher = ["-m", "carl_planner.launch", "--standalone", f"--nproc_per_node={processes}"]
     return [sys.executable, *launcher, "-m", "carl_planner.train"]
 
 
