@@ -138,7 +138,7 @@ def lane_point_of_ground(
     if column < 0 or row < 0 or column >= grid.num_x[0] or row >= grid.num_y[0]:
         return -1
     cell = row * grid.num_x[0] + column
-    below, below_z, above, above_z = -1, -math.inf, -1, math.inf
+    below, below_z, above_z = -1, -math.inf, math.inf
     for entry in range(grid.first_entry[cell], grid.first_entry[cell + 1]):
         point = grid.point[entry]
         height = float(points.z[point])
@@ -147,7 +147,7 @@ def lane_point_of_ground(
         if height <= z and height > below_z:
             below, below_z = point, height
         elif height > z and height < above_z:
-            above, above_z = point, height
+            above_z = height
     found = below_z if below >= 0 else above_z
     if below < 0 and above_z - z > BURIED_M:
         return -1
