@@ -8,6 +8,7 @@ new run with a checkpoint's weights alone. Runs under torchrun too.
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -17,6 +18,7 @@ from omegaconf import DictConfig
 from carl_planner.checkpoint import CheckpointError, load_checkpoint
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
+from carl_planner.folder_lock import locked_folder
 from carl_planner.learner import Learner
 from carl_planner.policy_files import checkpoint_config
 from carl_planner.run_folder import (
@@ -66,7 +68,8 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
         learner.restore(resumed)
         progress = RunProgress(**resumed.progress)
     try:
-        complete = TrainingRun(learner, folder, progress).run()
+        with locked_folder(folder) if group.is_main else nullcontext():
+            complete = TrainingRun(learner, folder, progress).run()
     finally:
         learner.env.close()
     if not complete and group.is_main:

@@ -27,6 +27,7 @@ from carl_planner.collector import Collector
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.distributed import ProcessGroup
 from carl_planner.features import Observation
+from carl_planner.folder_lock import locked_folder
 from carl_planner.grid_distribution import GridDistribution
 from carl_planner.learner import Learner
 from carl_planner.metrics import MetricsWriter
@@ -202,8 +203,15 @@ class Imitation:
 
 
 def imitate(config: DictConfig) -> Path:
-    """Run the composed config; the checkpoint for `init_from=`."""
+    """Run the composed config; the checkpoint for `init_from=`.
+
+    Raises:
+        ValueError: the folder holds a policy already, or another run writes into it.
+    """
     folder = Path(HydraConfig.get().runtime.output_dir)
+    path = folder / FINAL
+    if path.exists():
+        raise ValueError(f"{path} is there already: choose another output=, or delete it")
     choices = {
         name: str(choice)
         for name, choice in HydraConfig.get().runtime.choices.items()
@@ -216,15 +224,15 @@ def imitate(config: DictConfig) -> Path:
         log.info("beginning with the weights of %s", config.init_from)
     settings: ImitationSettings = instantiate(config.imitation)
     total = settings.num_iterations * learner.buffer.num_samples
-    OmegaConf.save(config, folder / "config.yaml")
-    metrics = MetricsWriter(folder, samples=0)
-    try:
-        with StopSignal() as stop, ProgressDisplay(total, 0, visible=True) as display:
-            Imitation(learner, teacher, settings).run(stop, display, metrics)
-    finally:
-        metrics.close()
-        learner.env.close()
-    path = folder / FINAL
+    with locked_folder(folder):
+        OmegaConf.save(config, folder / "config.yaml")
+        metrics = MetricsWriter(folder, samples=0)
+        try:
+            with StopSignal() as stop, ProgressDisplay(total, 0, visible=True) as display:
+                Imitation(learner, teacher, settings).run(stop, display, metrics)
+        finally:
+            metrics.close()
+            learner.env.close()
     checkpoints.save_checkpoint(path, learner.policy_checkpoint())
     log.info("go on with: python -m carl_planner.train experiment=... init_from=%s", path)
     return path

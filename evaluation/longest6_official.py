@@ -18,6 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.folder_lock import locked_folder
 from evaluation.drivers.driver import driver_words
 from evaluation.jobs.command_job import JobEngine
 from evaluation.jobs.local_engine import LocalEngine
@@ -27,7 +28,6 @@ from evaluation.leaderboard_jobs.evaluator_process import (
     run_evaluator,
 )
 from evaluation.leaderboard_jobs.far_drive import FarDrive
-from evaluation.leaderboard_jobs.folder_lock import locked_folder
 from evaluation.leaderboard_jobs.job import Attempt, JobEnd, make_jobs, read_record
 from evaluation.leaderboard_jobs.job_queue import Drive, JobQueue
 from evaluation.leaderboard_jobs.official_options import (

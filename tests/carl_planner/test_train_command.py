@@ -12,6 +12,7 @@ from point_goal_env import TIME_LIMIT, PointGoalEnv
 from train_runs import HERE, environment, losses, train
 
 from carl_planner.checkpoint import load_checkpoint
+from carl_planner.folder_lock import locked_folder
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
 from carl_planner.run_folder import checkpoint_path
@@ -197,3 +198,11 @@ def test_folder_means_its_newest_state_or_else_its_final_policy(tmp_path: Path) 
     (tmp_path / "latest.pt").touch()
     assert checkpoint_path(str(tmp_path)) == tmp_path / "latest.pt"
     assert checkpoint_path(str(tmp_path / "other.pt")) == tmp_path / "other.pt"
+
+
+def test_a_folder_that_another_run_writes_into_is_refused(tmp_path: Path) -> None:
+    with locked_folder(tmp_path):
+        result = train(tmp_path, "experiment=point_goal", check=False)
+    assert result.returncode != 0
+    assert f"another run writes into {tmp_path}" in result.stderr
+    assert not (tmp_path / "metrics.jsonl").exists()

@@ -5,22 +5,22 @@ import sys
 
 import pytest
 
-from evaluation.leaderboard_jobs.folder_lock import locked_folder
+from carl_planner.folder_lock import locked_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from evaluation.leaderboard_jobs.folder_lock import locked_folder
+from carl_planner.folder_lock import locked_folder
 with locked_folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
 """
 
 
-def test_a_second_run_does_not_drive_into_the_same_folder(tmp_path):
+def test_a_second_run_does_not_write_into_the_same_folder(tmp_path):
     with (
         locked_folder(tmp_path),
-        pytest.raises(ValueError, match="another run is driving"),
+        pytest.raises(ValueError, match="another run writes"),
         locked_folder(tmp_path),
     ):
         pass

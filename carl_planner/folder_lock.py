@@ -1,4 +1,4 @@
-"""A folder into which one run drives at a time."""
+"""A folder into which one run writes at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     """Make and hold a folder; the system lets go of it when this process ends, however that is.
 
     Raises:
-        ValueError: another run holds it; their evaluators would write the same records.
+        ValueError: another run holds it; both would write the same files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_FILE, blocking=False)
@@ -24,7 +24,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         held = lock.acquire()
     except Timeout as error:
         raise ValueError(
-            f"another run is driving into {folder}: wait for it, or choose another output="
+            f"another run writes into {folder}: wait for it, or choose another folder"
         ) from error
     with held:
         yield
