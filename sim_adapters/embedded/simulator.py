@@ -65,7 +65,6 @@ from sim_adapters.world.traffic.state import (
     Tally,
     empty_traffic,
 )
-from sim_adapters.world.traffic.step import traffic_scene, traffic_town
 
 _logger = logging.getLogger(__name__)
 
@@ -292,8 +291,7 @@ class EmbeddedSimulator:
     def _all_worlds(self) -> Worlds:
         scene = self.scene
         return Worlds(
-            traffic_scene(scene),
-            scene.ego,
+            scene.arrays,
             scene.contacts,
             self.drivetrain,
             self.signal_plan,
@@ -331,9 +329,8 @@ class EmbeddedSimulator:
 
 def _town(maps: MapBank) -> Town:
     """What kernels read of the towns."""
-    sidewalks, crossings = build_sidewalks(maps)
-    places = build_standing_places(maps)
-    return Town(traffic_town(maps), maps.signals, maps.groups, sidewalks, crossings, places)
+    footways, places = build_sidewalks(maps), build_standing_places(maps)
+    return Town(maps.roads, maps.signals, maps.groups, footways, places)
 
 
 def make_embedded_simulator(

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import range_kernel
-from sim_adapters.scene.map_bank import SignalGroups, Signals
-from sim_adapters.scene.state import Contacts, EgoState
+from sim_adapters.scene.map_bank import LaneGraph, SignalGroups, Signals
+from sim_adapters.scene.state import Contacts, SceneArrays
 from sim_adapters.world.contacts import ContactState, remove_fallen_range, touch_actors_range
 from sim_adapters.world.dynamics import Drivetrain, drive_ego_range
 from sim_adapters.world.ego_place import locate_ego_range
@@ -21,13 +21,12 @@ from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
 from sim_adapters.world.scenarios.state import ScriptBook
 from sim_adapters.world.scenarios.step import Junctions, step_scenarios_range
-from sim_adapters.world.scenarios.stream_cars import Cast
-from sim_adapters.world.sidewalks import Crossings, Sidewalks
+from sim_adapters.world.sidewalks import Footways
 from sim_adapters.world.signals import SignalPlan, reset_signals_range, update_lights_range
 from sim_adapters.world.slots import (
     SlotLayout,
-    first_scripted_pedestrian,
-    first_scripted_static,
+    passer_by_slots,
+    roadside_slots,
 )
 from sim_adapters.world.statics import (
     StandingPlaces,
@@ -37,10 +36,9 @@ from sim_adapters.world.statics import (
     step_statics_range,
 )
 from sim_adapters.world.traffic.settings import TrafficSettings
+from sim_adapters.world.traffic.spawn import Cast
 from sim_adapters.world.traffic.state import TrafficState
 from sim_adapters.world.traffic.step import (
-    TrafficScene,
-    TrafficTown,
     reset_traffic_range,
     step_traffic_range,
 )
@@ -49,19 +47,17 @@ from sim_adapters.world.traffic.step import (
 class Town(NamedTuple):
     """What does not change: the towns and the places where things walk, cross and stand."""
 
-    roads: TrafficTown
+    roads: LaneGraph
     signals: Signals
     groups: SignalGroups
-    sidewalks: Sidewalks
-    crossings: Crossings
+    footways: Footways
     standing_places: StandingPlaces
 
 
 class Worlds(NamedTuple):
     """What changes from step to step."""
 
-    scene: TrafficScene
-    ego: EgoState
+    scene: SceneArrays
     contacts: Contacts
     drivetrain: Drivetrain
     signal_plan: SignalPlan
@@ -98,23 +94,22 @@ def start_worlds_range(
         settings.random_light_start,
     )  # fmt: skip
     locate_ego_range(
-        first, last, scene.motion, worlds.ego, scene.clocks, roads.grid, roads.points, roads.lanes
+        first, last, scene.motion, scene.ego, scene.clocks, roads.grid, roads.points, roads.lanes
     )
     update_lights_range(
         first, last, scene.lights, worlds.signal_plan, town.signals, town.groups, roads.ranges,
         scene.clocks,
     )  # fmt: skip
     reset_statics_range(
-        first, last, scene.motion, scene.traits, scene.clocks, worlds.standing_things,
-        town.standing_places, settings.statics, layout.first_static, first_scripted_static(layout),
+        first, last, scene, worlds.standing_things, town.standing_places, settings.statics,
+        roadside_slots(layout),
     )  # fmt: skip
     reset_traffic_range(
         first, last, roads, scene, worlds.traffic, settings.traffic, layout, settings.step_s
     )
     reset_pedestrians_range(
-        first, last, roads.points, roads.lanes, roads.ranges, scene.motion, scene.traits,
-        scene.clocks, worlds.walkers, town.sidewalks, settings.pedestrians,
-        layout.first_pedestrian, first_scripted_pedestrian(layout),
+        first, last, roads, scene, worlds.walkers, town.footways, settings.pedestrians,
+        passer_by_slots(layout),
     )  # fmt: skip
     for _ in range(settings.warm_up_steps):
         move_others_range(first, last, town, worlds, settings)
@@ -134,11 +129,11 @@ def step_worlds_range(
     roads, scene, layout, traffic = town.roads, worlds.scene, settings.layout, worlds.traffic
     motion, traits, clocks, dt = scene.motion, scene.traits, scene.clocks, settings.step_s
     remove_fallen_range(first, last, motion, traits, worlds.contact_state)
-    drive_ego_range(first, last, motion, worlds.ego, worlds.drivetrain, steer, acceleration, dt)
-    locate_ego_range(first, last, motion, worlds.ego, clocks, roads.grid, roads.points, roads.lanes)
+    drive_ego_range(first, last, motion, scene.ego, worlds.drivetrain, steer, acceleration, dt)
+    locate_ego_range(first, last, motion, scene.ego, clocks, roads.grid, roads.points, roads.lanes)
     step_statics_range(
-        first, last, motion, traits, clocks, worlds.standing_things, town.standing_places,
-        settings.statics, layout.first_static, first_scripted_static(layout), dt,
+        first, last, scene, worlds.standing_things, town.standing_places, settings.statics,
+        roadside_slots(layout), dt,
     )  # fmt: skip
     cast = Cast(
         motion, traits, traffic.places, traffic.drivers, traffic.progress, traffic.overrides,
@@ -151,7 +146,7 @@ def step_worlds_range(
     )  # fmt: skip
     move_others_range(first, last, town, worlds, settings)
     touch_actors_range(
-        first, last, motion, traits, worlds.ego, worlds.contacts, worlds.drivetrain,
+        first, last, motion, traits, scene.ego, worlds.contacts, worlds.drivetrain,
         worlds.contact_state,
     )  # fmt: skip
 
@@ -165,10 +160,8 @@ def move_others_range(
     dt = settings.step_s
     step_traffic_range(first, last, roads, scene, worlds.traffic, settings.traffic, layout, dt)
     step_pedestrians_range(
-        first, last, roads.points, roads.lanes, roads.ranges, scene.motion, scene.traits,
-        scene.clocks, worlds.walkers, town.sidewalks, settings.pedestrians,
-        layout.first_pedestrian, first_scripted_pedestrian(layout), scene.lights, town.crossings,
-        dt,
+        first, last, roads, scene, worlds.walkers, town.footways, settings.pedestrians,
+        passer_by_slots(layout), dt,
     )  # fmt: skip
     for world in range(first, last):
         scene.clocks.elapsed_s[world] += dt

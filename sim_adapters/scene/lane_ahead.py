@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.geometry import forward_offset_m
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
-from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes
+from sim_adapters.scene.map_bank import Roads
+
+
+class LevelBox(NamedTuple):
+    """A world-aligned box on one level."""
+
+    x: float  # [m] of its centre
+    y: float
+    z: float
+    half_x_m: float
+    half_y_m: float
 
 
 @inlined_function
 def lane_ahead_enters_box(
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
+    roads: Roads,
     point: int,
     x: float,
     y: float,
     range_m: float,
     step_m: float,
-    box_x: float,
-    box_y: float,
-    box_z: float,
-    half_x_m: float,
-    half_y_m: float,
+    box: LevelBox,
 ) -> bool:
-    """Whether the centre line ahead of (x, y) enters a world-aligned box within `range_m`.
+    """Whether the centre line ahead of (x, y) enters a box within `range_m`.
 
     `point` is the lane point nearest to (x, y); a box smaller than `step_m` may be missed. In z
     only the level of the box counts.
     """
+    points, lanes, links = roads.points, roads.lanes, roads.links
     lane = points.lane[point]
     yaw = points.yaw_rad[point]
     along = forward_offset_m(x - points.x[point], y - points.y[point], math.cos(yaw), math.sin(yaw))
@@ -50,9 +56,10 @@ def lane_ahead_enters_box(
         after = min(at + 1, last)
         gap = points.s_m[after] - points.s_m[at]
         t = (s - points.s_m[at]) / gap if gap > 0.0 else 0.0
-        dx = points.x[at] + t * (points.x[after] - points.x[at]) - box_x
-        dy = points.y[at] + t * (points.y[after] - points.y[at]) - box_y
-        if abs(dx) < half_x_m and abs(dy) < half_y_m and abs(points.z[at] - box_z) < SAME_LEVEL_M:
+        dx = points.x[at] + t * (points.x[after] - points.x[at]) - box.x
+        dy = points.y[at] + t * (points.y[after] - points.y[at]) - box.y
+        is_level = abs(points.z[at] - box.z) < SAME_LEVEL_M
+        if abs(dx) < box.half_x_m and abs(dy) < box.half_y_m and is_level:
             return True
         s += step_m
     return False

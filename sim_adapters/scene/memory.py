@@ -86,6 +86,17 @@ class ContactTracker(NamedTuple):
     near_place: BoolArray  # the place still suppresses repeats (ego within 5 m ever since)
 
 
+class Trackers(NamedTuple):
+    """What kernels that judge driving by CARLA's rules remember of E drivers."""
+
+    rings: MotionRings
+    counters: HoldCounters
+    route: RouteTracker
+    lane: LaneTracker
+    signs: SignTracker
+    contacts: ContactTracker
+
+
 @dataclass(frozen=True)
 class EpisodeMemory:
     """All of the above for E drivers."""
@@ -98,6 +109,11 @@ class EpisodeMemory:
     contacts: ContactTracker
     history: SceneHistory | None = None  # only if the observer looks back
     nuplan: NuplanMemory | None = None  # only of nuPlan's detector
+
+    @property
+    def trackers(self) -> Trackers:
+        """The arrays themselves, not copies of them."""
+        return Trackers(*(getattr(self, name) for name in Trackers._fields))
 
 
 def empty_memory(scene: SceneBatch) -> EpisodeMemory:

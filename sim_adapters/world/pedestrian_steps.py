@@ -21,6 +21,7 @@ from sim_adapters.scene.state import (
     LAST_VEHICLE_KIND,
     ActorMotion,
     ActorTraits,
+    Clocks,
     Lights,
     LightState,
 )
@@ -237,16 +238,16 @@ def walk(
     points: LanePoints,
     lanes: Lanes,
     motion: ActorMotion,
+    clocks: Clocks,
     walkers: Walkers,
     sidewalks: Sidewalks,
     settings: PedestrianSettings,
     world: int,
     slot: int,
-    seed: np.uint64,
-    tick: int,
     dt: float,
 ) -> None:
     """Walk along the sidewalk; at a crossing decide whether to cross."""
+    seed, tick = clocks.seed[world], round(clocks.elapsed_s[world] / dt)
     lane, before = walkers.lane[world, slot], walkers.s_m[world, slot]
     after = before + walkers.direction[world, slot] * walkers.speed_mps[world, slot] * dt
     for anchor in range(sidewalks.anchor_first[lane], sidewalks.anchor_first[lane + 1]):

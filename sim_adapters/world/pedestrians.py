@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
-from sim_adapters.scene.map_bank import LanePoints, Lanes, MapRanges
-from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights
+from sim_adapters.scene.map_bank import LaneGraph, LanePoints, Lanes
+from sim_adapters.scene.state import ActorMotion, ActorTraits, SceneArrays
 from sim_adapters.world.pedestrian_state import (
     GO_STRAIGHT,
     WAIT,
@@ -20,12 +21,13 @@ from sim_adapters.world.pedestrian_state import (
     set_pedestrian_body,
 )
 from sim_adapters.world.pedestrian_steps import go_straight, wait, walk
-from sim_adapters.world.sidewalks import Crossings, Sidewalks
-from sim_adapters.world.slots import clear_slot
+from sim_adapters.world.sidewalks import Footways, Sidewalks
+from sim_adapters.world.slots import SlotRange, clear_slot
 from sim_adapters.world.vehicle_catalogue import WALKER_SHARE
 
 SLOWEST_MPS, FASTEST_MPS = 1.0, 1.8  # CARLA's walking speed is 1.4 m/s
 SIDE_OFFSET_SHARE = 0.3  # people keep up to this share of the width off the middle
+RESET_NEAREST_M = 5.0  # to the ego, for people who are there from the start
 _RESET_DRAWS, _STEP_DRAWS = 150, 6  # per wanted pedestrian, per step
 _FIRST_STEP_DRAW = 1_000_000
 _DRAW_PLACE, _DRAW_SPEED, _DRAW_BODY, _DRAW_DIRECTION, _DRAW_OFFSET = (
@@ -73,27 +75,31 @@ def _spawn_at(
     motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
 
 
+class Attempts(NamedTuple):
+    """Tries to let somebody appear at a random place."""
+
+    first_draw: int  # their numbers as random draws
+    number: int
+    nearest_m: float  # to the ego
+
+
 @device_function
 def _keep_up(
     points: LanePoints,
     lanes: Lanes,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
+    scene: SceneArrays,
     walkers: Walkers,
     sidewalks: Sidewalks,
     settings: PedestrianSettings,
+    slots: SlotRange,
     world: int,
-    first_slot: int,
-    last_slot: int,
-    first_draw: int,
-    num_draws: int,
-    nearest_m: float,
+    attempts: Attempts,
 ) -> None:
     """Take away who is far from the ego and let new people appear around it."""
+    motion, traits, clocks = scene.motion, scene.traits, scene.clocks
     ego_x, ego_y, ego_z = motion.x[world, 0], motion.y[world, 0], motion.z[world, 0]
     count, free = 0, -1
-    for slot in range(first_slot, last_slot):
+    for slot in range(slots.first, slots.last):
         if traits.valid[world, slot]:
             away = math.hypot(motion.x[world, slot] - ego_x, motion.y[world, slot] - ego_y)
             if away > settings.despawn_m:
@@ -106,17 +112,17 @@ def _keep_up(
     first, last = sidewalks.point_first[map_index], sidewalks.point_first[map_index + 1]
     if first == last:
         return
-    for draw in range(first_draw, first_draw + num_draws):
+    for draw in range(attempts.first_draw, attempts.first_draw + attempts.number):
         if count >= settings.num_pedestrians or free < 0:
             return
         row = first + int(uniform(seed, draw, 0, _DRAW_PLACE) * (last - first))
         point = int(sidewalks.point[row])
         away = math.hypot(points.x[point] - ego_x, points.y[point] - ego_y)
-        if nearest_m < away < settings.radius_m and abs(points.z[point] - ego_z) < 8.0:
+        if attempts.nearest_m < away < settings.radius_m and abs(points.z[point] - ego_z) < 8.0:
             _spawn_at(points, lanes, motion, traits, walkers, world, free, seed, point)
             count += 1
             free = -1
-            for slot in range(first_slot, last_slot):
+            for slot in range(slots.first, slots.last):
                 if not traits.valid[world, slot]:
                     free = slot
 
@@ -125,27 +131,23 @@ def _keep_up(
 def reset_pedestrians_range(
     first: int,
     last: int,
-    points: LanePoints,
-    lanes: Lanes,
-    ranges: MapRanges,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
+    roads: LaneGraph,
+    scene: SceneArrays,
     walkers: Walkers,
-    sidewalks: Sidewalks,
+    footways: Footways,
     settings: PedestrianSettings,
-    first_slot: int,
-    last_slot: int,
+    slots: SlotRange,
 ) -> None:
     """Let people appear around the ego of worlds `first` to `last`; the ego must be in place."""
+    attempts = Attempts(0, _RESET_DRAWS * settings.num_pedestrians, RESET_NEAREST_M)
     for world in range(first, last):
-        for slot in range(first_slot, last_slot):
-            clear_slot(motion, traits, world, slot)
+        for slot in range(slots.first, slots.last):
+            clear_slot(scene.motion, scene.traits, world, slot)
             walkers.generation[world, slot] = 0
             walkers.mode[world, slot] = WALK
         _keep_up(
-            points, lanes, motion, traits, clocks, walkers, sidewalks, settings, world,
-            first_slot, last_slot, 0, _RESET_DRAWS * settings.num_pedestrians, 5.0,
+            roads.points, roads.lanes, scene, walkers, footways.sidewalks, settings, slots, world,
+            attempts,
         )  # fmt: skip
 
 
@@ -153,40 +155,31 @@ def reset_pedestrians_range(
 def step_pedestrians_range(
     first: int,
     last: int,
-    points: LanePoints,
-    lanes: Lanes,
-    ranges: MapRanges,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
+    roads: LaneGraph,
+    scene: SceneArrays,
     walkers: Walkers,
-    sidewalks: Sidewalks,
+    footways: Footways,
     settings: PedestrianSettings,
-    first_slot: int,
-    last_slot: int,
-    lights: Lights,
-    crossings: Crossings,
+    slots: SlotRange,
     dt: float,
 ) -> None:
-    """One step of everybody in slots `first_slot` to `last_slot` of worlds `first` to `last`."""
+    """One step of everybody in these slots of worlds `first` to `last`."""
+    points, lanes = roads.points, roads.lanes
+    motion, traits, lights, clocks = scene.motion, scene.traits, scene.lights, scene.clocks
+    sidewalks, crossings = footways.sidewalks, footways.crossings
     for world in range(first, last):
         tick = round(clocks.elapsed_s[world] / dt)
-        seed, first_signal = clocks.seed[world], int(ranges.signal[clocks.map_index[world]])
-        for slot in range(first_slot, last_slot):
+        first_signal = int(roads.ranges.signal[clocks.map_index[world]])
+        for slot in range(slots.first, slots.last):
             if not traits.valid[world, slot]:
                 continue
             mode = walkers.mode[world, slot]
             if mode == WALK:
-                walk(
-                    points, lanes, motion, walkers, sidewalks, settings, world, slot, seed, tick,
-                    dt,
-                )  # fmt: skip
+                walk(points, lanes, motion, clocks, walkers, sidewalks, settings, world, slot, dt)
             elif mode == WAIT:
                 wait(motion, traits, lights, walkers, crossings, world, slot, first_signal, dt)
             elif mode == GO_STRAIGHT:
                 go_straight(points, lanes, motion, traits, walkers, world, slot, dt)
-        _keep_up(
-            points, lanes, motion, traits, clocks, walkers, sidewalks, settings, world,
-            first_slot, last_slot, _FIRST_STEP_DRAW + tick * _STEP_DRAWS, _STEP_DRAWS,
-            settings.out_of_view_m,
-        )  # fmt: skip
+        first_draw = _FIRST_STEP_DRAW + tick * _STEP_DRAWS
+        attempts = Attempts(first_draw, _STEP_DRAWS, settings.out_of_view_m)
+        _keep_up(points, lanes, scene, walkers, sidewalks, settings, slots, world, attempts)

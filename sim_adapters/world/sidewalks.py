@@ -54,6 +54,13 @@ class Crossings(NamedTuple):
     signal: IntArray  # light of the arm that is crossed (global index), -1 none
 
 
+class Footways(NamedTuple):
+    """Where people walk."""
+
+    sidewalks: Sidewalks
+    crossings: Crossings
+
+
 class _Arm(NamedTuple):
     """End of an approach lane at a junction."""
 
@@ -64,7 +71,7 @@ class _Arm(NamedTuple):
     signal: int
 
 
-def build_sidewalks(maps: MapBank) -> tuple[Sidewalks, Crossings]:
+def build_sidewalks(maps: MapBank) -> Footways:
     """Walking graph and crossings of all maps of the bank."""
     per_map = [_sidewalk_points(maps, index) for index in range(len(maps.towns))]
     ends = [

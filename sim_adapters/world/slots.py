@@ -26,11 +26,30 @@ class SlotLayout(NamedTuple):
     num_slots: int
 
 
+class SlotRange(NamedTuple):
+    """Half-open range of a world's actor slots."""
+
+    first: int
+    last: int
+
+
 def make_slot_layout(*, num_vehicles: int, num_pedestrians: int, num_statics: int) -> SlotLayout:
     """Ranges for the given capacities; parked cars and props are statics."""
     first_pedestrian = 1 + num_vehicles
     first_static = first_pedestrian + num_pedestrians
     return SlotLayout(1, first_pedestrian, first_static, first_static + num_statics)
+
+
+@device_function
+def passer_by_slots(layout: SlotLayout) -> SlotRange:
+    """Slots of pedestrians that belong to no scenario."""
+    return SlotRange(layout.first_pedestrian, first_scripted_pedestrian(layout))
+
+
+@device_function
+def roadside_slots(layout: SlotLayout) -> SlotRange:
+    """Slots of what stands beside the road and belongs to no scenario."""
+    return SlotRange(layout.first_static, first_scripted_static(layout))
 
 
 @device_function

@@ -17,8 +17,8 @@ from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, layer_pixel
-from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks
-from sim_adapters.world.slots import clear_slot, new_actor_id
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, SceneArrays
+from sim_adapters.world.slots import SlotRange, clear_slot, new_actor_id
 from sim_adapters.world.vehicle_catalogue import (
     FIRST_VEHICLE_OF_KIND,
     PROP_HALF_HEIGHT_M,
@@ -141,32 +141,6 @@ def _reaches_driving_lane(maps: MapBank, index: int, x: float, y: float, yaw: fl
 
 
 @device_function
-def stand_something(
-    motion: ActorMotion,
-    traits: ActorTraits,
-    world: int,
-    slot: int,
-    actor_id: int,
-    x: float,
-    y: float,
-    z: float,
-    yaw_rad: float,
-    half_length_m: float,
-    half_width_m: float,
-    half_height_m: float,
-) -> None:
-    """Fill a slot with a static thing."""
-    traits.valid[world, slot] = True
-    traits.kind[world, slot] = _STATIC
-    traits.half_length_m[world, slot] = half_length_m
-    traits.half_width_m[world, slot] = half_width_m
-    traits.half_height_m[world, slot] = half_height_m
-    traits.actor_id[world, slot] = actor_id
-    motion.x[world, slot], motion.y[world, slot], motion.z[world, slot] = x, y, z
-    motion.yaw_rad[world, slot] = yaw_rad
-
-
-@device_function
 def _fill(
     motion: ActorMotion,
     traits: ActorTraits,
@@ -194,29 +168,31 @@ def _fill(
         half_height = float(PROP_HALF_HEIGHT_M[prop])
     things.place[world, slot] = place
     things.generation[world, slot] += 1
-    actor_id = new_actor_id(things.generation[world, slot], slot, traits.valid.shape[1])
-    stand_something(
-        motion, traits, world, slot, actor_id, places.x[place], places.y[place], places.z[place],
-        places.yaw_rad[place], half_length, half_width, half_height,
-    )  # fmt: skip
+    traits.valid[world, slot] = True
+    traits.kind[world, slot] = _STATIC
+    traits.half_length_m[world, slot] = half_length
+    traits.half_width_m[world, slot] = half_width
+    traits.half_height_m[world, slot] = half_height
+    generation = things.generation[world, slot]
+    traits.actor_id[world, slot] = new_actor_id(generation, slot, traits.valid.shape[1])
+    motion.x[world, slot], motion.y[world, slot] = places.x[place], places.y[place]
+    motion.z[world, slot], motion.yaw_rad[world, slot] = places.z[place], places.yaw_rad[place]
 
 
 @device_function
 def look_around(
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
+    scene: SceneArrays,
     things: StandingThings,
     places: StandingPlaces,
     settings: StaticSettings,
+    slots: SlotRange,
     world: int,
-    first_slot: int,
-    last_slot: int,
 ) -> None:
     """Take away what is far from the ego and show what has come near."""
+    motion, traits, clocks = scene.motion, scene.traits, scene.clocks
     x, y = motion.x[world, 0], motion.y[world, 0]
     free = -1
-    for slot in range(first_slot, last_slot):
+    for slot in range(slots.first, slots.last):
         if traits.valid[world, slot]:
             away = math.hypot(motion.x[world, slot] - x, motion.y[world, slot] - y)
             if away > settings.despawn_m:
@@ -236,13 +212,13 @@ def look_around(
         if uniform(seed, place - first, 0, _DRAW_SHARE) >= share:
             continue
         is_shown = False
-        for slot in range(first_slot, last_slot):
+        for slot in range(slots.first, slots.last):
             is_shown = is_shown or things.place[world, slot] == place
         if is_shown:
             continue
         _fill(motion, traits, things, places, world, free, place, place - first, seed)
         free = -1
-        for slot in range(first_slot, last_slot):
+        for slot in range(slots.first, slots.last):
             if not traits.valid[world, slot]:
                 free = slot
 
@@ -251,40 +227,32 @@ def look_around(
 def reset_statics_range(
     first: int,
     last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
+    scene: SceneArrays,
     things: StandingThings,
     places: StandingPlaces,
     settings: StaticSettings,
-    first_slot: int,
-    last_slot: int,
+    slots: SlotRange,
 ) -> None:
     """Show what stands around the ego of worlds `first` to `last`; the ego must be in place."""
     for world in range(first, last):
-        for slot in range(first_slot, last_slot):
-            clear_slot(motion, traits, world, slot)
+        for slot in range(slots.first, slots.last):
+            clear_slot(scene.motion, scene.traits, world, slot)
             things.generation[world, slot] = 0
-        look_around(motion, traits, clocks, things, places, settings, world, first_slot, last_slot)
+        look_around(scene, things, places, settings, slots, world)
 
 
 @range_kernel
 def step_statics_range(
     first: int,
     last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
+    scene: SceneArrays,
     things: StandingThings,
     places: StandingPlaces,
     settings: StaticSettings,
-    first_slot: int,
-    last_slot: int,
+    slots: SlotRange,
     dt: float,
 ) -> None:
     """Look around every few steps: things beside the road do not move."""
     for world in range(first, last):
-        if round(clocks.elapsed_s[world] / dt) % LOOK_EVERY_TICKS == 0:
-            look_around(
-                motion, traits, clocks, things, places, settings, world, first_slot, last_slot
-            )
+        if round(scene.clocks.elapsed_s[world] / dt) % LOOK_EVERY_TICKS == 0:
+            look_around(scene, things, places, settings, slots, world)

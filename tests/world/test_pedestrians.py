@@ -21,7 +21,8 @@ from sim_adapters.world.pedestrian_state import (
 )
 from sim_adapters.world.pedestrian_steps import is_road_clear, is_vehicle_in_the_way
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
-from sim_adapters.world.sidewalks import Crossings, Sidewalks, build_sidewalks
+from sim_adapters.world.sidewalks import Footways, build_sidewalks
+from sim_adapters.world.slots import SlotRange
 
 SLOTS = 9  # the ego and eight people
 SETTINGS = PedestrianSettings(num_pedestrians=8, crossing_share=1.0)
@@ -36,9 +37,8 @@ class Street:
             1, SLOTS, num_lights=maps.max_lights, num_route_points=2
         )
         self.walkers: Walkers = empty_walkers(1, SLOTS)
-        self.sidewalks: Sidewalks
-        self.crossings: Crossings
-        self.sidewalks, self.crossings = build_sidewalks(maps)
+        self.footways: Footways = build_sidewalks(maps)
+        self.sidewalks, self.crossings = self.footways
         motion, traits = self.scene.motion, self.scene.traits
         motion.x[0, 0] = self.crossings.x[0].mean()
         motion.y[0, 0] = self.crossings.y[0].mean() + 3.0
@@ -55,24 +55,12 @@ class Street:
         self.scene.lights.remaining_s[0, :] = 100.0
 
     def _arguments(self) -> tuple[Any, ...]:
-        maps, scene = self.maps, self.scene
-        return (
-            maps.points,
-            maps.lanes,
-            maps.ranges,
-            scene.motion,
-            scene.traits,
-            scene.clocks,
-            self.walkers,
-            self.sidewalks,
-            SETTINGS,
-            1,
-            SLOTS,
-        )
+        slots = SlotRange(1, SLOTS)
+        return self.maps.roads, self.scene.arrays, self.walkers, self.footways, SETTINGS, slots
 
     def step(self) -> None:
         """0.1 s."""
-        arguments: tuple[Any, ...] = (*self._arguments(), self.scene.lights, self.crossings, 0.1)
+        arguments: tuple[Any, ...] = (*self._arguments(), 0.1)
         step_pedestrians_range(0, 1, *arguments)
         self.scene.clocks.elapsed_s[0] += 0.1
 

@@ -10,6 +10,7 @@ from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, layer_pixel
 from sim_adapters.scene.state import ActorKind, SceneBatch, empty_scene
+from sim_adapters.world.slots import SlotRange
 from sim_adapters.world.statics import (
     StandingPlaces,
     StaticSettings,
@@ -51,17 +52,8 @@ class Street:
         self.scene.motion.y[0, 0] = self.places.y[place]
 
     def _arguments(self) -> tuple[Any, ...]:
-        scene = self.scene
-        return (
-            scene.motion,
-            scene.traits,
-            scene.clocks,
-            self.things,
-            self.places,
-            self.settings,
-            1,
-            SLOTS,
-        )
+        slots = SlotRange(1, SLOTS)
+        return self.scene.arrays, self.things, self.places, self.settings, slots
 
     def look(self) -> None:
         """One step in which the world looks around."""

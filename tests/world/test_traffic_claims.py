@@ -8,7 +8,7 @@ import pytest
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.world.traffic.right_of_way import IMPATIENCE_S
 from sim_adapters.world.traffic.settings import TrafficSettings
-from sim_adapters.world.traffic.spawn import spawn_vehicle
+from sim_adapters.world.traffic.spawn import Cast, spawn_vehicle
 from sim_adapters.world.traffic.state import CURRENT
 from tests.world.town_traffic import TownTraffic, make_town_traffic
 
@@ -40,11 +40,11 @@ def put(run: TownTraffic, slot: int, way: Way, *, ahead: int, to_line_m: float, 
     """Place a vehicle: `ahead` of its way's lanes are behind it, its bumper before the line."""
     traffic, maps = run.traffic, run.maps
     lanes = way[ahead:]
-    spawn_vehicle(
-        maps.points, maps.lanes, maps.links, traffic.map, run.scene.motion, run.scene.traits,
-        traffic.places, traffic.drivers, traffic.progress, traffic.overrides,
-        0, slot, np.uint64(1), 0, lanes[0], 0.0, v,
+    cast = Cast(
+        run.scene.motion, run.scene.traits, traffic.places, traffic.drivers, traffic.progress,
+        traffic.overrides, maps.points, maps.lanes, maps.links, traffic.map,
     )  # fmt: skip
+    spawn_vehicle(cast, 0, slot, np.uint64(1), 0, lanes[0], 0.0, v)
     half_m = run.scene.traits.half_length_m[0, slot]
     traffic.places.s_m[0, slot] = maps.lanes.length_m[lanes[0]] - to_line_m - half_m
     traffic.places.path[0, slot, CURRENT : CURRENT + len(lanes)] = lanes

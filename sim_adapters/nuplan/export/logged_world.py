@@ -30,7 +30,7 @@ from sim_adapters.world.pedestrian_state import PedestrianSettings, empty_walker
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
 from sim_adapters.world.sidewalks import build_sidewalks
 from sim_adapters.world.signals import empty_signal_plan, reset_signals_range, update_lights_range
-from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.slots import SlotLayout, SlotRange
 from sim_adapters.world.statics import (
     StaticSettings,
     build_standing_places,
@@ -39,7 +39,7 @@ from sim_adapters.world.statics import (
     step_statics_range,
 )
 from sim_adapters.world.traffic.settings import TrafficSettings
-from sim_adapters.world.traffic.spawn import draw_town_point, spawn_vehicle
+from sim_adapters.world.traffic.spawn import Cast, draw_town_point, spawn_vehicle
 from sim_adapters.world.traffic.state import empty_traffic
 from sim_adapters.world.traffic.step import (
     reset_traffic_range,
@@ -96,7 +96,7 @@ class LoggedWorld:
         )
         self.traffic = empty_traffic(1, self.layout, maps)
         self.signal_plan = empty_signal_plan(1, maps)
-        self.sidewalks, self.crossings = build_sidewalks(maps)
+        self.footways = build_sidewalks(maps)
         self.walkers = empty_walkers(1, num_slots)
         self.things = empty_standing_things(1, num_slots)
         self.roadworks = plan_roadworks(maps, 0, network, share=roadworks_share, seed=seed)
@@ -117,12 +117,7 @@ class LoggedWorld:
         if round(float(scene.clocks.elapsed_s[0]) / STEP_S) % LOOK_EVERY_TICKS == 0:
             self._show_roadworks()
         step_traffic_range(0, 1, *self._traffic_arguments(self.layout))
-        walking: tuple[Any, ...] = (
-            *self._pedestrian_arguments(),
-            scene.lights,
-            self.crossings,
-            STEP_S,
-        )
+        walking: tuple[Any, ...] = (*self._pedestrian_arguments(), STEP_S)
         step_pedestrians_range(0, 1, *walking)
         scene.clocks.elapsed_s[0] += STEP_S
         update_lights_range(0, 1, *self._light_arguments())
@@ -144,12 +139,11 @@ class LoggedWorld:
         maps, scene, traffic = self.maps, self.scene, self.traffic
         point, seed = self._draw_start(), scene.clocks.seed[0]
         lane, s_m = int(maps.points.lane[point]), float(maps.points.s_m[point])
-        where: tuple[Any, ...] = (0, 0, seed, EGO_VEHICLE, lane, s_m, 0.0)
-        spawn_vehicle(
-            *(maps.points, maps.lanes, maps.links, traffic.map, scene.motion, scene.traits),
-            *(traffic.places, traffic.drivers, traffic.progress, traffic.overrides),
-            *where,
+        cast = Cast(
+            *(scene.motion, scene.traits, traffic.places, traffic.drivers, traffic.progress),
+            *(traffic.overrides, maps.points, maps.lanes, maps.links, traffic.map),
         )
+        spawn_vehicle(cast, 0, 0, seed, EGO_VEHICLE, lane, s_m, 0.0)
         scene.traits.half_length_m[0, 0] = 0.5 * LENGTH_M
         scene.traits.half_width_m[0, 0] = 0.5 * WIDTH_M
         scene.traits.half_height_m[0, 0] = 0.5 * HEIGHT_M
@@ -174,19 +168,15 @@ class LoggedWorld:
         return traffic_arguments(self.scene, self.maps, self.traffic, self.traffic_settings, layout)
 
     def _pedestrian_arguments(self) -> tuple[Any, ...]:
-        scene, maps, layout = self.scene, self.maps, self.layout
+        layout = self.layout
         return (
-            *(maps.points, maps.lanes, maps.ranges, scene.motion, scene.traits, scene.clocks),
-            *(self.walkers, self.sidewalks, self.pedestrian_settings),
-            *(layout.first_pedestrian, layout.first_static),
+            *(self.maps.roads, self.scene.arrays, self.walkers, self.footways),
+            *(self.pedestrian_settings, SlotRange(layout.first_pedestrian, layout.first_static)),
         )
 
     def _static_arguments(self) -> tuple[Any, ...]:
-        scene = self.scene
-        return (
-            *(scene.motion, scene.traits, scene.clocks, self.things, self.places),
-            *(self.static_settings, self.layout.first_static, self.first_roadwork),
-        )
+        slots = SlotRange(self.layout.first_static, self.first_roadwork)
+        return self.scene.arrays, self.things, self.places, self.static_settings, slots
 
     def _light_arguments(self) -> tuple[Any, ...]:
         maps, scene = self.maps, self.scene

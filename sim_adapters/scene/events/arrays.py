@@ -70,6 +70,16 @@ class HazardFacts(NamedTuple):
     stop_sign_m: FloatArray
 
 
+class Facts(NamedTuple):
+    """All facts of a step as kernels write them."""
+
+    progress: ProgressFacts
+    infractions: InfractionFacts
+    lanes: LaneFacts
+    motion: MotionFacts
+    hazards: HazardFacts
+
+
 @dataclass(frozen=True)
 class EventArrays:
     """Preallocated DrivingEvents and the kernels' views of them."""
@@ -87,6 +97,11 @@ class EventArrays:
         events = uneventful(num_agents)
         groups = (ProgressFacts, InfractionFacts, LaneFacts, MotionFacts, HazardFacts)
         return cls(events, *(_views(group, events) for group in groups))
+
+    @property
+    def facts(self) -> Facts:
+        """The arrays themselves, not copies of them."""
+        return Facts(*(getattr(self, name) for name in Facts._fields))
 
     @property
     def route_percent(self) -> FloatArray:

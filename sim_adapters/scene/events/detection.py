@@ -8,22 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.driving_events import DrivingEvents
-from sim_adapters.scene.events.arrays import EventArrays
+from sim_adapters.kernels import range_kernel
+from sim_adapters.scene.events.arrays import EventArrays, Facts
 from sim_adapters.scene.events.collisions import detect_collisions_range
 from sim_adapters.scene.events.comfort import detect_comfort_events_range
-from sim_adapters.scene.events.comfort_filters import comfort_weights
+from sim_adapters.scene.events.comfort_filters import ComfortWeights, comfort_weights
 from sim_adapters.scene.events.lanes import detect_lane_events_range
 from sim_adapters.scene.events.lights import detect_light_events_range
 from sim_adapters.scene.events.motion import detect_motion_events_range
 from sim_adapters.scene.events.roach_hazards import detect_hazards_range
 from sim_adapters.scene.events.route import detect_route_events_range
-from sim_adapters.scene.events.settings import DetectorSettings
+from sim_adapters.scene.events.settings import DetectorSettings, Thresholds
 from sim_adapters.scene.events.stop_signs import detect_stop_sign_events_range
 from sim_adapters.scene.events.ttc import detect_ttc_events_range
-from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.memory import EpisodeMemory, empty_memory
+from sim_adapters.scene.map_bank import MapBank, Roads
+from sim_adapters.scene.memory import EpisodeMemory, Trackers, empty_memory
 from sim_adapters.scene.memory_reset import reset_memory
-from sim_adapters.scene.state import SceneBatch
+from sim_adapters.scene.state import SceneArrays, SceneBatch
 
 __all__ = [
     "DetectorSettings",
@@ -110,81 +111,54 @@ def detect_driving_events(
     Returns:
         `out.events`, whose tensors share the arrays' memory: valid until the next call.
     """
-    _detect_infractions(scene, memory, maps, settings, out)
-    _detect_style(scene, memory, maps, settings, out)
+    detect_events_range(
+        0, scene.num_agents,
+        scene.arrays, maps.roads, memory.trackers, comfort_weights(), scene.step_s,
+        settings.thresholds, out.facts,
+    )  # fmt: skip
     failed: NDArray[np.bool_] = out.infractions.simulator_failed
     if failed.any():
         out.clear_failed(failed.copy())
     return out.events
 
 
-def _detect_infractions(
-    scene: SceneBatch,
-    memory: EpisodeMemory,
-    maps: MapBank,
-    settings: DetectorSettings,
-    out: EventArrays,
+@range_kernel
+def detect_events_range(
+    first: int,
+    last: int,
+    scene: SceneArrays,
+    roads: Roads,
+    memory: Trackers,
+    weights: ComfortWeights,
+    step_s: float,
+    settings: Thresholds,
+    out: Facts,
 ) -> None:
-    """Progress, lanes, collisions, lights, stop signs, standing still."""
-    agents = 0, scene.num_agents
+    """All facts of drivers first to last - 1; one call, because Python's calls are dear."""
     motion, traits, ego, clocks = scene.motion, scene.traits, scene.ego, scene.clocks
-    lane_graph = maps.grid, maps.points, maps.lanes
     detect_route_events_range(
-        *agents, motion, traits, ego, scene.routes, memory.route, settings.route, out.progress
+        first, last, motion, traits, ego, scene.routes, memory.route, settings.route, out.progress
     )
-    detect_lane_events_range(
-        *agents,
-        *(motion, traits, ego, clocks),
-        *lane_graph,
-        maps.layers,
-        *(memory.lane, settings.lane, out.lanes),
-    )
+    detect_lane_events_range(first, last, scene, roads, memory.lane, settings.lane, out.lanes)
     detect_collisions_range(
-        *agents,
-        *(motion, traits, ego, scene.contacts, clocks),
-        *(memory.contacts, settings.collision, out.infractions),
-    )
+        first, last, motion, traits, ego, scene.contacts, clocks, memory.contacts,
+        settings.collision, out.infractions,
+    )  # fmt: skip
     detect_light_events_range(
-        *agents,
-        *(motion, traits, ego, clocks, maps.ranges),
-        *lane_graph,
-        *(maps.signals, maps.stop_lines, scene.lights),
-        *(memory.signs, settings.light, out.infractions),
+        first, last, scene, roads, memory.signs, settings.light, out.infractions
     )
     detect_stop_sign_events_range(
-        *agents,
-        *(motion, traits, ego, clocks, maps.ranges),
-        *lane_graph,
-        *(maps.links, maps.signs),
-        *(memory.signs, settings.stop_sign, out.infractions),
+        first, last, scene, roads, memory.signs, settings.stop_sign, out.infractions
     )
     detect_motion_events_range(
-        *agents,
-        *(motion, ego, clocks, memory.counters, scene.step_s),
-        *(settings.motion, out.motion, out.infractions),
+        first, last, motion, ego, clocks, memory.counters, step_s, settings.motion, out.motion,
+        out.infractions,
+    )  # fmt: skip
+    detect_ttc_events_range(
+        first, last, motion, traits, ego, memory.counters, settings.ttc, out.motion
     )
-
-
-def _detect_style(
-    scene: SceneBatch,
-    memory: EpisodeMemory,
-    maps: MapBank,
-    settings: DetectorSettings,
-    out: EventArrays,
-) -> None:
-    """Time to collision, comfort, what lies ahead."""
-    agents = 0, scene.num_agents
-    motion, traits, ego, clocks = scene.motion, scene.traits, scene.ego, scene.clocks
-    detect_ttc_events_range(*agents, motion, traits, ego, memory.counters, settings.ttc, out.motion)
     detect_comfort_events_range(
-        *agents,
-        *(motion, ego, memory.rings, memory.counters, comfort_weights(), scene.step_s),
-        *(settings.comfort, out.motion),
-    )
-    detect_hazards_range(
-        *agents,
-        *(motion, traits, ego, clocks, scene.lights, maps.ranges),
-        *(maps.grid, maps.points, maps.lanes),
-        *(maps.links, maps.signals, maps.stop_lines, maps.signs, maps.layers),
-        *(memory.signs, settings.hazard, out.hazards),
-    )
+        first, last, motion, ego, memory.rings, memory.counters, weights, step_s,
+        settings.comfort, out.motion,
+    )  # fmt: skip
+    detect_hazards_range(first, last, scene, roads, memory.signs, settings.hazard, out.hazards)

@@ -16,14 +16,13 @@ from sim_adapters.scene.geometry import closest_fraction, wrap_angle
 from sim_adapters.scene.lane_lookup import nearest_lane_point, nearest_lane_point_within
 from sim_adapters.scene.map_bank import (
     LANE_GRID_REACH_M,
-    LaneGrid,
     LaneKind,
     LanePoints,
     Lanes,
+    Roads,
 )
-from sim_adapters.scene.map_layers import MapLayers
 from sim_adapters.scene.memory import LaneTracker
-from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, EgoState
+from sim_adapters.scene.state import SceneArrays
 
 _POINT_SPACING_M = 1.0
 _DRIVING, _PARKING = int(LaneKind.DRIVING), int(LaneKind.PARKING)
@@ -81,14 +80,13 @@ def detect_lane_events(
     agent: int,
     map_index: int,
     car: EgoCar,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
+    roads: Roads,
     tracker: LaneTracker,
     settings: LaneSettings,
     facts: LaneFacts,
 ) -> None:
     """Write one driver's lane facts and remember its lane."""
+    grid, points, lanes = roads.grid, roads.points, roads.lanes
     x, y, z, yaw = car.x, car.y, car.z, car.yaw_rad
     driving = nearest_lane_point(grid, points, lanes, map_index, x, y, z, _DRIVING)
     distance, width = LANE_GRID_REACH_M, 0.0  # further than any lane is wide
@@ -121,21 +119,15 @@ def detect_lane_events(
 def detect_lane_events_range(
     first: int,
     last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    clocks: Clocks,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    layers: MapLayers,
+    scene: SceneArrays,
+    roads: Roads,
     tracker: LaneTracker,
     settings: LaneSettings,
     facts: LaneFacts,
 ) -> None:
     """`detect_lane_events` and the off-road fraction for drivers first to last - 1."""
     for agent in range(first, last):
-        car = ego_car(agent, motion, traits, ego)
-        map_index = int(clocks.map_index[car.world])
-        detect_lane_events(agent, map_index, car, grid, points, lanes, tracker, settings, facts)
-        facts.off_road_fraction[agent] = off_road_fraction(layers, map_index, car)
+        car = ego_car(agent, scene.motion, scene.traits, scene.ego)
+        map_index = int(scene.clocks.map_index[car.world])
+        detect_lane_events(agent, map_index, car, roads, tracker, settings, facts)
+        facts.off_road_fraction[agent] = off_road_fraction(roads.layers, map_index, car)

@@ -15,22 +15,16 @@ from sim_adapters.scene.events.settings import LightSettings
 from sim_adapters.scene.geometry import segments_cross
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import (
-    LaneGrid,
     LaneKind,
-    LanePoints,
     Lanes,
-    MapRanges,
+    Roads,
     Signals,
-    StopLines,
 )
 from sim_adapters.scene.memory import SignTracker
 from sim_adapters.scene.state import (
-    ActorMotion,
-    ActorTraits,
-    Clocks,
-    EgoState,
     Lights,
     LightState,
+    SceneArrays,
 )
 
 _DRIVING = int(LaneKind.DRIVING)
@@ -82,17 +76,14 @@ def crossed_red_light(
     agent: int,
     map_index: int,
     car: EgoCar,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    signals: Signals,
-    stop_lines: StopLines,
+    roads: Roads,
     lights: Lights,
     tracker: SignTracker,
     settings: LightSettings,
 ) -> int:
     """Global index of the red light that the ego's tail is crossing, or -1."""
+    ranges, grid, points, lanes = roads.ranges, roads.grid, roads.points, roads.lanes
+    signals, stop_lines = roads.signals, roads.stop_lines
     cos, sin = math.cos(car.yaw_rad), math.sin(car.yaw_rad)
     near = settings.near_fraction * car.half_length_m
     far = car.half_length_m + settings.far_margin_m
@@ -133,17 +124,8 @@ def is_same_lane(lanes: Lanes, a: int, b: int) -> bool:
 def detect_light_events_range(
     first: int,
     last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    clocks: Clocks,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    signals: Signals,
-    stop_lines: StopLines,
-    lights: Lights,
+    scene: SceneArrays,
+    roads: Roads,
     tracker: SignTracker,
     settings: LightSettings,
     facts: InfractionFacts,
@@ -151,23 +133,11 @@ def detect_light_events_range(
     """Write whether drivers first to last - 1 ran a red light; each light counts once in a row."""
     for agent in range(first, last):
         facts.ran_red_light[agent] = False
-        car = ego_car(agent, motion, traits, ego)
+        car = ego_car(agent, scene.motion, scene.traits, scene.ego)
         if car.speed_mps <= settings.min_speed_mps:
             continue
-        light = crossed_red_light(
-            agent,
-            int(clocks.map_index[car.world]),
-            car,
-            ranges,
-            grid,
-            points,
-            lanes,
-            signals,
-            stop_lines,
-            lights,
-            tracker,
-            settings,
-        )
+        map_index = int(scene.clocks.map_index[car.world])
+        light = crossed_red_light(agent, map_index, car, roads, scene.lights, tracker, settings)
         if light >= 0:
             facts.ran_red_light[agent] = True
             tracker.last_light[agent] = light

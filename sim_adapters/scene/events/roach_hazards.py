@@ -12,14 +12,11 @@ from sim_adapters.scene.events.settings import HazardSettings
 from sim_adapters.scene.geometry import boxes_overlap, wrap_angle
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M, nearest_lane_point
 from sim_adapters.scene.map_bank import (
-    LaneGrid,
     LaneKind,
     LaneLinks,
-    LanePoints,
     Lanes,
-    MapRanges,
+    Roads,
     Signals,
-    Signs,
     StopLines,
 )
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, layer_pixel
@@ -29,10 +26,9 @@ from sim_adapters.scene.state import (
     ActorKind,
     ActorMotion,
     ActorTraits,
-    Clocks,
-    EgoState,
     Lights,
     LightState,
+    SceneArrays,
 )
 
 _DRIVING = int(LaneKind.DRIVING)
@@ -165,17 +161,13 @@ def is_light_near(
 def red_light_ahead_m(
     map_index: int,
     car: EgoCar,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    signals: Signals,
-    lines: StopLines,
+    roads: Roads,
     lights: Lights,
     settings: HazardSettings,
 ) -> float:
     """Distance to the stop line of the red or yellow light of the ego's lane, +inf without one."""
+    ranges, lanes = roads.ranges, roads.lanes
+    signals, lines = roads.signals, roads.stop_lines
     x, y, yaw = car.x, car.y, car.yaw_rad
     back = settings.light_probe_fraction * car.half_length_m
     probe_x, probe_y = x - math.cos(yaw) * back, y - math.sin(yaw) * back
@@ -189,14 +181,14 @@ def red_light_ahead_m(
             continue
         if probe == -2:
             probe = nearest_lane_point(
-                grid, points, lanes, map_index, probe_x, probe_y, car.z, _DRIVING
+                roads.grid, roads.points, lanes, map_index, probe_x, probe_y, car.z, _DRIVING
             )
         if probe < 0:
             return math.inf
         for line in range(signals.first_stop_line[signal], signals.first_stop_line[signal + 1]):
             if math.cos(lines.yaw_rad[line] - yaw) <= 0.0:
                 continue
-            if governs_lane(lanes, links, lines.lane[line], points.lane[probe]):
+            if governs_lane(lanes, roads.links, lines.lane[line], roads.points.lane[probe]):
                 distance = math.hypot(lines.x[line] - x, lines.y[line] - y)  # the last one wins
     return distance
 
@@ -205,42 +197,19 @@ def red_light_ahead_m(
 def detect_hazards_range(
     first: int,
     last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    clocks: Clocks,
-    lights: Lights,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    signals: Signals,
-    lines: StopLines,
-    signs: Signs,
-    layers: MapLayers,
+    scene: SceneArrays,
+    roads: Roads,
     tracker: SignTracker,
     settings: HazardSettings,
     facts: HazardFacts,
 ) -> None:
     """Write the hazards of drivers first to last - 1."""
+    motion, traits, signs = scene.motion, scene.traits, roads.signs
     for agent in range(first, last):
-        car = ego_car(agent, motion, traits, ego)
-        map_index = int(clocks.map_index[car.world])
-        detect_actors_ahead(agent, map_index, car, motion, traits, layers, settings, facts)
-        facts.red_light_m[agent] = red_light_ahead_m(
-            map_index,
-            car,
-            ranges,
-            grid,
-            points,
-            lanes,
-            links,
-            signals,
-            lines,
-            lights,
-            settings,
-        )
+        car = ego_car(agent, motion, traits, scene.ego)
+        map_index = int(scene.clocks.map_index[car.world])
+        detect_actors_ahead(agent, map_index, car, motion, traits, roads.layers, settings, facts)
+        facts.red_light_m[agent] = red_light_ahead_m(map_index, car, roads, scene.lights, settings)
         facts.stop_sign_m[agent] = math.inf
         sign = tracker.target_stop[agent]
         if sign >= 0 and not tracker.stop_completed[agent]:

@@ -109,6 +109,20 @@ class HazardSettings(NamedTuple):
     light_probe_fraction: float = 0.8
 
 
+class Thresholds(NamedTuple):
+    """All groups as kernels take them."""
+
+    route: RouteSettings
+    lane: LaneSettings
+    collision: CollisionSettings
+    light: LightSettings
+    stop_sign: StopSignSettings
+    motion: MotionSettings
+    ttc: TtcSettings
+    comfort: ComfortSettings
+    hazard: HazardSettings
+
+
 @dataclass(frozen=True)
 class DetectorSettings:
     """All groups; the defaults are those CaRL was trained with on CARLA."""
@@ -127,6 +141,11 @@ class DetectorSettings:
         """Give every number its declared type: a YAML's `30` would compile kernels anew."""
         for group in fields(self):
             object.__setattr__(self, group.name, _typed(getattr(self, group.name)))
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The groups in one argument."""
+        return Thresholds(*(getattr(self, name) for name in Thresholds._fields))
 
     @classmethod
     def leaderboard(cls) -> DetectorSettings:

@@ -13,20 +13,16 @@ from sim_adapters.scene.ego_car import EgoCar, ego_car
 from sim_adapters.scene.events.arrays import InfractionFacts
 from sim_adapters.scene.events.settings import StopSignSettings
 from sim_adapters.scene.geometry import boxes_overlap, segments_cross
-from sim_adapters.scene.lane_ahead import lane_ahead_enters_box
+from sim_adapters.scene.lane_ahead import LevelBox, lane_ahead_enters_box
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M, nearest_lane_point
 from sim_adapters.scene.map_bank import (
-    LaneGrid,
     LaneKind,
-    LaneLinks,
-    LanePoints,
-    Lanes,
-    MapRanges,
+    Roads,
     SignKind,
     Signs,
 )
 from sim_adapters.scene.memory import SignTracker
-from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, EgoState
+from sim_adapters.scene.state import SceneArrays
 
 _DRIVING = int(LaneKind.DRIVING)
 _STOP = int(SignKind.STOP)
@@ -45,31 +41,23 @@ def leads_to_sign(
     sign: int,
     car: EgoCar,
     range_m: float,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    signs: Signs,
+    roads: Roads,
     settings: StopSignSettings,
 ) -> bool:
     """Whether the lane ahead of the car, which is at lane point `point`, enters a sign's box."""
+    signs = roads.signs
     # A client sees a sign's box as the world-aligned hull of the turned one
     cos, sin = abs(math.cos(signs.yaw_rad[sign])), abs(math.sin(signs.yaw_rad[sign]))
     half_length, half_width = signs.half_length_m[sign], signs.half_width_m[sign]
-    return lane_ahead_enters_box(
-        points,
-        lanes,
-        links,
-        point,
-        car.x,
-        car.y,
-        range_m,
-        settings.look_ahead_step_m,
+    box = LevelBox(
         signs.x[sign],
         signs.y[sign],
         signs.z[sign],
         settings.box_scale * (cos * half_length + sin * half_width),
         settings.box_scale * (sin * half_length + cos * half_width),
     )
+    step_m = settings.look_ahead_step_m
+    return lane_ahead_enters_box(roads, point, car.x, car.y, range_m, step_m, box)
 
 
 @inlined_function
@@ -77,25 +65,22 @@ def find_stop_sign(
     map_index: int,
     car: EgoCar,
     range_m: float,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    signs: Signs,
+    roads: Roads,
     settings: StopSignSettings,
 ) -> int:
     """First stop sign of the map whose box the ego's lane enters within `range_m`, or -1."""
-    x, y, z = car.x, car.y, car.z
+    signs, x, y, z = roads.signs, car.x, car.y, car.z
     point = -2  # the ego's lane is looked up only when some sign is near
-    for sign in range(ranges.sign[map_index], ranges.sign[map_index + 1]):
+    for sign in range(roads.ranges.sign[map_index], roads.ranges.sign[map_index + 1]):
         if signs.kind[sign] != _STOP or not is_within(signs, sign, car, range_m):
             continue
         if point == -2:
-            point = nearest_lane_point(grid, points, lanes, map_index, x, y, z, _DRIVING)
+            point = nearest_lane_point(
+                roads.grid, roads.points, roads.lanes, map_index, x, y, z, _DRIVING
+            )
         if point < 0:
             return -1
-        if leads_to_sign(point, sign, car, range_m, points, lanes, links, signs, settings):
+        if leads_to_sign(point, sign, car, range_m, roads, settings):
             return sign
     return -1
 
@@ -129,13 +114,11 @@ def crosses_sign_line(
     sign: int,
     map_index: int,
     car: EgoCar,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    signs: Signs,
+    roads: Roads,
     settings: StopSignSettings,
 ) -> bool:
     """Whether the ego's rear half lies across the line through the lane at the trigger's centre."""
+    grid, points, lanes, signs = roads.grid, roads.points, roads.lanes, roads.signs
     sign_x, sign_y, sign_z = signs.x[sign], signs.y[sign], signs.z[sign]
     point = nearest_lane_point(grid, points, lanes, map_index, sign_x, sign_y, sign_z, _DRIVING)
     if point < 0:
@@ -162,12 +145,7 @@ def track_stop_sign(
     agent: int,
     map_index: int,
     car: EgoCar,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    signs: Signs,
+    roads: Roads,
     tracker: SignTracker,
     settings: StopSignSettings,
 ) -> bool:
@@ -180,25 +158,16 @@ def track_stop_sign(
     if sign < 0:
         if car.forward_mps >= -settings.max_reverse_mps:
             tracker.target_stop[agent] = find_stop_sign(
-                map_index,
-                car,
-                settings.range_m,
-                ranges,
-                grid,
-                points,
-                lanes,
-                links,
-                signs,
-                settings,
+                map_index, car, settings.range_m, roads, settings
             )
             tracker.stop_completed[agent] = False
         return False
-    if has_stopped_at(sign, car, signs, settings):
+    if has_stopped_at(sign, car, roads.signs, settings):
         tracker.stop_completed[agent] = True
-    is_near = is_within(signs, sign, car, settings.range_m)
+    is_near = is_within(roads.signs, sign, car, settings.range_m)
     ran = False
     if is_near and not tracker.stop_completed[agent] and sign != tracker.last_failed_stop[agent]:
-        ran = crosses_sign_line(sign, map_index, car, grid, points, lanes, signs, settings)
+        ran = crosses_sign_line(sign, map_index, car, roads, settings)
     if ran:
         tracker.last_failed_stop[agent] = sign
     if ran or not is_near:
@@ -211,12 +180,7 @@ def track_shown_stop_sign(
     agent: int,
     map_index: int,
     car: EgoCar,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    signs: Signs,
+    roads: Roads,
     tracker: SignTracker,
     settings: StopSignSettings,
 ) -> None:
@@ -227,28 +191,17 @@ def track_shown_stop_sign(
     """
     sign = tracker.approached_stop[agent]
     if sign >= 0:
-        point = nearest_lane_point(grid, points, lanes, map_index, car.x, car.y, car.z, _DRIVING)
+        point = nearest_lane_point(
+            roads.grid, roads.points, roads.lanes, map_index, car.x, car.y, car.z, _DRIVING
+        )
         range_m = settings.shown_range_m
-        if point < 0 or not leads_to_sign(
-            point, sign, car, range_m, points, lanes, links, signs, settings
-        ):
+        if point < 0 or not leads_to_sign(point, sign, car, range_m, roads, settings):
             sign = -1
             tracker.approached_stop[agent] = tracker.shown_stop[agent] = -1
     if sign < 0:
-        sign = find_stop_sign(
-            map_index,
-            car,
-            settings.shown_range_m,
-            ranges,
-            grid,
-            points,
-            lanes,
-            links,
-            signs,
-            settings,
-        )
+        sign = find_stop_sign(map_index, car, settings.shown_range_m, roads, settings)
         tracker.approached_stop[agent] = tracker.shown_stop[agent] = sign
-    if sign >= 0 and has_stopped_at(sign, car, signs, settings):
+    if sign >= 0 and has_stopped_at(sign, car, roads.signs, settings):
         tracker.shown_stop[agent] = -1
 
 
@@ -256,27 +209,17 @@ def track_shown_stop_sign(
 def detect_stop_sign_events_range(
     first: int,
     last: int,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    ego: EgoState,
-    clocks: Clocks,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    signs: Signs,
+    scene: SceneArrays,
+    roads: Roads,
     tracker: SignTracker,
     settings: StopSignSettings,
     facts: InfractionFacts,
 ) -> None:
     """Run both trackers for drivers first to last - 1."""
     for agent in range(first, last):
-        car = ego_car(agent, motion, traits, ego)
-        map_index = int(clocks.map_index[car.world])
+        car = ego_car(agent, scene.motion, scene.traits, scene.ego)
+        map_index = int(scene.clocks.map_index[car.world])
         facts.ran_stop_sign[agent] = track_stop_sign(
-            agent, map_index, car, ranges, grid, points, lanes, links, signs, tracker, settings
+            agent, map_index, car, roads, tracker, settings
         )
-        track_shown_stop_sign(
-            agent, map_index, car, ranges, grid, points, lanes, links, signs, tracker, settings
-        )
+        track_shown_stop_sign(agent, map_index, car, roads, tracker, settings)

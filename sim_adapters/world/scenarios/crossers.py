@@ -13,7 +13,7 @@ from sim_adapters.kernels import device_function
 from sim_adapters.scene.map_bank import Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
 from sim_adapters.world.pedestrian_state import set_pedestrian_body
-from sim_adapters.world.scenarios.state import Blockers, Crossers, Phase, Triggers
+from sim_adapters.world.scenarios.state import Crossers, Phase, Triggers
 from sim_adapters.world.slots import (
     SlotLayout,
     clear_slot,
@@ -37,7 +37,7 @@ ONCOMING_M = 20.0  # oncoming traffic this near to where they meet is taken away
 BESIDE_M = 2.0  # from the route's line to the middle of who drives in its lane
 STANDING_MPS = 1e-6
 FIRST_SCRIPTED_GENERATION = 1_000_000  # that of the first trigger; no other actor gets there
-_READY, _ACTING, _OVER = int(Phase.READY), int(Phase.ACTING), int(Phase.OVER)
+_READY, _ACTING = int(Phase.READY), int(Phase.ACTING)
 _PEDESTRIAN = int(ActorKind.PEDESTRIAN)
 
 
@@ -242,14 +242,13 @@ def step_crosser(
     overrides: Overrides,
     triggers: Triggers,
     crossers: Crossers,
-    blockers: Blockers,
     layout: SlotLayout,
     world: int,
     row: int,
     now_s: float,
     dt: float,
-) -> None:
-    """Play one step of a crossing whose actors stand in place."""
+) -> bool:
+    """Play one step of a crossing whose actors stand in place; True once it is over."""
     slot = triggers.slot[world, row]
     is_there = slot >= 0 and traits.actor_id[world, slot] == triggers.actor_id[world, row]
     distance_m = ego_distance_m(triggers, motion, world, row)
@@ -269,8 +268,6 @@ def step_crosser(
         is_over = waited_s > way_m / crossers.speed_mps[world, row]
         if is_there:
             is_over |= _move_crosser(motion, crossers, world, slot, row, dt)
-    if is_over:
-        if is_there:
-            clear_slot(motion, traits, world, slot)
-        take_prop(motion, traits, world, row, blockers.slot[world, row])
-        enter_phase(triggers, world, row, _OVER, now_s)
+    if is_over and is_there:
+        clear_slot(motion, traits, world, slot)
+    return is_over

@@ -33,7 +33,7 @@ from sim_adapters.world.scenarios.state import (
     ScriptBook,
     Triggers,
 )
-from sim_adapters.world.scenarios.stream_cars import Cast, direct_cars, fill_further, send_due
+from sim_adapters.world.scenarios.stream_cars import direct_cars, fill_further, send_due
 from sim_adapters.world.scenarios.streams import (
     HARD_BREAK_S,
     brake_those_ahead,
@@ -48,6 +48,7 @@ from sim_adapters.world.scenarios.streams import (
 )
 from sim_adapters.world.signals import SignalPlan
 from sim_adapters.world.slots import SlotLayout
+from sim_adapters.world.traffic.spawn import Cast
 from sim_adapters.world.traffic.state import Overrides, Places, Sight
 from sim_adapters.world.vehicle_catalogue import DIRT_DEBRIS
 
@@ -256,10 +257,6 @@ def _break_hard(
 
 @device_function
 def _step_junction(
-    motion: ActorMotion,
-    traits: ActorTraits,
-    places: Places,
-    overrides: Overrides,
     cast: Cast,
     junctions: Junctions,
     clocks: Clocks,
@@ -271,12 +268,11 @@ def _step_junction(
     dt: float,
 ) -> None:
     """One step of a stream, or of the one vehicle that runs its red light."""
+    motion, traits, places, overrides = cast.motion, cast.traits, cast.places, cast.overrides
     triggers, streams, lanes = book.triggers, book.streams, cast.lanes
-    now_s = clocks.elapsed_s[world]
     follow_ego(
-        junctions.grid, cast.points, lanes, motion, triggers, streams, world, row,
-        clocks.map_index[world], now_s, dt,
-    )  # fmt: skip
+        junctions.grid, cast.points, lanes, motion, clocks, triggers, streams, world, row, dt
+    )
     direct_junction(
         junctions.ranges, junctions.signals, clocks, plan, triggers, streams, world, row
     )
@@ -291,6 +287,7 @@ def _step_junction(
     if triggers.phase[world, row] == _READY:  # the ego has not come to the junction
         clear_ahead(motion, traits, overrides, triggers, layout, world, row)
     if triggers.kind[world, row] == _RUNNER:
+        now_s = clocks.elapsed_s[world]
         run_red_light(motion, traits, places, overrides, triggers, streams, world, row, now_s)
     else:
         next_car(streams, world, row, nearest_m)
@@ -334,17 +331,16 @@ def step_scenarios_range(
                 if triggers.phase[world, row] == _OVER:
                     _take_down(motion, traits, triggers, blockers, debris, world, row)
             elif kind in (_OBJECT_CROSSING, _VEHICLE_TURNING):
-                step_crosser(
-                    motion, traits, overrides, triggers, book.crossers, blockers, layout, world,
-                    row, now_s, dt,
-                )  # fmt: skip
+                if step_crosser(
+                    motion, traits, overrides, triggers, book.crossers, layout, world, row, now_s,
+                    dt,
+                ):  # fmt: skip
+                    take_prop(motion, traits, world, row, blockers.slot[world, row])
+                    enter_phase(triggers, world, row, _OVER, now_s)
             elif kind == _HARD_BREAK:
                 _break_hard(motion, traits, overrides, triggers, book, layout, world, row, now_s)
             else:
-                _step_junction(
-                    motion, traits, places, overrides, cast, junctions, clocks, plan, book, layout,
-                    world, row, dt,
-                )  # fmt: skip
+                _step_junction(cast, junctions, clocks, plan, book, layout, world, row, dt)
             if streams.due[world, row] >= 0:
                 speed_mps = math.hypot(motion.vx_mps[world, 0], motion.vy_mps[world, 0])
                 send_due(cast, clocks, triggers, streams, layout, world, row, speed_mps)

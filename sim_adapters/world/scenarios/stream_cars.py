@@ -11,29 +11,20 @@ that a vehicle consists of from function to function doubled the time that scrip
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.counter_rng import uniform
-from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes
+from sim_adapters.scene.map_bank import Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks, Contacts
 from sim_adapters.world.contacts import penetration
 from sim_adapters.world.pedestrian_state import lane_place
 from sim_adapters.world.scenarios.crossers import last_free_slot
 from sim_adapters.world.scenarios.state import STREAM_LANES, ScenarioKind, Streams, Triggers
 from sim_adapters.world.slots import SlotLayout, clear_slot
-from sim_adapters.world.traffic.map import TrafficMap
-from sim_adapters.world.traffic.spawn import spawn_vehicle
-from sim_adapters.world.traffic.state import (
-    CURRENT,
-    Drivers,
-    Overrides,
-    Places,
-    Progress,
-    Sight,
-)
+from sim_adapters.world.traffic.spawn import Cast, spawn_vehicle
+from sim_adapters.world.traffic.state import CURRENT, Overrides, Places, Sight
 from sim_adapters.world.vehicle_catalogue import (
     FIRST_VEHICLE_OF_KIND,
     VEHICLE_HALF_LENGTH_M,
@@ -58,21 +49,6 @@ _EMERGENCY = np.array(
 )
 _RUNNER, _HARD_BREAK = int(ScenarioKind.RED_LIGHT_RUNNER), int(ScenarioKind.HARD_BREAK)
 _DRAW_GAP, _DRAW_CAR = 2401, 2402
-
-
-class Cast(NamedTuple):
-    """What a vehicle consists of, (B, A), and the lanes it appears on."""
-
-    motion: ActorMotion
-    traits: ActorTraits
-    places: Places
-    drivers: Drivers
-    progress: Progress
-    overrides: Overrides
-    points: LanePoints
-    lanes: Lanes
-    links: LaneLinks
-    table: TrafficMap
 
 
 @device_function
@@ -189,10 +165,7 @@ def send_due(
         speed_mps = 0.0
     elif kind != _HARD_BREAK:
         speed_mps = float(streams.speed_mps[world, row])
-    spawn_vehicle(
-        points, lanes, cast.links, cast.table, motion, traits, places, cast.drivers,
-        cast.progress, overrides, world, slot, seed, model, lane, s_m, speed_mps,
-    )  # fmt: skip
+    spawn_vehicle(cast, world, slot, seed, model, lane, s_m, speed_mps)
     triggers.slot[world, row] = slot
     triggers.actor_id[world, row] = traits.actor_id[world, slot]
     if kind != _HARD_BREAK:

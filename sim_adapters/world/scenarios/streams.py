@@ -197,16 +197,15 @@ def follow_ego(
     points: LanePoints,
     lanes: Lanes,
     motion: ActorMotion,
+    clocks: Clocks,
     triggers: Triggers,
     streams: Streams,
     world: int,
     row: int,
-    map_index: int,
-    now_s: float,
     dt: float,
 ) -> None:
     """Phases by the ego's way: into the junction, out of it, ten metres on."""
-    phase = triggers.phase[world, row]
+    phase, now_s = triggers.phase[world, row], clocks.elapsed_s[world]
     if phase == _LEAVING:
         speed = math.hypot(motion.vx_mps[world, 0], motion.vy_mps[world, 0])
         streams.left_m[world, row] += speed * dt
@@ -214,7 +213,7 @@ def follow_ego(
             enter_phase(triggers, world, row, _OVER, now_s)
         return
     point = nearest_lane_point(
-        grid, points, lanes, map_index, motion.x[world, 0], motion.y[world, 0],
+        grid, points, lanes, clocks.map_index[world], motion.x[world, 0], motion.y[world, 0],
         motion.z[world, 0], _DRIVING,
     )  # fmt: skip
     is_inside = point >= 0 and lanes.junction[points.lane[point]] >= 0

@@ -14,18 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import inlined_function, range_kernel
-from sim_adapters.scene.map_bank import (
-    LanePoints,
-    LaneRules,
-    Lanes,
-    MapRanges,
-)
-from sim_adapters.scene.state import (
-    ActorTraits,
-    Clocks,
-)
+from sim_adapters.scene.map_bank import LaneGraph, Lanes
+from sim_adapters.scene.state import SceneArrays
 from sim_adapters.world.slots import SlotLayout
-from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.occupancy import nearest_ahead
 from sim_adapters.world.traffic.reservations import (
     CLEAR_MARGIN_M,
@@ -38,20 +29,12 @@ from sim_adapters.world.traffic.right_of_way import (
     WISH_CLAIMS,
     WISH_NONE,
     WISH_REFUSED,
+    JunctionWay,
     goes_before,
     must_give_way,
     stands_inside,
 )
-from sim_adapters.world.traffic.state import (
-    CURRENT,
-    PATH_LANES,
-    Occupancy,
-    Overrides,
-    Places,
-    Progress,
-    Reservations,
-    Sight,
-)
+from sim_adapters.world.traffic.state import CURRENT, PATH_LANES, TrafficState
 
 LONGEST_WAY_M = 30.0  # beyond it a driver may wait inside for the next stretch
 WAY_CLEAR, WAY_PASSED, WAY_BLOCKED = 0, 1, 2
@@ -96,21 +79,19 @@ def way_end(
 @inlined_function
 def exit_has_room(
     lanes: Lanes,
-    traits: ActorTraits,
-    places: Places,
-    occupancy: Occupancy,
-    table: Reservations,
+    scene: SceneArrays,
+    traffic: TrafficState,
     world: int,
-    slot: int,
-    last_index: int,
-    end_m: float,
     first_lane: int,
+    way: JunctionWay,
 ) -> bool:
     """Whether a vehicle fits behind the junction, after all who are on their way there."""
-    path, width = places.path[world, slot], traits.half_width_m[world, slot]
+    traits, occupancy, table = scene.traits, traffic.occupancy, traffic.reservations
+    slot, end_m = way.slot, way.end_m
+    path, width = traffic.places.path[world, slot], traits.half_width_m[world, slot]
     length = 2.0 * traits.half_length_m[world, slot]
     needed = length + EXIT_GAP_M
-    last = path[last_index]
+    last = path[way.last_index]
     node = table.head[world, last - first_lane]
     while node >= 0:
         other = table.slot[world, node]
@@ -118,7 +99,7 @@ def exit_has_room(
             needed += 2.0 * traits.half_length_m[world, other] + EXIT_GAP_M
         node = table.next[world, node]
     base = end_m
-    for index in range(last_index + 1, PATH_LANES):
+    for index in range(way.last_index + 1, PATH_LANES):
         if path[index] < 0 or base > end_m + needed:
             break
         node = nearest_ahead(occupancy, world, path[index] - first_lane, slot, base, width)
@@ -132,44 +113,39 @@ def exit_has_room(
 
 @inlined_function
 def way_is_clear(
-    map_table: TrafficMap,
-    traits: ActorTraits,
-    places: Places,
-    occupancy: Occupancy,
-    table: Reservations,
+    scene: SceneArrays,
+    traffic: TrafficState,
+    layout: SlotLayout,
     world: int,
-    slot: int,
-    entry_index: int,
-    last_index: int,
     first_lane: int,
-    first_vehicle: int,
-    first_other: int,
+    way: JunctionWay,
 ) -> int:
     """Whether somebody's reserved way or a body in the junction meets this way.
 
     Returns:
         WAY_CLEAR, WAY_PASSED (by a moving vehicle with a reservation) or WAY_BLOCKED.
     """
-    path = places.path[world, slot]
-    for index in range(entry_index, last_index + 1):
-        lane = path[index]
-        for row in range(map_table.conflict_first[lane], map_table.conflict_first[lane + 1]):
-            if map_table.forks[row]:
+    half_length_m, places = scene.traits.half_length_m, traffic.places
+    occupancy, table, overlaps = traffic.occupancy, traffic.reservations, traffic.map
+    for index in range(way.entry_index, way.last_index + 1):
+        lane = places.path[world, way.slot, index]
+        for row in range(overlaps.conflict_first[lane], overlaps.conflict_first[lane + 1]):
+            if overlaps.forks[row]:
                 continue
-            other_lane = map_table.conflict[row] - first_lane
-            end = map_table.interval_m[row, 3]
+            other_lane = overlaps.conflict[row] - first_lane
+            end = overlaps.interval_m[row, 3]
             node = table.head[world, other_lane]
             while node >= 0:
                 other = table.slot[world, node]
-                tail = -table.offset_m[world, node] - traits.half_length_m[world, other]
-                if other != slot and tail < end + CLEAR_MARGIN_M:
+                tail = -table.offset_m[world, node] - half_length_m[world, other]
+                if other != way.slot and tail < end + CLEAR_MARGIN_M:
                     moves = places.speed_mps[world, other] > STREAM_MPS
                     return WAY_PASSED if moves else WAY_BLOCKED
                 node = table.next[world, node]
             node = occupancy.head[world, other_lane]
             while node >= 0:
                 other = occupancy.slot[world, node]
-                is_ours = first_vehicle <= other < first_other
+                is_ours = layout.first_vehicle <= other < layout.first_pedestrian
                 tail = occupancy.center_m[world, node] - occupancy.half_m[world, node]
                 moves = occupancy.speed_mps[world, node] > 0.3
                 front = occupancy.center_m[world, node] + occupancy.half_m[world, node]
@@ -177,7 +153,7 @@ def way_is_clear(
                 if (
                     not is_ours
                     and tail < end + CLEAR_MARGIN_M
-                    and (moves or front > map_table.interval_m[row, 2])
+                    and (moves or front > overlaps.interval_m[row, 2])
                 ):
                     return WAY_BLOCKED
                 node = occupancy.next[world, node]
@@ -185,70 +161,57 @@ def way_is_clear(
 
 
 @inlined_function
-def may_follow(progress: Progress, sight: Sight, world: int, slot: int, first_vehicle: int,
-               first_other: int) -> bool:  # fmt: skip
+def may_follow(traffic: TrafficState, layout: SlotLayout, world: int, slot: int) -> bool:
     """Whether nobody without a grant stands between a driver and its junction."""
+    sight = traffic.sight
     leader = int(sight.leader[world, slot])
     if leader < 0 or sight.leader_index[world, slot] >= sight.entry_index[world, slot]:
         return True
-    if not first_vehicle <= leader < first_other:
+    if not layout.first_vehicle <= leader < layout.first_pedestrian:
         return False
-    reserved_to = int(progress.reserved_to[world, leader])
+    reserved_to = int(traffic.progress.reserved_to[world, leader])
     return reserved_to > CURRENT
 
 
 @inlined_function
 def grant_way(
-    points: LanePoints,
-    lanes: Lanes,
-    rules: LaneRules,
-    map_table: TrafficMap,
-    traits: ActorTraits,
-    places: Places,
-    progress: Progress,
-    occupancy: Occupancy,
-    table: Reservations,
-    sight: Sight,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
+    layout: SlotLayout,
     world: int,
     slot: int,
     first_lane: int,
-    first_vehicle: int,
-    first_other: int,
 ) -> None:
     """Grant one driver its way through the next junction if all conditions hold.
 
     Who is refused for a moving vehicle after a long wait claims the next gap: each of a stream asks
     while the one before it is still inside, and a waiting driver would never find the way clear.
     """
-    if not may_follow(progress, sight, world, slot, first_vehicle, first_other):
+    if not may_follow(traffic, layout, world, slot):
         return
+    lanes, places = roads.lanes, traffic.places
+    progress, sight = traffic.progress, traffic.sight
     entry, entry_m = sight.entry_index[world, slot], sight.entry_m[world, slot]
-    half = traits.half_length_m[world, slot]
-    last, end_m = way_end(lanes, places.path[world, slot], entry, entry_m, 2.0 * half + 1.0)
-    if not exit_has_room(
-        lanes, traits, places, occupancy, table, world, slot, last, end_m, first_lane
-    ):
+    half, path = scene.traits.half_length_m[world, slot], places.path[world, slot]
+    last, end_m = way_end(lanes, path, entry, entry_m, 2.0 * half + 1.0)
+    way = JunctionWay(slot, entry, entry_m, last, end_m)
+    if not exit_has_room(lanes, scene, traffic, world, first_lane, way):
         return
-    way = way_is_clear(
-        map_table, traits, places, occupancy, table, world, slot, entry, last, first_lane,
-        first_vehicle, first_other,
-    )  # fmt: skip
-    if way != WAY_CLEAR:
-        if way == WAY_PASSED and progress.standing_s[world, slot] > PATIENCE_S:
+    state = way_is_clear(scene, traffic, layout, world, first_lane, way)
+    if state != WAY_CLEAR:
+        if state == WAY_PASSED and progress.standing_s[world, slot] > PATIENCE_S:
             sight.wish[world, slot] = WISH_CLAIMS
         return
     is_inside = stands_inside(lanes, places, world, slot, half)
-    if not is_inside and must_give_way(
-        points, lanes, rules, map_table, places, progress, sight, world, slot, last,
-        end_m + half, first_vehicle, first_other,
-    ):  # fmt: skip
+    if not is_inside and must_give_way(roads, scene, traffic, layout, world, way):
         return
     progress.reserved_to[world, slot] = last
     progress.arrived_s[world, slot] = np.inf
-    base, path = entry_m, places.path[world, slot]
+    base = entry_m
     for index in range(entry, last + 1):
         if lanes.junction[path[index]] >= 0:
-            add_reservation(table, world, first_lane, path[index], slot, base)
+            add_reservation(traffic.reservations, world, first_lane, path[index], slot, base)
         base += float(lanes.length_m[path[index]])
     sight.entry_index[world, slot], sight.entry_m[world, slot] = 0, np.inf
     sight.wish[world, slot] = WISH_NONE
@@ -256,22 +219,13 @@ def grant_way(
 
 @inlined_function
 def next_to_ask(
-    lanes: Lanes,
-    rules: LaneRules,
-    traits: ActorTraits,
-    places: Places,
-    progress: Progress,
-    sight: Sight,
-    world: int,
-    first_vehicle: int,
-    first_other: int,
+    roads: LaneGraph, scene: SceneArrays, traffic: TrafficState, layout: SlotLayout, world: int
 ) -> int:
     """The driver with the best right among those who ask, or -1."""
     chosen = -1
-    for slot in range(first_vehicle, first_other):
-        if sight.wish[world, slot] == WISH_ASKS and (
-            chosen < 0
-            or goes_before(lanes, rules, traits, places, progress, sight, world, slot, chosen)
+    for slot in range(layout.first_vehicle, layout.first_pedestrian):
+        if traffic.sight.wish[world, slot] == WISH_ASKS and (
+            chosen < 0 or goes_before(roads, scene, traffic, world, slot, chosen)
         ):
             chosen = slot
     return chosen
@@ -281,34 +235,18 @@ def next_to_ask(
 def arbitrate_range(
     first_world: int,
     last_world: int,
-    ranges: MapRanges,
-    points: LanePoints,
-    lanes: Lanes,
-    rules: LaneRules,
-    traits: ActorTraits,
-    clocks: Clocks,
-    places: Places,
-    progress: Progress,
-    overrides: Overrides,
-    occupancy: Occupancy,
-    reservations: Reservations,
-    sight: Sight,
-    table: TrafficMap,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     layout: SlotLayout,
 ) -> None:
     """Ask all drivers who want to enter a junction, one after the other in the order of right."""
-    first, last = layout.first_vehicle, layout.first_pedestrian
     for world in range(first_world, last_world):
-        first_lane = int(ranges.lane[clocks.map_index[world]])
-        collect_reservations(
-            lanes, traits, places, progress, overrides, reservations, world, first_lane, first, last
-        )
+        first_lane = int(roads.ranges.lane[scene.clocks.map_index[world]])
+        collect_reservations(roads.lanes, scene.traits, traffic, layout, world, first_lane)
         while True:
-            slot = next_to_ask(lanes, rules, traits, places, progress, sight, world, first, last)
+            slot = next_to_ask(roads, scene, traffic, layout, world)
             if slot < 0:
                 break
-            sight.wish[world, slot] = WISH_REFUSED
-            grant_way(
-                points, lanes, rules, table, traits, places, progress, occupancy, reservations,
-                sight, world, slot, first_lane, first, last,
-            )  # fmt: skip
+            traffic.sight.wish[world, slot] = WISH_REFUSED
+            grant_way(roads, scene, traffic, layout, world, slot, first_lane)

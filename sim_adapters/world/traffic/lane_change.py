@@ -14,25 +14,15 @@ import numpy as np
 
 from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.geometry import left_offset_m
-from sim_adapters.scene.map_bank import LaneLinks, LanePoints, Lanes, MapRanges
-from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks
+from sim_adapters.scene.map_bank import LaneGraph, LaneLinks, Lanes
+from sim_adapters.scene.state import SceneArrays
 from sim_adapters.world.idm import idm_acceleration, safe_speed_mps
 from sim_adapters.world.slots import SlotLayout
-from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.occupancy import add_node, nearest_ahead
 from sim_adapters.world.traffic.path import start_path
 from sim_adapters.world.traffic.right_of_way import WISH_NONE
 from sim_adapters.world.traffic.settings import EMERGENCY_BRAKING_MPS2
-from sim_adapters.world.traffic.state import (
-    CURRENT,
-    Drivers,
-    Occupancy,
-    Overrides,
-    Places,
-    Progress,
-    Sight,
-    Tally,
-)
+from sim_adapters.world.traffic.state import CURRENT, Occupancy, Places, Sight, TrafficState
 
 CHANGE_S = 4.0  # a change takes the distance of this time, at least
 MIN_CHANGE_M = 20.0
@@ -145,35 +135,35 @@ def follower_loss_mps2(
 
 @inlined_function
 def change_gain_mps2(
-    lanes: Lanes,
-    links: LaneLinks,
-    drivers: Drivers,
-    places: Places,
-    occupancy: Occupancy,
-    sight: Sight,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     world: int,
     slot: int,
     first_lane: int,
     target: int,
     s_m: float,
-    half_length_m: float,
-    half_width_m: float,
     dt: float,
 ) -> float:
     """MOBIL's gain of a change to `s_m` of lane `target`; -inf if a gap is too small."""
-    speed = places.speed_mps[world, slot]
-    node = nearest_ahead(occupancy, world, target - first_lane, slot, -s_m, half_width_m)
+    traits, drivers = scene.traits, traffic.drivers
+    occupancy, sight = traffic.occupancy, traffic.sight
+    half_length, half_width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
+    speed = traffic.places.speed_mps[world, slot]
+    node = nearest_ahead(occupancy, world, target - first_lane, slot, -s_m, half_width)
     gap, lead_speed = np.inf, 0.0
     if node >= 0:
         rear = occupancy.center_m[world, node] - occupancy.half_m[world, node] - s_m
-        gap, lead_speed = rear - half_length_m, occupancy.speed_mps[world, node]
+        gap, lead_speed = rear - half_length, occupancy.speed_mps[world, node]
         near = _MIN_GAP_M + 0.5 * speed
         if gap < near or speed > safe_speed_mps(
             gap - _MIN_GAP_M, lead_speed, 0.5 * EMERGENCY_BRAKING_MPS2, dt
         ):
             return -np.inf
-    behind, front = find_follower(lanes, links, occupancy, world, slot, first_lane, target, s_m)
-    loss = follower_loss_mps2(occupancy, sight, world, behind, front - half_length_m, speed, dt)
+    behind, front = find_follower(
+        roads.lanes, roads.links, occupancy, world, slot, first_lane, target, s_m
+    )
+    loss = follower_loss_mps2(occupancy, sight, world, behind, front - half_length, speed, dt)
     desired = sight.desired_mps[world, slot]
     limit, brake = (
         drivers.max_acceleration_mps2[world, slot],
@@ -190,17 +180,10 @@ def change_gain_mps2(
 
 @inlined_function
 def may_change(
-    lanes: Lanes,
-    traits: ActorTraits,
-    places: Places,
-    progress: Progress,
-    overrides: Overrides,
-    sight: Sight,
-    world: int,
-    slot: int,
-    now_s: float,
+    lanes: Lanes, scene: SceneArrays, traffic: TrafficState, world: int, slot: int
 ) -> bool:
     """Whether a driver wants out of its lane and has the time and place for it."""
+    places, progress, sight = traffic.places, traffic.progress, traffic.sight
     speed = places.speed_mps[world, slot]
     lane = places.path[world, slot, CURRENT]
     needed = max(CHANGE_S * speed, MIN_CHANGE_M) + 8.0
@@ -215,10 +198,10 @@ def may_change(
         and speed > MIN_SPEED_MPS
         and places.offset_start_m[world, slot] == 0.0
         and progress.reserved_to[world, slot] <= CURRENT
-        and not overrides.keeps_path[world, slot]
-        and now_s - progress.changed_at_s[world, slot] > PAUSE_S
+        and not traffic.overrides.keeps_path[world, slot]
+        and scene.clocks.elapsed_s[world] - progress.changed_at_s[world, slot] > PAUSE_S
         and lanes.junction[lane] < 0
-        and s > 2.0 * traits.half_length_m[world, slot] + 2.0
+        and s > 2.0 * scene.traits.half_length_m[world, slot] + 2.0
         and lanes.length_m[lane] - s > needed
         and sight.entry_m[world, slot] > needed
     )
@@ -226,23 +209,18 @@ def may_change(
 
 @inlined_function
 def begin_change(
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    table: TrafficMap,
-    motion: ActorMotion,
-    places: Places,
-    progress: Progress,
-    sight: Sight,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     world: int,
     slot: int,
     target: int,
     s_m: float,
-    seed: np.uint64,
-    now_s: float,
 ) -> None:
     """Put the path on the target lane, with the present place as lateral offset."""
-    point = lanes.first_point[target] + int(s_m)
+    points, motion, clocks = roads.points, scene.motion, scene.clocks
+    places, progress, sight = traffic.places, traffic.progress, traffic.sight
+    point = roads.lanes.first_point[target] + int(s_m)
     yaw = points.yaw_rad[point]
     dx = motion.x[world, slot] - points.x[point]
     dy = motion.y[world, slot] - points.y[point]
@@ -254,67 +232,67 @@ def begin_change(
     places.change_length_m[world, slot] = max(
         CHANGE_S * places.speed_mps[world, slot], MIN_CHANGE_M
     )
-    progress.changed_at_s[world, slot] = now_s
+    progress.changed_at_s[world, slot] = clocks.elapsed_s[world]
     progress.reserved_to[world, slot] = 0
-    start_path(links, table, places, progress, world, slot, target, seed)
+    start_path(roads.links, traffic.map, places, progress, world, slot, target, clocks.seed[world])
     # What was seen of the next junction belongs to the old path
     sight.wish[world, slot] = WISH_NONE
     sight.entry_index[world, slot], sight.entry_m[world, slot] = 0, np.inf
+
+
+@inlined_function
+def best_change(
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
+    world: int,
+    slot: int,
+    first_lane: int,
+    dt: float,
+) -> tuple[int, float]:
+    """Neighbouring lane of the largest gain above the threshold (-1 none), and the place on it."""
+    lanes, places = roads.lanes, traffic.places
+    lane = int(places.path[world, slot, CURRENT])
+    best, best_gain, best_s = -1, GAIN_MPS2, 0.0
+    for side in range(2):
+        target = int(lanes.left[lane] if side == 0 else lanes.right[lane])
+        if target < 0 or not traffic.map.leads_on[target] or lanes.junction[target] >= 0:
+            continue
+        s = places.s_m[world, slot] * lanes.length_m[target] / lanes.length_m[lane]
+        gain = change_gain_mps2(roads, scene, traffic, world, slot, first_lane, target, s, dt)
+        if gain > best_gain:
+            best, best_gain, best_s = target, gain, s
+    return best, best_s
 
 
 @range_kernel
 def change_lanes_range(
     first_world: int,
     last_world: int,
-    ranges: MapRanges,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
-    places: Places,
-    drivers: Drivers,
-    progress: Progress,
-    overrides: Overrides,
-    tally: Tally,
-    occupancy: Occupancy,
-    sight: Sight,
-    table: TrafficMap,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     layout: SlotLayout,
     dt: float,
 ) -> None:
     """Let drivers whose turn it is begin a lane change that pays and hurts nobody."""
+    traits = scene.traits
     for world in range(first_world, last_world):
-        now_s, seed = clocks.elapsed_s[world], clocks.seed[world]
-        first_lane = int(ranges.lane[clocks.map_index[world]])
+        first_lane = int(roads.ranges.lane[scene.clocks.map_index[world]])
         first = layout.first_vehicle
-        turn = (round(now_s / dt) - first) % DECISION_STEPS
+        turn = (round(scene.clocks.elapsed_s[world] / dt) - first) % DECISION_STEPS
         for slot in range(first + turn, layout.first_pedestrian, DECISION_STEPS):
-            if not traits.valid[world, slot] or not may_change(
-                lanes, traits, places, progress, overrides, sight, world, slot, now_s
-            ):
+            if not traits.valid[world, slot]:
                 continue
-            lane = int(places.path[world, slot, CURRENT])
-            half, width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
-            best, best_gain, best_s = -1, GAIN_MPS2, 0.0
-            for side in range(2):
-                target = int(lanes.left[lane] if side == 0 else lanes.right[lane])
-                if target < 0 or not table.leads_on[target] or lanes.junction[target] >= 0:
-                    continue
-                s = places.s_m[world, slot] * lanes.length_m[target] / lanes.length_m[lane]
-                gain = change_gain_mps2(
-                    lanes, links, drivers, places, occupancy, sight, world, slot, first_lane,
-                    target, s, half, width, dt,
-                )  # fmt: skip
-                if gain > best_gain:
-                    best, best_gain, best_s = target, gain, s
-            if best >= 0:
-                begin_change(
-                    points, lanes, links, table, motion, places, progress, sight, world, slot,
-                    best, best_s, seed, now_s,
-                )  # fmt: skip
+            if not may_change(roads.lanes, scene, traffic, world, slot):
+                continue
+            target, s_m = best_change(roads, scene, traffic, world, slot, first_lane, dt)
+            if target >= 0:
+                begin_change(roads, scene, traffic, world, slot, target, s_m)
                 # Later drivers of this step see the place taken
-                speed = places.speed_mps[world, slot]
-                add_node(occupancy, world, first_lane, best, slot, best_s, half, speed, 0.0)
-                tally.lane_changes[world] += 1
+                half, speed = (
+                    traits.half_length_m[world, slot],
+                    traffic.places.speed_mps[world, slot],
+                )
+                add_node(traffic.occupancy, world, first_lane, target, slot, s_m, half, speed, 0.0)
+                traffic.tally.lane_changes[world] += 1

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import (
     LANE_GRID_CELL_M,
+    LaneGraph,
     LaneGrid,
     LaneKind,
     LanePoints,
@@ -25,12 +25,15 @@ from sim_adapters.scene.state import (
     ActorKind,
     ActorMotion,
     ActorTraits,
+    SceneArrays,
 )
+from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.state import (
     CURRENT,
     Occupancy,
     Places,
+    TrafficState,
 )
 
 CORRIDOR_M = 1.8  # bodies further than this from a centre line are in nobody's way
@@ -158,33 +161,29 @@ def add_body(
 
 @inlined_function
 def perceive(
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    places: Places,
-    ignores_junctions: NDArray[np.bool_],
-    occupancy: Occupancy,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
+    layout: SlotLayout,
     world: int,
-    map_index: int,
     first_lane: int,
-    first_vehicle: int,
-    first_other: int,
 ) -> None:
     """Enter all bodies of a world into its lane lists."""
+    motion, traits, occupancy = scene.motion, scene.traits, traffic.occupancy
+    map_index = scene.clocks.map_index[world]
     clear_occupancy(occupancy, world, first_lane)
     for slot in range(motion.x.shape[1]):
         if not traits.valid[world, slot] or traits.kind[world, slot] == _DEBRIS:
             continue
-        is_ours = first_vehicle <= slot < first_other
+        is_ours = layout.first_vehicle <= slot < layout.first_pedestrian
         if is_ours:
             half = traits.half_length_m[world, slot]
-            add_vehicle(lanes, places, occupancy, world, slot, half, first_lane)
-        if not is_ours or ignores_junctions[world, slot]:
+            add_vehicle(roads.lanes, traffic.places, occupancy, world, slot, half, first_lane)
+        if not is_ours or traffic.overrides.ignores_junctions[world, slot]:
             add_body(
-                grid, points, lanes, motion, traits, occupancy, world, slot, map_index, first_lane
-            )
+                roads.grid, roads.points, roads.lanes, motion, traits, occupancy, world, slot,
+                map_index, first_lane,
+            )  # fmt: skip
 
 
 @inlined_function

@@ -8,36 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import inlined_function, range_kernel
-from sim_adapters.scene.map_bank import (
-    LaneGrid,
-    LanePoints,
-    LaneRules,
-    Lanes,
-    MapRanges,
-)
-from sim_adapters.scene.state import (
-    ActorMotion,
-    ActorTraits,
-    Clocks,
-    Lights,
-)
+from sim_adapters.scene.map_bank import LaneGraph, LanePoints, Lanes
+from sim_adapters.scene.state import SceneArrays
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.map import CURVE_BRAKING_MPS2, TrafficMap
 from sim_adapters.world.traffic.occupancy import nearest_ahead, nearest_forking, perceive
 from sim_adapters.world.traffic.right_of_way import WISH_NONE, review_grant, wish_of
-from sim_adapters.world.traffic.settings import (
-    TrafficSettings,
-)
-from sim_adapters.world.traffic.state import (
-    CURRENT,
-    PATH_LANES,
-    Drivers,
-    Occupancy,
-    Overrides,
-    Places,
-    Progress,
-    Sight,
-)
+from sim_adapters.world.traffic.settings import TrafficSettings
+from sim_adapters.world.traffic.state import CURRENT, PATH_LANES, Occupancy, TrafficState
 
 
 @inlined_function
@@ -135,40 +113,36 @@ def find_leader(
 
 @inlined_function
 def look_ahead(
-    points: LanePoints,
-    lanes: Lanes,
-    table: TrafficMap,
-    traits: ActorTraits,
-    places: Places,
-    drivers: Drivers,
-    overrides: Overrides,
-    occupancy: Occupancy,
-    sight: Sight,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     world: int,
     slot: int,
     first_lane: int,
-    reserved_to: int,
 ) -> None:
     """Fill `sight` of one vehicle."""
+    lanes, places, sight = roads.lanes, traffic.places, traffic.sight
+    drivers, occupancy = traffic.drivers, traffic.occupancy
     path, s = places.path[world, slot], places.s_m[world, slot]
     speed = places.speed_mps[world, slot]
     range_m = 20.0 + 6.0 * speed + 0.15 * speed * speed
     node, index, rear = find_leader(
-        lanes, table, occupancy, path, world, slot, s, traits.half_width_m[world, slot],
-        first_lane, range_m,
+        lanes, traffic.map, occupancy, path, world, slot, s,
+        scene.traits.half_width_m[world, slot], first_lane, range_m,
     )  # fmt: skip
     sight.leader[world, slot] = occupancy.slot[world, node] if node >= 0 else -1
     sight.leader_index[world, slot] = index
-    sight.gap_m[world, slot] = rear - traits.half_length_m[world, slot]
+    sight.gap_m[world, slot] = rear - scene.traits.half_length_m[world, slot]
     sight.lead_speed_mps[world, slot] = occupancy.speed_mps[world, node] if node >= 0 else 0.0
+    reserved_to = traffic.progress.reserved_to[world, slot]
     entry_index, entry_m = find_entry(lanes, path, s, reserved_to, range_m)
     sight.entry_index[world, slot], sight.entry_m[world, slot] = entry_index, entry_m
-    scripted = overrides.scripted_speed_mps[world, slot]
+    scripted = traffic.overrides.scripted_speed_mps[world, slot]
     sight.desired_mps[world, slot] = (
         scripted
         if scripted >= 0.0
         else desired_speed_mps(
-            points, lanes, table, path, s, drivers.desired_factor[world, slot],
+            roads.points, lanes, traffic.map, path, s, drivers.desired_factor[world, slot],
             drivers.top_speed_mps[world, slot],
         )
     )  # fmt: skip
@@ -178,47 +152,23 @@ def look_ahead(
 def see_traffic_range(
     first_world: int,
     last_world: int,
-    ranges: MapRanges,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    rules: LaneRules,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    lights: Lights,
-    clocks: Clocks,
-    places: Places,
-    drivers: Drivers,
-    progress: Progress,
-    overrides: Overrides,
-    occupancy: Occupancy,
-    sight: Sight,
-    table: TrafficMap,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,
 ) -> None:
     """Fill lane lists and sight of all worlds of the range, and review grants."""
+    wish = traffic.sight.wish
     for world in range(first_world, last_world):
-        map_index, now_s = clocks.map_index[world], clocks.elapsed_s[world]
-        first_lane, first_signal = int(ranges.lane[map_index]), int(ranges.signal[map_index])
-        perceive(
-            grid, points, lanes, motion, traits, places, overrides.ignores_junctions, occupancy,
-            world, map_index, first_lane, layout.first_vehicle, layout.first_pedestrian,
-        )  # fmt: skip
+        map_index = scene.clocks.map_index[world]
+        first_lane = int(roads.ranges.lane[map_index])
+        first_signal = int(roads.ranges.signal[map_index])
+        perceive(roads, scene, traffic, layout, world, first_lane)
         for slot in range(layout.first_vehicle, layout.first_pedestrian):
-            sight.wish[world, slot] = WISH_NONE
-            if not traits.valid[world, slot]:
+            wish[world, slot] = WISH_NONE
+            if not scene.traits.valid[world, slot]:
                 continue
-            half = traits.half_length_m[world, slot]
-            review_grant(
-                lanes, rules, lights, places, progress, overrides, settings, world, slot, half,
-                first_signal,
-            )  # fmt: skip
-            look_ahead(
-                points, lanes, table, traits, places, drivers, overrides, occupancy, sight, world,
-                slot, first_lane, progress.reserved_to[world, slot],
-            )  # fmt: skip
-            sight.wish[world, slot] = wish_of(
-                rules, lights, places, progress, overrides, sight, settings, world, slot,
-                half, first_signal, now_s,
-            )  # fmt: skip
+            review_grant(roads, scene, traffic, settings, world, slot, first_signal)
+            look_ahead(roads, scene, traffic, world, slot, first_lane)
+            wish[world, slot] = wish_of(roads, scene, traffic, settings, world, slot, first_signal)

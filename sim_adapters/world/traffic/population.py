@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from sim_adapters.kernels import inlined_function, range_kernel
-from sim_adapters.scene.map_bank import LaneGrid, LaneLinks, LanePoints, Lanes
-from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks
+from sim_adapters.scene.map_bank import LaneGraph
+from sim_adapters.scene.state import ActorTraits, SceneArrays
 from sim_adapters.world.slots import SlotLayout, clear_slot, last_background_vehicle
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.settings import STUCK_S, TrafficSettings
-from sim_adapters.world.traffic.spawn import draw_point_around, draw_town_point, try_spawn_at
-from sim_adapters.world.traffic.state import Drivers, Overrides, Places, Progress, Tally
+from sim_adapters.world.traffic.spawn import (
+    Cast,
+    Ring,
+    draw_point_around,
+    draw_town_point,
+    try_spawn_at,
+)
+from sim_adapters.world.traffic.state import TrafficState
 
 EGO_SLOT = 0
 RESET_NEAREST_M = 8.0  # to the ego, for vehicles that are there from the start
@@ -33,26 +37,24 @@ def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
 
 @inlined_function
 def remove_unwanted(
-    motion: ActorMotion,
-    traits: ActorTraits,
-    progress: Progress,
-    overrides: Overrides,
-    tally: Tally,
+    scene: SceneArrays,
+    traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,
     world: int,
 ) -> int:
     """Remove who is far from the ego, or stuck and unseen; how many are left near the ego."""
+    motion, traits = scene.motion, scene.traits
     x, y = motion.x[world, EGO_SLOT], motion.y[world, EGO_SLOT]
     count = 0
     for slot in range(layout.first_vehicle, layout.first_pedestrian):
         if not traits.valid[world, slot]:
             continue
         away = math.hypot(motion.x[world, slot] - x, motion.y[world, slot] - y)
-        stuck = progress.standing_s[world, slot] > STUCK_S and away > settings.out_of_view_m
-        scripted = overrides.keeps_path[world, slot]
+        stuck = traffic.progress.standing_s[world, slot] > STUCK_S and away > settings.out_of_view_m
+        scripted = traffic.overrides.keeps_path[world, slot]
         if (away > settings.despawn_m or stuck) and not scripted:
-            tally.removed_stuck[world] += stuck
+            traffic.tally.removed_stuck[world] += stuck
             clear_slot(motion, traits, world, slot)
         elif away < settings.radius_m:
             count += 1
@@ -61,44 +63,31 @@ def remove_unwanted(
 
 @inlined_function
 def draw_place(
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    motion: ActorMotion,
+    roads: LaneGraph,
+    scene: SceneArrays,
     table: TrafficMap,
     settings: TrafficSettings,
     world: int,
-    map_index: int,
     nearest_m: float,
-    seed: np.uint64,
     draw: int,
 ) -> int:
     """A random lane point for a new vehicle, around the ego or in the town; -1 if none is met."""
+    motion, map_index = scene.motion, scene.clocks.map_index[world]
+    seed = scene.clocks.seed[world]
     if not settings.around_ego:
         return draw_town_point(table, map_index, seed, draw)
-    return draw_point_around(
-        grid, points, lanes, map_index, motion.x[world, EGO_SLOT], motion.y[world, EGO_SLOT],
-        motion.z[world, EGO_SLOT], nearest_m, settings.radius_m, seed, draw,
-    )  # fmt: skip
+    x, y, z = motion.x[world, EGO_SLOT], motion.y[world, EGO_SLOT], motion.z[world, EGO_SLOT]
+    ring = Ring(x, y, z, nearest_m, settings.radius_m)
+    return draw_point_around(roads.grid, roads.points, roads.lanes, map_index, ring, seed, draw)
 
 
 @range_kernel
 def populate_range(
     first_world: int,
     last_world: int,
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    clocks: Clocks,
-    places: Places,
-    drivers: Drivers,
-    progress: Progress,
-    overrides: Overrides,
-    tally: Tally,
-    table: TrafficMap,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,
     dt: float,
@@ -108,29 +97,25 @@ def populate_range(
 
     After the reset a whole town's traffic stays as it is.
     """
+    clocks, table = scene.clocks, traffic.map
+    cast = Cast(
+        scene.motion, scene.traits, traffic.places, traffic.drivers, traffic.progress,
+        traffic.overrides, roads.points, roads.lanes, roads.links, table,
+    )  # fmt: skip
     first = layout.first_vehicle
     last = last_background_vehicle(layout, settings.num_vehicles)
     draws = _RESET_DRAWS * settings.num_vehicles if is_reset else _STEP_DRAWS
     nearest_m = RESET_NEAREST_M if is_reset else settings.out_of_view_m
     for world in range(first_world, last_world):
-        map_index, seed = clocks.map_index[world], clocks.seed[world]
         count = 0
         if settings.around_ego:
-            count = remove_unwanted(
-                motion, traits, progress, overrides, tally, settings, layout, world
-            )
+            count = remove_unwanted(scene, traffic, settings, layout, world)
         tick = round(clocks.elapsed_s[world] / dt)
         first_draw = 0 if is_reset else (tick + _FIRST_STEP_DRAW) * _STEP_DRAWS
         for draw in range(first_draw, first_draw + draws):
-            slot = free_slot(traits, world, first, last)
+            slot = free_slot(scene.traits, world, first, last)
             if count >= settings.num_vehicles or slot < 0:
                 break
-            point = draw_place(
-                grid, points, lanes, motion, table, settings, world, map_index, nearest_m, seed,
-                draw,
-            )  # fmt: skip
-            if point >= 0 and try_spawn_at(
-                points, lanes, links, table, motion, traits, places, drivers, progress, overrides,
-                settings, world, slot, point, seed,
-            ):  # fmt: skip
+            point = draw_place(roads, scene, table, settings, world, nearest_m, draw)
+            if point >= 0 and try_spawn_at(cast, settings, world, slot, point, clocks.seed[world]):
                 count += 1

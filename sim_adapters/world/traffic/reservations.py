@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from sim_adapters.kernels import inlined_function
-from sim_adapters.scene.map_bank import (
-    Lanes,
-)
-from sim_adapters.scene.state import (
-    ActorTraits,
-)
+from sim_adapters.scene.map_bank import Lanes
+from sim_adapters.scene.state import ActorTraits
+from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.state import (
     CURRENT,
     PATH_LANES,
-    Overrides,
     Places,
-    Progress,
     Reservations,
+    TrafficState,
 )
 
 CLEAR_MARGIN_M = 0.7  # a tail this far past a meeting place has cleared it
@@ -65,24 +61,21 @@ def reserve_way(
 def collect_reservations(
     lanes: Lanes,
     traits: ActorTraits,
-    places: Places,
-    progress: Progress,
-    overrides: Overrides,
-    table: Reservations,
+    traffic: TrafficState,
+    layout: SlotLayout,
     world: int,
     first_lane: int,
-    first_vehicle: int,
-    first_other: int,
 ) -> None:
     """Rebuild the lists of reserved junction lanes of one world."""
+    places, table = traffic.places, traffic.reservations
     for node in range(table.num_nodes[world]):
         table.head[world, table.lane[world, node] - first_lane] = -1
     table.num_nodes[world] = 0
-    for slot in range(first_vehicle, first_other):
+    for slot in range(layout.first_vehicle, layout.first_pedestrian):
         if not traits.valid[world, slot]:
             continue
-        reserved_to = progress.reserved_to[world, slot]
-        if overrides.ignores_junctions[world, slot]:
+        reserved_to = traffic.progress.reserved_to[world, slot]
+        if traffic.overrides.ignores_junctions[world, slot]:
             # Others must expect it: it takes every junction within four seconds
             reach = places.s_m[world, slot] + 4.0 * places.speed_mps[world, slot]
             reserved_to = CURRENT

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.geometry import wrap_angle
-from sim_adapters.scene.map_bank import (
-    EntryRule,
-    LanePoints,
-    LaneRules,
-    Lanes,
-)
-from sim_adapters.scene.state import (
-    ActorTraits,
-    Lights,
-    LightState,
-)
-from sim_adapters.world.traffic.map import TrafficMap
+from sim_adapters.scene.map_bank import EntryRule, LaneGraph, LaneRules, Lanes
+from sim_adapters.scene.state import Lights, LightState, SceneArrays
+from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.settings import (
     EMERGENCY_BRAKING_MPS2,
     RESERVE_BRAKING_MPS2,
     YELLOW_BRAKING_MPS2,
     TrafficSettings,
 )
-from sim_adapters.world.traffic.state import (
-    CURRENT,
-    PATH_LANES,
-    Overrides,
-    Places,
-    Progress,
-    Sight,
-)
+from sim_adapters.world.traffic.state import CURRENT, PATH_LANES, Places, TrafficState
 
 # Sight.wish: no junction in sight, held by light or sign, far from one, asks, was refused, was
 # refused for a stream that nobody else may join before
@@ -78,34 +63,32 @@ def light_permits(
 
 @inlined_function
 def wish_of(
-    rules: LaneRules,
-    lights: Lights,
-    places: Places,
-    progress: Progress,
-    overrides: Overrides,
-    sight: Sight,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     settings: TrafficSettings,
     world: int,
     slot: int,
-    half_length_m: float,
     first_signal: int,
-    now_s: float,
 ) -> int:
     """What a driver wants of the next junction; notes arrival and obeyed stop signs."""
+    rules, places, progress, sight = roads.rules, traffic.places, traffic.progress, traffic.sight
     entry = sight.entry_index[world, slot]
     if entry == 0:
         progress.arrived_s[world, slot] = np.inf
         progress.stopped_for[world, slot] = -1
         return WISH_NONE
     speed = places.speed_mps[world, slot]
-    front = sight.entry_m[world, slot] - half_length_m
+    front = sight.entry_m[world, slot] - scene.traits.half_length_m[world, slot]
     if front < ARRIVAL_M and np.isinf(progress.arrived_s[world, slot]):
-        progress.arrived_s[world, slot] = now_s
+        progress.arrived_s[world, slot] = scene.clocks.elapsed_s[world]
     lane = places.path[world, slot, entry]
     if progress.stopped_for[world, slot] != lane:
         progress.stopped_for[world, slot] = -1  # a stop holds for once, not for the next round
-    heeds_light = settings.obeys_lights and not overrides.ignores_lights[world, slot]
-    if heeds_light and not light_permits(rules, lights, world, first_signal, lane, front, speed):
+    heeds_light = settings.obeys_lights and not traffic.overrides.ignores_lights[world, slot]
+    if heeds_light and not light_permits(
+        rules, scene.lights, world, first_signal, lane, front, speed
+    ):
         return WISH_WAITS
     if settings.obeys_signs and rules.entry[lane] == _STOP:
         if front < STOP_LINE_M and progress.standing_s[world, slot] > STOP_SIGN_S:
@@ -119,21 +102,18 @@ def wish_of(
 
 @inlined_function
 def review_grant(
-    lanes: Lanes,
-    rules: LaneRules,
-    lights: Lights,
-    places: Places,
-    progress: Progress,
-    overrides: Overrides,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
     settings: TrafficSettings,
     world: int,
     slot: int,
-    half_length_m: float,
     first_signal: int,
 ) -> None:
     """Take back a grant if the light has changed and the vehicle can still stop."""
-    reserved_to = progress.reserved_to[world, slot]
-    if reserved_to <= CURRENT or not settings.obeys_lights or overrides.ignores_lights[world, slot]:
+    lanes, places, progress = roads.lanes, traffic.places, traffic.progress
+    reserved_to, heeds_light = progress.reserved_to[world, slot], settings.obeys_lights
+    if reserved_to <= CURRENT or not heeds_light or traffic.overrides.ignores_lights[world, slot]:
         return
     path = places.path[world, slot]
     base = -places.s_m[world, slot]
@@ -142,10 +122,12 @@ def review_grant(
         lane = path[index + 1]
         if lanes.junction[lane] < 0 or lanes.junction[lane] == lanes.junction[path[index]]:
             continue
-        front = base - half_length_m
+        front = base - scene.traits.half_length_m[world, slot]
         speed = places.speed_mps[world, slot]
         stoppable = speed * speed < 2.0 * (EMERGENCY_BRAKING_MPS2 - 1.0) * (front - 0.2)
-        if stoppable and not light_permits(rules, lights, world, first_signal, lane, front, speed):
+        if stoppable and not light_permits(
+            roads.rules, scene.lights, world, first_signal, lane, front, speed
+        ):
             progress.reserved_to[world, slot] = index if lanes.junction[path[index]] >= 0 else 0
             return
 
@@ -169,30 +151,24 @@ def stands_inside(
 
 @inlined_function
 def goes_before(
-    lanes: Lanes,
-    rules: LaneRules,
-    traits: ActorTraits,
-    places: Places,
-    progress: Progress,
-    sight: Sight,
-    world: int,
-    slot: int,
-    other: int,
+    roads: LaneGraph, scene: SceneArrays, traffic: TrafficState, world: int, slot: int, other: int
 ) -> bool:
     """Whether `slot` is asked before `other`.
 
     Whoever is inside a junction comes first, then long waiting, then priority, then arrival.
     """
-    inside = stands_inside(lanes, places, world, slot, traits.half_length_m[world, slot])
-    other_inside = stands_inside(lanes, places, world, other, traits.half_length_m[world, other])
+    lanes, priority, half_length_m = roads.lanes, roads.rules.priority, scene.traits.half_length_m
+    places, progress, sight = traffic.places, traffic.progress, traffic.sight
+    inside = stands_inside(lanes, places, world, slot, half_length_m[world, slot])
+    other_inside = stands_inside(lanes, places, world, other, half_length_m[world, other])
     if inside != other_inside:
         return inside
     impatient = bool(progress.standing_s[world, slot] > IMPATIENCE_S)
     other_impatient = bool(progress.standing_s[world, other] > IMPATIENCE_S)
     if impatient != other_impatient:
         return impatient
-    mine = rules.priority[places.path[world, slot, sight.entry_index[world, slot]]]
-    theirs = rules.priority[places.path[world, other, sight.entry_index[world, other]]]
+    mine = priority[places.path[world, slot, sight.entry_index[world, slot]]]
+    theirs = priority[places.path[world, other, sight.entry_index[world, other]]]
     if mine != theirs and not impatient:
         return bool(mine > theirs)
     arrived, other_arrived = progress.arrived_s[world, slot], progress.arrived_s[world, other]
@@ -202,31 +178,34 @@ def goes_before(
     return near < other_near or (near == other_near and slot < other)
 
 
+class JunctionWay(NamedTuple):
+    """The way through a junction that a driver asks for."""
+
+    slot: int  # of the driver
+    entry_index: int  # path index of its first lane
+    entry_m: float  # from the vehicle's centre to the start of that lane
+    last_index: int  # path index of its last lane
+    end_m: float  # from the vehicle's centre to the end of that lane
+
+
 @inlined_function
 def ways_meet(
-    map_table: TrafficMap,
-    lanes: Lanes,
-    places: Places,
-    world: int,
-    slot: int,
-    entry_index: int,
-    last_index: int,
-    other: int,
-    other_entry: int,
+    lanes: Lanes, traffic: TrafficState, world: int, way: JunctionWay, other: int
 ) -> bool:
-    """Whether the way of `slot` meets the first junction that `other` is about to enter."""
-    theirs = places.path[world, other]
+    """Whether a way meets the first junction that `other` is about to enter."""
+    places, table = traffic.places, traffic.map
+    theirs, other_entry = places.path[world, other], traffic.sight.entry_index[world, other]
     junction = lanes.junction[theirs[other_entry]]
-    for index in range(entry_index, last_index + 1):
-        lane = places.path[world, slot, index]
-        for row in range(map_table.conflict_first[lane], map_table.conflict_first[lane + 1]):
-            if map_table.forks[row]:
+    for index in range(way.entry_index, way.last_index + 1):
+        lane = places.path[world, way.slot, index]
+        for row in range(table.conflict_first[lane], table.conflict_first[lane + 1]):
+            if table.forks[row]:
                 continue
             step = other_entry
             while step < PATH_LANES and theirs[step] >= 0:
                 if lanes.junction[theirs[step]] != junction:
                     break
-                if theirs[step] == map_table.conflict[row]:
+                if theirs[step] == table.conflict[row]:
                     return True
                 step += 1
     return False
@@ -234,61 +213,53 @@ def ways_meet(
 
 @inlined_function
 def must_give_way(
-    points: LanePoints,
-    lanes: Lanes,
-    rules: LaneRules,
-    map_table: TrafficMap,
-    places: Places,
-    progress: Progress,
-    sight: Sight,
+    roads: LaneGraph,
+    scene: SceneArrays,
+    traffic: TrafficState,
+    layout: SlotLayout,
     world: int,
-    slot: int,
-    last_index: int,
-    way_m: float,
-    first_vehicle: int,
-    first_other: int,
+    way: JunctionWay,
 ) -> bool:
     """Whether somebody with priority is about to enter on a way that meets this one.
 
     Who has waited in vain for gaps in a stream has priority over the rest of the stream.
     """
-    entry = sight.entry_index[world, slot]
-    for other in range(first_vehicle, first_other):
-        if sight.wish[world, other] == WISH_CLAIMS and ways_meet(
-            map_table, lanes, places, world, slot, entry, last_index, other,
-            sight.entry_index[world, other],
-        ):  # fmt: skip
+    lanes, sight = roads.lanes, traffic.sight
+    for other in range(layout.first_vehicle, layout.first_pedestrian):
+        is_claimed = sight.wish[world, other] == WISH_CLAIMS
+        if is_claimed and ways_meet(lanes, traffic, world, way, other):
             return True
-    waited = progress.standing_s[world, slot]
-    if waited > PATIENCE_S:
+    if traffic.progress.standing_s[world, way.slot] > PATIENCE_S:
         return False
-    mine = places.path[world, slot, entry]
-    my_yaw = points.yaw_rad[lanes.first_point[mine]]
-    clear_s = 1.0 + way_m / max(places.speed_mps[world, slot], 4.0)
-    for other in range(first_vehicle, first_other):
+    speed_mps = traffic.places.speed_mps
+    way_m = way.end_m + scene.traits.half_length_m[world, way.slot]
+    clear_s = 1.0 + way_m / max(speed_mps[world, way.slot], 4.0)
+    for other in range(layout.first_vehicle, layout.first_pedestrian):
         wish = sight.wish[world, other]
-        if other == slot or (wish != WISH_FAR and wish != WISH_ASKS):
+        if other == way.slot or (wish != WISH_FAR and wish != WISH_ASKS):
             continue
-        lane = places.path[world, other, sight.entry_index[world, other]]
-        if (
-            lanes.junction[lane] != lanes.junction[mine]
-            or rules.priority[lane] < rules.priority[mine]
-        ):
+        if not has_priority(roads, traffic, world, way, other):
             continue
-        if rules.priority[lane] == rules.priority[mine]:
-            turn = wrap_angle(float(points.yaw_rad[lanes.first_point[lane]] - my_yaw))
-            from_right = 0.25 * math.pi < turn < 0.75 * math.pi
-            if not from_right or waited > RIGHT_BEFORE_LEFT_S:
-                continue
-        speed = places.speed_mps[world, other]
+        speed = speed_mps[world, other]
         arrives_s = sight.entry_m[world, other] / max(speed, 0.1)
-        if (
-            speed > 1.0
-            and arrives_s < clear_s
-            and ways_meet(
-                map_table, lanes, places, world, slot, entry, last_index, other,
-                sight.entry_index[world, other],
-            )
-        ):  # fmt: skip
+        if speed > 1.0 and arrives_s < clear_s and ways_meet(lanes, traffic, world, way, other):
             return True
     return False
+
+
+@inlined_function
+def has_priority(
+    roads: LaneGraph, traffic: TrafficState, world: int, way: JunctionWay, other: int
+) -> bool:
+    """Whether `other` enters the same junction with more right, or from our right for a while."""
+    lanes, priority, path = roads.lanes, roads.rules.priority, traffic.places.path
+    mine = path[world, way.slot, way.entry_index]
+    theirs = path[world, other, traffic.sight.entry_index[world, other]]
+    if lanes.junction[theirs] != lanes.junction[mine] or priority[theirs] < priority[mine]:
+        return False
+    if priority[theirs] > priority[mine]:
+        return True
+    yaw_rad = roads.points.yaw_rad
+    my_yaw, their_yaw = yaw_rad[lanes.first_point[mine]], yaw_rad[lanes.first_point[theirs]]
+    is_from_right = 0.25 * math.pi < wrap_angle(float(their_yaw - my_yaw)) < 0.75 * math.pi
+    return is_from_right and traffic.progress.standing_s[world, way.slot] <= RIGHT_BEFORE_LEFT_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -94,18 +95,24 @@ def assign_driver(drivers: Drivers, world: int, slot: int, kind: int, temper: fl
     drivers.min_gap_m[world, slot] = _KIND_NUMBERS[kind, 4]
 
 
+class Cast(NamedTuple):
+    """What a vehicle consists of, (B, A), and the lanes it appears on."""
+
+    motion: ActorMotion
+    traits: ActorTraits
+    places: Places
+    drivers: Drivers
+    progress: Progress
+    overrides: Overrides
+    points: LanePoints
+    lanes: Lanes
+    links: LaneLinks
+    table: TrafficMap
+
+
 @inlined_function
 def spawn_vehicle(
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    table: TrafficMap,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    places: Places,
-    drivers: Drivers,
-    progress: Progress,
-    overrides: Overrides,
+    cast: Cast,
     world: int,
     slot: int,
     seed: np.uint64,
@@ -115,6 +122,8 @@ def spawn_vehicle(
     speed_mps: float,
 ) -> None:
     """Put a vehicle of catalogue row `model` on a lane; the caller has made sure of the place."""
+    lanes, traits, places = cast.lanes, cast.traits, cast.places
+    progress, overrides = cast.progress, cast.overrides
     progress.generation[world, slot] += 1
     generation = progress.generation[world, slot]
     kind = VEHICLE_KIND[model]
@@ -130,7 +139,8 @@ def spawn_vehicle(
     places.half_wheelbase_m[world, slot] = WHEELBASE_SHARE * VEHICLE_HALF_LENGTH_M[model]
     places.offset_m[world, slot] = places.offset_start_m[world, slot] = 0.0
     places.change_m[world, slot], places.change_from[world, slot] = 0.0, -1
-    assign_driver(drivers, world, slot, kind, uniform(seed, generation, slot, PURPOSE_DRIVER))
+    temper = uniform(seed, generation, slot, PURPOSE_DRIVER)
+    assign_driver(cast.drivers, world, slot, kind, temper)
     progress.reserved_to[world, slot] = 0
     progress.standing_s[world, slot] = 0.0
     progress.arrived_s[world, slot] = np.inf
@@ -143,14 +153,14 @@ def spawn_vehicle(
     overrides.scripted_speed_mps[world, slot] = -1.0
     overrides.keeps_path[world, slot] = overrides.heeds_nobody[world, slot] = False
     overrides.script[world, slot] = -1
-    start_path(links, table, places, progress, world, slot, lane, seed)
+    start_path(cast.links, cast.table, places, progress, world, slot, lane, seed)
     if lanes.junction[lane] >= 0:  # started inside: it holds its way
         reserved = CURRENT
         path = places.path[world, slot]
         while path[reserved + 1] >= 0 and lanes.junction[path[reserved + 1]] >= 0:
             reserved += 1
         progress.reserved_to[world, slot] = reserved
-    write_motion(points, lanes, motion, places, world, slot, 0.0)
+    write_motion(cast.points, lanes, cast.motion, places, world, slot, 0.0)
 
 
 @inlined_function
@@ -188,16 +198,7 @@ def place_is_free(
 
 @inlined_function
 def try_spawn_at(
-    points: LanePoints,
-    lanes: Lanes,
-    links: LaneLinks,
-    table: TrafficMap,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    places: Places,
-    drivers: Drivers,
-    progress: Progress,
-    overrides: Overrides,
+    cast: Cast,
     settings: TrafficSettings,
     world: int,
     slot: int,
@@ -205,8 +206,10 @@ def try_spawn_at(
     seed: np.uint64,
 ) -> bool:
     """Put a new random vehicle at a lane point if there is room; whether it was done."""
+    points, lanes, table = cast.points, cast.lanes, cast.table
+    motion, traits = cast.motion, cast.traits
     lane, s = int(points.lane[point]), float(points.s_m[point])
-    model = draw_model(settings, seed, slot, progress.generation[world, slot] + 1)
+    model = draw_model(settings, seed, slot, cast.progress.generation[world, slot] + 1)
     half = VEHICLE_HALF_LENGTH_M[model]
     to_end = lanes.length_m[lane] - s - half
     if to_end < 3.0 or s < half or lanes.junction[lane] >= 0 or not table.leads_on[lane]:
@@ -219,10 +222,7 @@ def try_spawn_at(
         speed = min(speed, SLOW_START_MPS)
         if not place_is_free(traits, motion, world, x, y, z, yaw, half, speed):
             return False
-    spawn_vehicle(
-        points, lanes, links, table, motion, traits, places, drivers, progress, overrides,
-        world, slot, seed, model, lane, s, speed,
-    )  # fmt: skip
+    spawn_vehicle(cast, world, slot, seed, model, lane, s, speed)
     return True
 
 
@@ -236,28 +236,35 @@ def draw_town_point(table: TrafficMap, map_index: int, seed: np.uint64, attempt:
     return int(table.spawn_point[row])
 
 
+class Ring(NamedTuple):
+    """Around a place in the world frame [m]."""
+
+    x: float
+    y: float
+    z: float
+    nearest_m: float
+    furthest_m: float
+
+
 @inlined_function
 def draw_point_around(
     grid: LaneGrid,
     points: LanePoints,
     lanes: Lanes,
     map_index: int,
-    x: float,
-    y: float,
-    z: float,
-    nearest_m: float,
-    furthest_m: float,
+    ring: Ring,
     seed: np.uint64,
     attempt: int,
 ) -> int:
-    """A random driving lane point in a ring around (x, y), or -1 if the draw met no lane."""
+    """A random driving lane point in a ring, or -1 if the draw met no lane."""
+    x, y, nearest_m, furthest_m = ring.x, ring.y, ring.nearest_m, ring.furthest_m
     angle = 2.0 * math.pi * uniform(seed, attempt, 1, PURPOSE_AROUND)
     squared = nearest_m * nearest_m + uniform(seed, attempt, 2, PURPOSE_AROUND) * (
         furthest_m * furthest_m - nearest_m * nearest_m
     )
     radius = math.sqrt(squared)
     at_x, at_y = x + radius * math.cos(angle), y + radius * math.sin(angle)
-    point = int(nearest_lane_point(grid, points, lanes, map_index, at_x, at_y, z, _DRIVING))
+    point = int(nearest_lane_point(grid, points, lanes, map_index, at_x, at_y, ring.z, _DRIVING))
     # The nearest lane may lie nearer to the centre than the draw
     if point >= 0 and math.hypot(points.x[point] - x, points.y[point] - y) < nearest_m:
         return -1

@@ -127,7 +127,7 @@ class Sight(NamedTuple):
 
 
 class TrafficState(NamedTuple):
-    """All of the above, plus the town's tables; Python passes the members to the kernels."""
+    """All of the above, plus the towns' tables: the handle that kernels of the traffic take."""
 
     places: Places
     drivers: Drivers
@@ -143,76 +143,108 @@ class TrafficState(NamedTuple):
 def empty_traffic(num_worlds: int, layout: SlotLayout, maps: MapBank) -> TrafficState:
     """Traffic without vehicles, and the tables of all towns of `maps`."""
     actors = (num_worlds, layout.num_slots)
-    num_lanes = int(np.diff(maps.ranges.lane).max())
+    lanes = (num_worlds, int(np.diff(maps.ranges.lane).max()))
     nodes = (num_worlds, _NODES_PER_SLOT * layout.num_slots)
-
-    def ints(value: int = 0, shape: tuple[int, ...] = actors) -> IntArray:
-        return np.full(shape, value, np.int32)
-
-    def floats(value: float = 0.0, shape: tuple[int, ...] = actors) -> FloatArray:
-        return np.full(shape, value)
-
-    def flags() -> BoolArray:
-        return np.zeros(actors, np.bool_)
-
-    def per_world() -> IntArray:
-        return np.zeros(num_worlds, np.int32)
-
-    lists = (num_worlds, num_lanes)
     return TrafficState(
-        places=Places(
-            path=ints(-1, (*actors, PATH_LANES)),
-            s_m=floats(),
-            speed_mps=floats(),
-            acceleration_mps2=floats(),
-            half_wheelbase_m=floats(),
-            offset_m=floats(),
-            offset_start_m=floats(),
-            change_m=floats(),
-            change_length_m=floats(1.0),
-            change_from=ints(-1),
-        ),
-        drivers=Drivers(floats(), floats(), floats(), floats(), floats(), floats()),
-        progress=Progress(ints(), floats(), floats(np.inf), ints(-1), floats(), ints(), ints()),
-        overrides=Overrides(
-            floats(-1.0), flags(), flags(), floats(-1.0), flags(), flags(), ints(-1)
-        ),
-        tally=Tally(
-            crossings=per_world(),
-            distance_m=np.zeros(num_worlds),
-            red_entries=per_world(),
-            removed_stuck=per_world(),
-            removed_at_dead_end=per_world(),
-            lane_changes=per_world(),
-        ),
-        occupancy=Occupancy(
-            head=ints(-1, lists),
-            num_nodes=per_world(),
-            next=ints(-1, nodes),
-            lane=ints(-1, nodes),
-            slot=ints(-1, nodes),
-            center_m=floats(0.0, nodes),
-            half_m=floats(0.0, nodes),
-            speed_mps=floats(0.0, nodes),
-            clearance_m=floats(0.0, nodes),
-        ),
-        reservations=Reservations(
-            head=ints(-1, lists),
-            num_nodes=per_world(),
-            next=ints(-1, nodes),
-            lane=ints(-1, nodes),
-            slot=ints(-1, nodes),
-            offset_m=floats(0.0, nodes),
-        ),
-        sight=Sight(
-            leader=ints(-1),
-            leader_index=ints(),
-            gap_m=floats(np.inf),
-            lead_speed_mps=floats(),
-            entry_index=ints(),
-            entry_m=floats(),
-            desired_mps=floats(),
-            wish=np.zeros(actors, np.uint8),
-        ),
+        places=_empty_places(actors),
+        drivers=Drivers(*(np.zeros(actors) for _ in Drivers._fields)),
+        progress=_empty_progress(actors),
+        overrides=_empty_overrides(actors),
+        tally=_empty_tally(num_worlds),
+        occupancy=_empty_occupancy(lanes, nodes),
+        reservations=_empty_reservations(lanes, nodes),
+        sight=_empty_sight(actors),
         map=build_traffic_map(maps),
+    )
+
+
+def _ints(shape: tuple[int, ...], value: int = 0) -> IntArray:
+    return np.full(shape, value, np.int32)
+
+
+def _empty_places(actors: tuple[int, int]) -> Places:
+    return Places(
+        path=_ints((*actors, PATH_LANES), -1),
+        s_m=np.zeros(actors),
+        speed_mps=np.zeros(actors),
+        acceleration_mps2=np.zeros(actors),
+        half_wheelbase_m=np.zeros(actors),
+        offset_m=np.zeros(actors),
+        offset_start_m=np.zeros(actors),
+        change_m=np.zeros(actors),
+        change_length_m=np.ones(actors),
+        change_from=_ints(actors, -1),
+    )
+
+
+def _empty_progress(actors: tuple[int, int]) -> Progress:
+    return Progress(
+        reserved_to=_ints(actors),
+        standing_s=np.zeros(actors),
+        arrived_s=np.full(actors, np.inf),
+        stopped_for=_ints(actors, -1),
+        changed_at_s=np.zeros(actors),
+        num_draws=_ints(actors),
+        generation=_ints(actors),
+    )
+
+
+def _empty_overrides(actors: tuple[int, int]) -> Overrides:
+    return Overrides(
+        brake_until_s=np.full(actors, -1.0),
+        ignores_lights=np.zeros(actors, np.bool_),
+        ignores_junctions=np.zeros(actors, np.bool_),
+        scripted_speed_mps=np.full(actors, -1.0),
+        keeps_path=np.zeros(actors, np.bool_),
+        heeds_nobody=np.zeros(actors, np.bool_),
+        script=_ints(actors, -1),
+    )
+
+
+def _empty_tally(num_worlds: int) -> Tally:
+    return Tally(
+        crossings=_ints((num_worlds,)),
+        distance_m=np.zeros(num_worlds),
+        red_entries=_ints((num_worlds,)),
+        removed_stuck=_ints((num_worlds,)),
+        removed_at_dead_end=_ints((num_worlds,)),
+        lane_changes=_ints((num_worlds,)),
+    )
+
+
+def _empty_occupancy(lanes: tuple[int, int], nodes: tuple[int, int]) -> Occupancy:
+    return Occupancy(
+        head=_ints(lanes, -1),
+        num_nodes=_ints(lanes[:1]),
+        next=_ints(nodes, -1),
+        lane=_ints(nodes, -1),
+        slot=_ints(nodes, -1),
+        center_m=np.zeros(nodes),
+        half_m=np.zeros(nodes),
+        speed_mps=np.zeros(nodes),
+        clearance_m=np.zeros(nodes),
+    )
+
+
+def _empty_reservations(lanes: tuple[int, int], nodes: tuple[int, int]) -> Reservations:
+    return Reservations(
+        head=_ints(lanes, -1),
+        num_nodes=_ints(lanes[:1]),
+        next=_ints(nodes, -1),
+        lane=_ints(nodes, -1),
+        slot=_ints(nodes, -1),
+        offset_m=np.zeros(nodes),
+    )
+
+
+def _empty_sight(actors: tuple[int, int]) -> Sight:
+    return Sight(
+        leader=_ints(actors, -1),
+        leader_index=_ints(actors),
+        gap_m=np.full(actors, np.inf),
+        lead_speed_mps=np.zeros(actors),
+        entry_index=_ints(actors),
+        entry_m=np.zeros(actors),
+        desired_mps=np.zeros(actors),
+        wish=np.zeros(actors, np.uint8),
     )

@@ -7,19 +7,9 @@ the old state, so the order of slots changes nothing. Each part is a kernel over
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sim_adapters.kernels import range_kernel
-from sim_adapters.scene.map_bank import (
-    LaneGrid,
-    LaneLinks,
-    LanePoints,
-    LaneRules,
-    Lanes,
-    MapBank,
-    MapRanges,
-)
-from sim_adapters.scene.state import ActorMotion, ActorTraits, Clocks, Lights, SceneBatch
+from sim_adapters.scene.map_bank import LaneGraph, MapBank
+from sim_adapters.scene.state import SceneArrays, SceneBatch
 from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.junctions import arbitrate_range
 from sim_adapters.world.traffic.lane_change import change_lanes_range
@@ -29,40 +19,7 @@ from sim_adapters.world.traffic.population import populate_range
 from sim_adapters.world.traffic.settings import TrafficSettings
 from sim_adapters.world.traffic.state import TrafficState
 
-
-class TrafficTown(NamedTuple):
-    """The lane graph that traffic drives on."""
-
-    ranges: MapRanges
-    grid: LaneGrid
-    points: LanePoints
-    lanes: Lanes
-    links: LaneLinks
-    rules: LaneRules
-
-
-class TrafficScene(NamedTuple):
-    """What traffic reads and writes of the scene."""
-
-    motion: ActorMotion
-    traits: ActorTraits
-    lights: Lights
-    clocks: Clocks
-
-
-TrafficArguments = tuple[
-    TrafficTown, TrafficScene, TrafficState, TrafficSettings, SlotLayout, float
-]
-
-
-def traffic_town(maps: MapBank) -> TrafficTown:
-    """The lane graph of all towns."""
-    return TrafficTown(maps.ranges, maps.grid, maps.points, maps.lanes, maps.links, maps.rules)
-
-
-def traffic_scene(scene: SceneBatch) -> TrafficScene:
-    """The arrays of a scene that traffic works on."""
-    return TrafficScene(scene.motion, scene.traits, scene.lights, scene.clocks)
+TrafficArguments = tuple[LaneGraph, SceneArrays, TrafficState, TrafficSettings, SlotLayout, float]
 
 
 def traffic_arguments(
@@ -73,15 +30,15 @@ def traffic_arguments(
     layout: SlotLayout,
 ) -> TrafficArguments:
     """Arguments of reset and step after (first_world, last_world)."""
-    return traffic_town(maps), traffic_scene(scene), traffic, settings, layout, scene.step_s
+    return maps.roads, scene.arrays, traffic, settings, layout, scene.step_s
 
 
 @range_kernel
 def step_traffic_range(
     first_world: int,
     last_world: int,
-    town: TrafficTown,
-    scene: TrafficScene,
+    roads: LaneGraph,
+    scene: SceneArrays,
     traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,
@@ -91,44 +48,23 @@ def step_traffic_range(
 
     `scene.lights` are the states that hold during the step, `clocks.elapsed_s` its beginning.
     """
-    see_traffic_range(
-        first_world, last_world, town.ranges, town.grid, town.points, town.lanes, town.rules,
-        scene.motion, scene.traits, scene.lights, scene.clocks, traffic.places, traffic.drivers,
-        traffic.progress, traffic.overrides, traffic.occupancy, traffic.sight, traffic.map,
-        settings, layout,
-    )  # fmt: skip
+    see_traffic_range(first_world, last_world, roads, scene, traffic, settings, layout)
     if settings.changes_lanes:
-        change_lanes_range(
-            first_world, last_world, town.ranges, town.points, town.lanes, town.links,
-            scene.motion, scene.traits, scene.clocks, traffic.places, traffic.drivers,
-            traffic.progress, traffic.overrides, traffic.tally, traffic.occupancy, traffic.sight,
-            traffic.map, layout, step_s,
-        )  # fmt: skip
-    arbitrate_range(
-        first_world, last_world, town.ranges, town.points, town.lanes, town.rules, scene.traits,
-        scene.clocks, traffic.places, traffic.progress, traffic.overrides, traffic.occupancy,
-        traffic.reservations, traffic.sight, traffic.map, layout,
-    )  # fmt: skip
-    move_traffic_range(
-        first_world, last_world, town.ranges, town.points, town.lanes, town.links, town.rules,
-        scene.motion, scene.traits, scene.lights, scene.clocks, traffic.places, traffic.drivers,
-        traffic.progress, traffic.overrides, traffic.tally, traffic.sight, traffic.map, layout,
-        step_s,
-    )  # fmt: skip
+        change_lanes_range(first_world, last_world, roads, scene, traffic, layout, step_s)
+    arbitrate_range(first_world, last_world, roads, scene, traffic, layout)
+    move_traffic_range(first_world, last_world, roads, scene, traffic, layout, step_s)
     if settings.around_ego:
         populate_range(
-            first_world, last_world, town.grid, town.points, town.lanes, town.links, scene.motion,
-            scene.traits, scene.clocks, traffic.places, traffic.drivers, traffic.progress,
-            traffic.overrides, traffic.tally, traffic.map, settings, layout, step_s, False,
-        )  # fmt: skip
+            first_world, last_world, roads, scene, traffic, settings, layout, step_s, False
+        )
 
 
 @range_kernel
 def reset_traffic_range(
     first_world: int,
     last_world: int,
-    town: TrafficTown,
-    scene: TrafficScene,
+    roads: LaneGraph,
+    scene: SceneArrays,
     traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,
@@ -151,8 +87,4 @@ def reset_traffic_range(
         tally.crossings[world] = tally.red_entries[world] = tally.lane_changes[world] = 0
         tally.removed_stuck[world] = tally.removed_at_dead_end[world] = 0
         tally.distance_m[world] = 0.0
-    populate_range(
-        first_world, last_world, town.grid, town.points, town.lanes, town.links, scene.motion,
-        scene.traits, scene.clocks, traffic.places, traffic.drivers, traffic.progress,
-        traffic.overrides, traffic.tally, traffic.map, settings, layout, step_s, True,
-    )  # fmt: skip
+    populate_range(first_world, last_world, roads, scene, traffic, settings, layout, step_s, True)
