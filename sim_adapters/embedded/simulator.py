@@ -39,6 +39,7 @@ from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import SceneBatch, empty_scene
 from sim_adapters.world.contacts import ContactState, empty_contact_state
 from sim_adapters.world.dynamics import Drivetrain, empty_drivetrain
+from sim_adapters.world.handles import lane_graph, world_scene
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers, empty_walkers
 from sim_adapters.world.scenarios.resolution import resolve_trigger, resolve_triggers
 from sim_adapters.world.scenarios.state import (
@@ -291,7 +292,7 @@ class EmbeddedSimulator:
     def _all_worlds(self) -> Worlds:
         scene = self.scene
         return Worlds(
-            scene.arrays,
+            world_scene(scene),
             scene.contacts,
             self.drivetrain,
             self.signal_plan,
@@ -330,7 +331,7 @@ class EmbeddedSimulator:
 def _town(maps: MapBank) -> Town:
     """What kernels read of the towns."""
     footways, places = build_sidewalks(maps), build_standing_places(maps)
-    return Town(maps.roads, maps.signals, maps.groups, footways, places)
+    return Town(lane_graph(maps), maps.signals, maps.groups, footways, places)
 
 
 def make_embedded_simulator(

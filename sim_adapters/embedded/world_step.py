@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import range_kernel
-from sim_adapters.scene.map_bank import LaneGraph, SignalGroups, Signals
-from sim_adapters.scene.state import Contacts, SceneArrays
+from sim_adapters.scene.map_bank import SignalGroups, Signals
+from sim_adapters.scene.state import Contacts
 from sim_adapters.world.contacts import ContactState, remove_fallen_range, touch_actors_range
 from sim_adapters.world.dynamics import Drivetrain, drive_ego_range
 from sim_adapters.world.ego_place import locate_ego_range
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
 from sim_adapters.world.scenarios.state import ScriptBook
@@ -57,7 +58,7 @@ class Town(NamedTuple):
 class Worlds(NamedTuple):
     """What changes from step to step."""
 
-    scene: SceneArrays
+    scene: WorldScene
     contacts: Contacts
     drivetrain: Drivetrain
     signal_plan: SignalPlan

@@ -9,8 +9,9 @@ import numpy as np
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
-from sim_adapters.scene.map_bank import LaneGraph, LanePoints, Lanes
-from sim_adapters.scene.state import ActorMotion, ActorTraits, SceneArrays
+from sim_adapters.scene.map_bank import LanePoints, Lanes
+from sim_adapters.scene.state import ActorMotion, ActorTraits
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.pedestrian_state import (
     GO_STRAIGHT,
     WAIT,
@@ -87,7 +88,7 @@ class Attempts(NamedTuple):
 def _keep_up(
     points: LanePoints,
     lanes: Lanes,
-    scene: SceneArrays,
+    scene: WorldScene,
     walkers: Walkers,
     sidewalks: Sidewalks,
     settings: PedestrianSettings,
@@ -132,7 +133,7 @@ def reset_pedestrians_range(
     first: int,
     last: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     walkers: Walkers,
     footways: Footways,
     settings: PedestrianSettings,
@@ -156,7 +157,7 @@ def step_pedestrians_range(
     first: int,
     last: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     walkers: Walkers,
     footways: Footways,
     settings: PedestrianSettings,

@@ -85,7 +85,7 @@ def build_sidewalks(maps: MapBank) -> Footways:
     anchor_lane = crossings.lane.reshape(-1)
     order = np.argsort(anchor_lane, kind="stable")
     link_first, link_lane, link_end = _links(maps, per_map)
-    return (
+    return Footways(
         Sidewalks(
             point_first=_starts(np.array([points.size for points in per_map])),
             point=np.concatenate(per_map).astype(np.int32),

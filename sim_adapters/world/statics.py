@@ -17,7 +17,8 @@ from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, layer_pixel
-from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, SceneArrays
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
+from sim_adapters.world.handles import WorldScene
 from sim_adapters.world.slots import SlotRange, clear_slot, new_actor_id
 from sim_adapters.world.vehicle_catalogue import (
     FIRST_VEHICLE_OF_KIND,
@@ -181,7 +182,7 @@ def _fill(
 
 @device_function
 def look_around(
-    scene: SceneArrays,
+    scene: WorldScene,
     things: StandingThings,
     places: StandingPlaces,
     settings: StaticSettings,
@@ -227,7 +228,7 @@ def look_around(
 def reset_statics_range(
     first: int,
     last: int,
-    scene: SceneArrays,
+    scene: WorldScene,
     things: StandingThings,
     places: StandingPlaces,
     settings: StaticSettings,
@@ -245,7 +246,7 @@ def reset_statics_range(
 def step_statics_range(
     first: int,
     last: int,
-    scene: SceneArrays,
+    scene: WorldScene,
     things: StandingThings,
     places: StandingPlaces,
     settings: StaticSettings,

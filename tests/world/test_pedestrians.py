@@ -10,6 +10,7 @@ from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.map_layers import LayerBit, layer_pixel
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch, empty_scene
+from sim_adapters.world.handles import lane_graph, world_scene
 from sim_adapters.world.pedestrian_state import (
     GO_STRAIGHT,
     WAIT,
@@ -55,8 +56,8 @@ class Street:
         self.scene.lights.remaining_s[0, :] = 100.0
 
     def _arguments(self) -> tuple[Any, ...]:
-        slots = SlotRange(1, SLOTS)
-        return self.maps.roads, self.scene.arrays, self.walkers, self.footways, SETTINGS, slots
+        roads, scene = lane_graph(self.maps), world_scene(self.scene)
+        return roads, scene, self.walkers, self.footways, SETTINGS, SlotRange(1, SLOTS)
 
     def step(self) -> None:
         """0.1 s."""

@@ -10,6 +10,7 @@ from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, layer_pixel
 from sim_adapters.scene.state import ActorKind, SceneBatch, empty_scene
+from sim_adapters.world.handles import world_scene
 from sim_adapters.world.slots import SlotRange
 from sim_adapters.world.statics import (
     StandingPlaces,
@@ -53,7 +54,7 @@ class Street:
 
     def _arguments(self) -> tuple[Any, ...]:
         slots = SlotRange(1, SLOTS)
-        return self.scene.arrays, self.things, self.places, self.settings, slots
+        return world_scene(self.scene), self.things, self.places, self.settings, slots
 
     def look(self) -> None:
         """One step in which the world looks around."""

@@ -26,6 +26,7 @@ from sim_adapters.nuplan.export.roadworks import (
 )
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import empty_scene
+from sim_adapters.world.handles import lane_graph, world_scene
 from sim_adapters.world.pedestrian_state import PedestrianSettings, empty_walkers
 from sim_adapters.world.pedestrians import reset_pedestrians_range, step_pedestrians_range
 from sim_adapters.world.sidewalks import build_sidewalks
@@ -170,13 +171,13 @@ class LoggedWorld:
     def _pedestrian_arguments(self) -> tuple[Any, ...]:
         layout = self.layout
         return (
-            *(self.maps.roads, self.scene.arrays, self.walkers, self.footways),
+            *(lane_graph(self.maps), world_scene(self.scene), self.walkers, self.footways),
             *(self.pedestrian_settings, SlotRange(layout.first_pedestrian, layout.first_static)),
         )
 
     def _static_arguments(self) -> tuple[Any, ...]:
         slots = SlotRange(self.layout.first_static, self.first_roadwork)
-        return self.scene.arrays, self.things, self.places, self.static_settings, slots
+        return world_scene(self.scene), self.things, self.places, self.static_settings, slots
 
     def _light_arguments(self) -> tuple[Any, ...]:
         maps, scene = self.maps, self.scene

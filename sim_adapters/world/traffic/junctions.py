@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import inlined_function, range_kernel
-from sim_adapters.scene.map_bank import LaneGraph, Lanes
-from sim_adapters.scene.state import SceneArrays
+from sim_adapters.scene.map_bank import Lanes
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.occupancy import nearest_ahead
 from sim_adapters.world.traffic.reservations import (
@@ -79,7 +79,7 @@ def way_end(
 @inlined_function
 def exit_has_room(
     lanes: Lanes,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     world: int,
     first_lane: int,
@@ -113,7 +113,7 @@ def exit_has_room(
 
 @inlined_function
 def way_is_clear(
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     layout: SlotLayout,
     world: int,
@@ -176,7 +176,7 @@ def may_follow(traffic: TrafficState, layout: SlotLayout, world: int, slot: int)
 @inlined_function
 def grant_way(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     layout: SlotLayout,
     world: int,
@@ -219,7 +219,7 @@ def grant_way(
 
 @inlined_function
 def next_to_ask(
-    roads: LaneGraph, scene: SceneArrays, traffic: TrafficState, layout: SlotLayout, world: int
+    roads: LaneGraph, scene: WorldScene, traffic: TrafficState, layout: SlotLayout, world: int
 ) -> int:
     """The driver with the best right among those who ask, or -1."""
     chosen = -1
@@ -236,7 +236,7 @@ def arbitrate_range(
     first_world: int,
     last_world: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     layout: SlotLayout,
 ) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 
 from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.geometry import left_offset_m
-from sim_adapters.scene.map_bank import LaneGraph, LaneLinks, Lanes
-from sim_adapters.scene.state import SceneArrays
+from sim_adapters.scene.map_bank import LaneLinks, Lanes
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.idm import idm_acceleration, safe_speed_mps
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.occupancy import add_node, nearest_ahead
@@ -136,7 +136,7 @@ def follower_loss_mps2(
 @inlined_function
 def change_gain_mps2(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     world: int,
     slot: int,
@@ -180,7 +180,7 @@ def change_gain_mps2(
 
 @inlined_function
 def may_change(
-    lanes: Lanes, scene: SceneArrays, traffic: TrafficState, world: int, slot: int
+    lanes: Lanes, scene: WorldScene, traffic: TrafficState, world: int, slot: int
 ) -> bool:
     """Whether a driver wants out of its lane and has the time and place for it."""
     places, progress, sight = traffic.places, traffic.progress, traffic.sight
@@ -210,7 +210,7 @@ def may_change(
 @inlined_function
 def begin_change(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     world: int,
     slot: int,
@@ -243,7 +243,7 @@ def begin_change(
 @inlined_function
 def best_change(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     world: int,
     slot: int,
@@ -270,7 +270,7 @@ def change_lanes_range(
     first_world: int,
     last_world: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     layout: SlotLayout,
     dt: float,

@@ -13,20 +13,9 @@ import numpy as np
 
 from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
-from sim_adapters.scene.map_bank import (
-    LANE_GRID_CELL_M,
-    LaneGraph,
-    LaneGrid,
-    LaneKind,
-    LanePoints,
-    Lanes,
-)
-from sim_adapters.scene.state import (
-    ActorKind,
-    ActorMotion,
-    ActorTraits,
-    SceneArrays,
-)
+from sim_adapters.scene.map_bank import LANE_GRID_CELL_M, LaneGrid, LaneKind, LanePoints, Lanes
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.state import (
@@ -162,7 +151,7 @@ def add_body(
 @inlined_function
 def perceive(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     layout: SlotLayout,
     world: int,

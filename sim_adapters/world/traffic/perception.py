@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import inlined_function, range_kernel
-from sim_adapters.scene.map_bank import LaneGraph, LanePoints, Lanes
-from sim_adapters.scene.state import SceneArrays
+from sim_adapters.scene.map_bank import LanePoints, Lanes
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.map import CURVE_BRAKING_MPS2, TrafficMap
 from sim_adapters.world.traffic.occupancy import nearest_ahead, nearest_forking, perceive
@@ -114,7 +114,7 @@ def find_leader(
 @inlined_function
 def look_ahead(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     world: int,
     slot: int,
@@ -153,7 +153,7 @@ def see_traffic_range(
     first_world: int,
     last_world: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,

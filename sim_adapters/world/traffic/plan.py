@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from sim_adapters.kernels import inlined_function, range_kernel
-from sim_adapters.scene.map_bank import LaneGraph
-from sim_adapters.scene.state import LightState, SceneArrays
+from sim_adapters.scene.state import LightState
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.idm import idm_acceleration, safe_speed_mps
 from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.body import (
@@ -25,7 +25,7 @@ _RED = int(LightState.RED)
 
 @inlined_function
 def plan_acceleration(
-    scene: SceneArrays, traffic: TrafficState, world: int, slot: int, dt: float
+    scene: WorldScene, traffic: TrafficState, world: int, slot: int, dt: float
 ) -> float:
     """IDM behind the leader and before the junction it may not enter, bounded to stay safe."""
     drivers, overrides, sight = traffic.drivers, traffic.overrides, traffic.sight
@@ -58,7 +58,7 @@ def plan_acceleration(
 @inlined_function
 def advance(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     world: int,
     slot: int,
@@ -98,7 +98,7 @@ def advance(
 @inlined_function
 def count_red_entry(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     world: int,
     slot: int,
@@ -134,7 +134,7 @@ def move_traffic_range(
     first_world: int,
     last_world: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     layout: SlotLayout,
     dt: float,

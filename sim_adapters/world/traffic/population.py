@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from sim_adapters.kernels import inlined_function, range_kernel
-from sim_adapters.scene.map_bank import LaneGraph
-from sim_adapters.scene.state import ActorTraits, SceneArrays
+from sim_adapters.scene.state import ActorTraits
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.slots import SlotLayout, clear_slot, last_background_vehicle
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.settings import STUCK_S, TrafficSettings
@@ -37,7 +37,7 @@ def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
 
 @inlined_function
 def remove_unwanted(
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,
@@ -64,7 +64,7 @@ def remove_unwanted(
 @inlined_function
 def draw_place(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     table: TrafficMap,
     settings: TrafficSettings,
     world: int,
@@ -86,7 +86,7 @@ def populate_range(
     first_world: int,
     last_world: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,

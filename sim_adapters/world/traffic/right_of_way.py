@@ -9,8 +9,9 @@ import numpy as np
 
 from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.geometry import wrap_angle
-from sim_adapters.scene.map_bank import EntryRule, LaneGraph, LaneRules, Lanes
-from sim_adapters.scene.state import Lights, LightState, SceneArrays
+from sim_adapters.scene.map_bank import EntryRule, LaneRules, Lanes
+from sim_adapters.scene.state import Lights, LightState
+from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.settings import (
     EMERGENCY_BRAKING_MPS2,
@@ -64,7 +65,7 @@ def light_permits(
 @inlined_function
 def wish_of(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     settings: TrafficSettings,
     world: int,
@@ -103,7 +104,7 @@ def wish_of(
 @inlined_function
 def review_grant(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     settings: TrafficSettings,
     world: int,
@@ -151,7 +152,7 @@ def stands_inside(
 
 @inlined_function
 def goes_before(
-    roads: LaneGraph, scene: SceneArrays, traffic: TrafficState, world: int, slot: int, other: int
+    roads: LaneGraph, scene: WorldScene, traffic: TrafficState, world: int, slot: int, other: int
 ) -> bool:
     """Whether `slot` is asked before `other`.
 
@@ -214,7 +215,7 @@ def ways_meet(
 @inlined_function
 def must_give_way(
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     layout: SlotLayout,
     world: int,

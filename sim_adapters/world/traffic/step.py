@@ -8,8 +8,9 @@ the old state, so the order of slots changes nothing. Each part is a kernel over
 from __future__ import annotations
 
 from sim_adapters.kernels import range_kernel
-from sim_adapters.scene.map_bank import LaneGraph, MapBank
-from sim_adapters.scene.state import SceneArrays, SceneBatch
+from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.state import SceneBatch
+from sim_adapters.world.handles import LaneGraph, WorldScene, lane_graph, world_scene
 from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.junctions import arbitrate_range
 from sim_adapters.world.traffic.lane_change import change_lanes_range
@@ -19,7 +20,7 @@ from sim_adapters.world.traffic.population import populate_range
 from sim_adapters.world.traffic.settings import TrafficSettings
 from sim_adapters.world.traffic.state import TrafficState
 
-TrafficArguments = tuple[LaneGraph, SceneArrays, TrafficState, TrafficSettings, SlotLayout, float]
+TrafficArguments = tuple[LaneGraph, WorldScene, TrafficState, TrafficSettings, SlotLayout, float]
 
 
 def traffic_arguments(
@@ -30,7 +31,7 @@ def traffic_arguments(
     layout: SlotLayout,
 ) -> TrafficArguments:
     """Arguments of reset and step after (first_world, last_world)."""
-    return maps.roads, scene.arrays, traffic, settings, layout, scene.step_s
+    return lane_graph(maps), world_scene(scene), traffic, settings, layout, scene.step_s
 
 
 @range_kernel
@@ -38,7 +39,7 @@ def step_traffic_range(
     first_world: int,
     last_world: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,
@@ -64,7 +65,7 @@ def reset_traffic_range(
     first_world: int,
     last_world: int,
     roads: LaneGraph,
-    scene: SceneArrays,
+    scene: WorldScene,
     traffic: TrafficState,
     settings: TrafficSettings,
     layout: SlotLayout,
