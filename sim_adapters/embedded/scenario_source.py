@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -30,57 +30,41 @@ _RNG_TRIGGERS = 7203
 _SEED_MASK = (1 << 62) - 1
 
 
+@dataclass(eq=False)
 class RandomRoutes:
     """Endless random routes, from a pool that fills as worlds ask for them.
-
-    Args:
-        maps: The towns.
-        seed: Of the routes and of all that happens on them.
-        towns: Towns to drive in, by name or file, all of `maps` if not given; each is as likely as
-            the others.
-        length_m: Of every route.
-        routes_per_town: Size of the pool; CaRL's files hold up to 8,000 a town.
-        scenario_triggers: Put CaRL's scenario slots on the routes.
-        scenario_weights: How likely each type is tried first in a slot; 0 switches a type off.
-        turns: How often routes turn where a stream of traffic may cross them; CaRL: at random.
-        benchmark_share: Of the slots whose scenario has the benchmark's own parameters.
-        open_road_share: Of the slots without a scenario for a junction ahead that are filled.
-        time_limit_s: Of an episode.
-        one_town_per_world: World w drives in town w (mod the number of towns) only; servers take
-            seconds to load another town.
 
     Raises:
         ValueError: a town that `maps` lacks, one without a road of that length, or a share beyond
             [0, 1].
     """
 
-    def __init__(
-        self,
-        maps: MapBank,
-        seed: int,
-        *,
-        towns: Sequence[str] | None = None,
-        length_m: float = 1000.0,
-        routes_per_town: int = 1024,
-        scenario_triggers: bool = True,
-        scenario_weights: Mapping[str, float] | None = None,
-        turns: SignalisedTurns | None = None,
-        benchmark_share: float = 0.0,
-        open_road_share: float = 1.0,
-        time_limit_s: float = CARL_TIME_LIMIT_S,
-        one_town_per_world: bool = False,
-    ) -> None:
-        self.maps, self.seed = maps, seed
-        self.one_town_per_world = one_town_per_world
-        self.length_m, self.time_limit_s = length_m, time_limit_s
-        self.scenario_triggers = scenario_triggers
-        self.routes_per_town = routes_per_town
-        self._shares = TriggerShares(benchmark_share, open_road_share)
-        _check_shares(turns or SignalisedTurns(), self._shares)
-        names = [town_name(town) for town in towns or maps.towns]
-        self._generators = [RouteGenerator(maps, name, turns=turns) for name in names]
-        self._streams = PlannedStreams(maps)
-        self._weights = weigh_scenarios(scenario_weights)
+    maps: MapBank
+    seed: int  # of the routes and of all that happens on them
+    _: KW_ONLY
+    # Towns to drive in, by name or file, all of `maps` if not given; each is as likely as another
+    towns: Sequence[str] | None = None
+    length_m: float = 1000.0  # of every route
+    routes_per_town: int = 1024  # size of the pool; CaRL's files hold up to 8,000 a town
+    scenario_triggers: bool = True  # put CaRL's scenario slots on the routes
+    # How likely each type is tried first in a slot; 0 switches a type off
+    scenario_weights: Mapping[str, float] | None = None
+    # How often routes turn where a stream of traffic may cross them; CaRL: at random
+    turns: SignalisedTurns | None = None
+    benchmark_share: float = 0.0  # of the slots whose scenario has the benchmark's own parameters
+    open_road_share: float = 1.0  # of the slots without a scenario for a junction ahead: filled
+    time_limit_s: float = CARL_TIME_LIMIT_S  # of an episode
+    # World w drives in town w (mod the number of towns) only; servers take seconds to load another
+    one_town_per_world: bool = False
+
+    def __post_init__(self) -> None:
+        """Plan what all routes share, and draw the first one of each town."""
+        self._shares = TriggerShares(self.benchmark_share, self.open_road_share)
+        _check_shares(self.turns or SignalisedTurns(), self._shares)
+        names = [town_name(town) for town in self.towns or self.maps.towns]
+        self._generators = [RouteGenerator(self.maps, name, turns=self.turns) for name in names]
+        self._streams = PlannedStreams(self.maps)
+        self._weights = weigh_scenarios(self.scenario_weights)
         self._pool: dict[tuple[int, int], Scenario] = {}
         for town in range(len(self._generators)):
             self._pooled(town, 0)  # fails now rather than amid the training if there is none

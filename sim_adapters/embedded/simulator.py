@@ -13,9 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.embedded.background import background_slots, remove_farthest
-from sim_adapters.embedded.setting_types import with_declared_floats
-from sim_adapters.embedded.slot_demand import check_background, check_scripted
+from sim_adapters.embedded.settings import EmbeddedSettings
+from sim_adapters.embedded.slot_demand import (
+    background_slots,
+    check_background,
+    check_scripted,
+    remove_farthest,
+)
 from sim_adapters.embedded.world_start import (
     check_route,
     clear_world,
@@ -40,7 +44,7 @@ from sim_adapters.scene.state import SceneBatch, empty_scene
 from sim_adapters.world.contacts import ContactState, empty_contact_state
 from sim_adapters.world.dynamics import Drivetrain, empty_drivetrain
 from sim_adapters.world.handles import lane_graph, world_scene
-from sim_adapters.world.pedestrian_state import PedestrianSettings, Walkers, empty_walkers
+from sim_adapters.world.pedestrian_state import Walkers, empty_walkers
 from sim_adapters.world.scenarios.resolution import resolve_trigger, resolve_triggers
 from sim_adapters.world.scenarios.state import (
     Phase,
@@ -53,11 +57,9 @@ from sim_adapters.world.signals import SignalPlan, empty_signal_plan
 from sim_adapters.world.slots import make_slot_layout
 from sim_adapters.world.statics import (
     StandingThings,
-    StaticSettings,
     build_standing_places,
     empty_standing_things,
 )
-from sim_adapters.world.traffic.settings import TrafficSettings
 from sim_adapters.world.traffic.state import (
     Drivers,
     Overrides,
@@ -93,73 +95,48 @@ class EmbeddedSimulator:
     Args:
         maps: Towns that scenarios may name.
         num_worlds: B.
-        traffic: How much background traffic, and how it drives.
-        pedestrians: How many people walk around the ego.
-        statics: How much stands beside the road.
-        max_vehicles: Slots for traffic and scenario vehicles in a world.
-        max_pedestrians: Slots for pedestrians.
-        max_statics: Slots for parked cars, props and debris.
-        max_route_points: Longest dense route that a world can hold.
-        max_triggers: Most scenario triggers of one route.
-        step_s: Length of a step; CaRL trains at 0.1 s and is judged at 0.05 s.
-        warm_up_s: Traffic runs this long, the ego braking, before a reset returns (CaRL: 2 s).
-        random_light_start: Start each junction's cycle at a random place; CARLA starts all with
-            their first arm green.
-        strict_triggers: Leave out triggers that scenario_runner leaves out; else junctions without
-            an arm on the wanted side send their traffic from another one.
-        num_threads: For kernels whose work is worth sharing.
+        settings: How many live in them, how they begin and step; all defaults if not given.
     """
 
     def __init__(
         self,
         maps: MapBank,
         num_worlds: int,
-        *,
-        traffic: TrafficSettings | None = None,
-        pedestrians: PedestrianSettings | None = None,
-        statics: StaticSettings | None = None,
-        max_vehicles: int = 40,
-        max_pedestrians: int = 12,
-        max_statics: int = 24,
-        max_route_points: int = 2048,
-        max_triggers: int = 32,
-        step_s: float = 0.1,
-        warm_up_s: float = 2.0,
-        random_light_start: bool = True,
-        strict_triggers: bool = True,
-        num_threads: int = 1,
+        settings: EmbeddedSettings | None = None,
     ) -> None:
-        traffic, pedestrians = traffic or TrafficSettings(), pedestrians or PedestrianSettings()
+        settings = settings or EmbeddedSettings()
         self.maps = maps
-        self.num_threads = num_threads
-        self._strict_triggers = strict_triggers
+        self.num_threads = settings.num_threads
+        self._strict_triggers = settings.strict_triggers
         self.layout = make_slot_layout(
-            num_vehicles=max_vehicles, num_pedestrians=max_pedestrians, num_statics=max_statics
+            num_vehicles=settings.max_vehicles,
+            num_pedestrians=settings.max_pedestrians,
+            num_statics=settings.max_statics,
         )
-        check_background(self.layout, traffic, pedestrians)
+        check_background(self.layout, settings.traffic, settings.pedestrians)
         self._settings = WorldSettings(
-            with_declared_floats(traffic),
-            with_declared_floats(pedestrians),
-            with_declared_floats(statics or StaticSettings()),
+            settings.traffic,
+            settings.pedestrians,
+            settings.statics,
             self.layout,
-            step_s,
-            round(warm_up_s / step_s),
-            random_light_start,
+            settings.step_s,
+            round(settings.warm_up_s / settings.step_s),
+            settings.random_light_start,
         )
         num_slots = self.layout.num_slots
         self.scene = empty_scene(
             num_worlds,
             num_slots,
             num_lights=maps.max_lights,
-            num_route_points=max_route_points,
-            step_s=step_s,
+            num_route_points=settings.max_route_points,
+            step_s=settings.step_s,
         )
         self.drivetrain = empty_drivetrain(self.scene.num_agents)
         self.signal_plan = empty_signal_plan(num_worlds, maps)
         self.traffic = empty_traffic(num_worlds, self.layout, maps)
         self.walkers = empty_walkers(num_worlds, num_slots)
         self.standing_things = empty_standing_things(num_worlds, num_slots)
-        self.scripts = empty_script_book(num_worlds, max_triggers)
+        self.scripts = empty_script_book(num_worlds, settings.max_triggers)
         self.contact_state = empty_contact_state(self.scene)
         self._reported: set[tuple[str, str]] = set()  # triggers that cannot be played
         self._town = _town(maps)
@@ -337,13 +314,13 @@ def _town(maps: MapBank) -> Town:
 def make_embedded_simulator(
     num_worlds: int, *, towns: Sequence[str], pixels_per_meter: float = 2.0, **settings: Any
 ) -> EmbeddedSimulator:
-    """An EmbeddedSimulator of these towns, from configuration; see its keywords.
+    """An EmbeddedSimulator of these towns, from configuration; see its settings.
 
     Args:
         num_worlds: B.
         towns: Names or files of the towns.
         pixels_per_meter: Resolution of the map layers.
-        settings: Keywords of `EmbeddedSimulator`.
+        settings: Fields of `EmbeddedSettings`.
     """
     maps = load_map_bank(towns, pixels_per_meter=pixels_per_meter)
-    return EmbeddedSimulator(maps, num_worlds, **settings)
+    return EmbeddedSimulator(maps, num_worlds, EmbeddedSettings(**settings))

@@ -20,6 +20,7 @@ from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.driving.env import DrivingVectorEnv, Observation
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.scenario_source import RandomRoutes
+from sim_adapters.embedded.settings import EmbeddedSettings
 from sim_adapters.embedded.simulator import EmbeddedSimulator
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.maps.opendrive import load_map_bank
@@ -133,9 +134,11 @@ def pair(request: pytest.FixtureRequest, maps: MapBank, server: HeadlessServer) 
     simulator = EmbeddedSimulator(
         maps,
         1,
-        statics=StaticSettings(parked_share=0.0, furniture_share=0.3),
-        warm_up_s=WARM_UP_S,
-        random_light_start=False,  # as CARLA's reset
+        EmbeddedSettings(
+            statics=StaticSettings(parked_share=0.0, furniture_share=0.3),
+            warm_up_s=WARM_UP_S,
+            random_light_start=False,  # as CARLA's reset
+        ),
     )
     drive = Drive(simulator, scenario)
     frames, actions = [record_frame(simulator.scene)], []

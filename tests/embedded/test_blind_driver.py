@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from sim_adapters.embedded.settings import EmbeddedSettings
 from sim_adapters.embedded.simulator import EmbeddedSimulator
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_scenarios import load_scenarios
@@ -65,9 +66,11 @@ class BlindDrives:
         self.simulator = EmbeddedSimulator(
             maps,
             len(scenarios),
-            traffic=TrafficSettings(num_vehicles=0),
-            pedestrians=PedestrianSettings(num_pedestrians=0),
-            max_route_points=BEFORE + AFTER,
+            EmbeddedSettings(
+                traffic=TrafficSettings(num_vehicles=0),
+                pedestrians=PedestrianSettings(num_pedestrians=0),
+                max_route_points=BEFORE + AFTER,
+            ),
         )
         self.speed_mps = speed_mps
         self.worlds = np.arange(len(scenarios))

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from sim_adapters.embedded.settings import EmbeddedSettings
 from sim_adapters.embedded.simulator import EmbeddedSimulator
 from sim_adapters.scene.map_bank import MapBank
 from tests.embedded.lane_routes import scenario_along_lanes
 
 
 def test_lane_lists_of_the_last_town_are_forgotten(town_maps: MapBank):
-    simulator = EmbeddedSimulator(town_maps, 1, warm_up_s=0.0)
+    simulator = EmbeddedSimulator(town_maps, 1, EmbeddedSettings(warm_up_s=0.0))
     world, standing = np.array([0]), np.zeros(1)
     simulator.reset(world, [scenario_along_lanes(town_maps, "Town01")])
     for _ in range(100):  # until somebody has asked for the way through a junction
@@ -24,9 +25,8 @@ def test_lane_lists_of_the_last_town_are_forgotten(town_maps: MapBank):
 
 def test_lane_lists_are_forgotten_where_a_state_of_another_town_is_loaded(town_maps: MapBank):
     """A resumed training met such a ring in its first steps and stood still."""
-    saved_in, loaded_into = (
-        EmbeddedSimulator(town_maps, 1, warm_up_s=0.0) for _ in ("Town01", "Town02")
-    )
+    settings = EmbeddedSettings(warm_up_s=0.0)
+    saved_in, loaded_into = (EmbeddedSimulator(town_maps, 1, settings) for _ in range(2))
     world, standing = np.array([0]), np.zeros(1)
     for simulator, town in ((saved_in, "Town01"), (loaded_into, "Town02")):
         simulator.reset(world, [scenario_along_lanes(town_maps, town)])

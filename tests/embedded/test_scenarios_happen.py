@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pytest
 
+from sim_adapters.embedded.settings import EmbeddedSettings
 from sim_adapters.embedded.simulator import EmbeddedSimulator
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
@@ -27,14 +28,16 @@ def simulator(town_maps: MapBank) -> EmbeddedSimulator:
     return EmbeddedSimulator(
         town_maps,
         1,
-        traffic=TrafficSettings(num_vehicles=0),
-        pedestrians=PedestrianSettings(num_pedestrians=0),
-        statics=StaticSettings(parked_share=0.0, furniture_share=0.0),
-        max_vehicles=14,
-        max_pedestrians=6,
-        max_statics=8,
-        max_route_points=512,
-        warm_up_s=0.0,
+        EmbeddedSettings(
+            traffic=TrafficSettings(num_vehicles=0),
+            pedestrians=PedestrianSettings(num_pedestrians=0),
+            statics=StaticSettings(parked_share=0.0, furniture_share=0.0),
+            max_vehicles=14,
+            max_pedestrians=6,
+            max_statics=8,
+            max_route_points=512,
+            warm_up_s=0.0,
+        ),
     )
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sim_adapters.embedded.setting_types import with_declared_floats
+from sim_adapters.embedded.settings import EmbeddedSettings, with_declared_floats
 from sim_adapters.embedded.simulator import EmbeddedSimulator
 from sim_adapters.embedded.world_start import contiguous_runs
 from sim_adapters.scene.map_bank import MapBank
@@ -22,12 +22,14 @@ def _simulator(maps: MapBank, num_worlds: int) -> EmbeddedSimulator:
     return EmbeddedSimulator(
         maps,
         num_worlds,
-        traffic=TrafficSettings(num_vehicles=12, radius_m=80.0),
-        max_vehicles=14,
-        max_pedestrians=9,
-        max_statics=8,
-        max_route_points=512,
-        warm_up_s=0.5,
+        EmbeddedSettings(
+            traffic=TrafficSettings(num_vehicles=12, radius_m=80.0),
+            max_vehicles=14,
+            max_pedestrians=9,
+            max_statics=8,
+            max_route_points=512,
+            warm_up_s=0.5,
+        ),
     )
 
 
@@ -212,11 +214,12 @@ def test_unknown_town_is_refused(town_maps: MapBank) -> None:
 
 
 def test_more_traffic_than_slots_is_refused(town_maps: MapBank) -> None:
+    traffic = TrafficSettings(num_vehicles=50)
     with pytest.raises(ValueError, match="max_vehicles"):
-        EmbeddedSimulator(town_maps, 1, traffic=TrafficSettings(num_vehicles=50), max_vehicles=40)
+        EmbeddedSimulator(town_maps, 1, EmbeddedSettings(traffic=traffic, max_vehicles=40))
     people = PedestrianSettings(num_pedestrians=50)
     with pytest.raises(ValueError, match="max_pedestrians"):
-        EmbeddedSimulator(town_maps, 1, pedestrians=people, max_pedestrians=4)
+        EmbeddedSimulator(town_maps, 1, EmbeddedSettings(pedestrians=people, max_pedestrians=4))
 
 
 @pytest.mark.parametrize(
@@ -234,11 +237,13 @@ def test_scripted_actors_without_a_slot_are_refused(
     simulator = EmbeddedSimulator(
         town_maps,
         1,
-        traffic=TrafficSettings(num_vehicles=12),
-        pedestrians=PedestrianSettings(num_pedestrians=0),
-        max_vehicles=slots[0],
-        max_pedestrians=slots[1],
-        max_statics=slots[2],
+        EmbeddedSettings(
+            traffic=TrafficSettings(num_vehicles=12),
+            pedestrians=PedestrianSettings(num_pedestrians=0),
+            max_vehicles=slots[0],
+            max_pedestrians=slots[1],
+            max_statics=slots[2],
+        ),
     )
     plain = scenario_along_lanes(town_maps)
     simulator.reset(np.array([0]), [plain])
