@@ -110,7 +110,9 @@ class ProgressDisplay:
     def _done(self) -> str:
         """What is done of how much, short."""
         if self._time_limit_s is not None:
-            return f"{minutes(self._elapsed_s())} of {minutes(self._time_limit_s)}"
+            # The iteration in which it runs out is finished
+            elapsed_s = min(self._elapsed_s(), self._time_limit_s)
+            return f"{minutes(elapsed_s)} of {minutes(self._time_limit_s)}"
         text = f"{_short(self._samples)} of {_short(self._total)}"
         new = self._samples - self._samples_before
         if new <= 0:

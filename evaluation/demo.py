@@ -40,7 +40,7 @@ from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
 from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
-from evaluation.report.in_words import planner_in_words
+from evaluation.report.in_words import planner_in_words, python_to_type
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.episode_rollout import run_episodes
 from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
@@ -104,7 +104,8 @@ def tell(
     log.info("%s", planner_in_words(results, SHOWN))
     log.info("open %s", report.resolve().as_uri())
     log.info("  or %s", (report.parent / VIEW_FILE).resolve().as_uri())
-    log.info("next: python -m evaluation.play checkpoint=%s (share the wheel)", training_folder)
+    command = f"{python_to_type()} -m evaluation.play checkpoint={training_folder}"
+    log.info("next: %s (share the wheel)", command)
 
 
 def drive_all(

@@ -20,7 +20,7 @@ from evaluation.drivers.driver import driver_words
 from evaluation.evaluate import check_options, describe, drive_routes
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.recorder import recorder_of
-from evaluation.report.in_words import drive_in_words
+from evaluation.report.in_words import drive_in_words, python_to_type
 from evaluation.rollout.benchmark import Benchmark, towns_of
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_results
@@ -57,7 +57,8 @@ def tell(results: Sequence[EpisodeResult], folder: Path, *, opens: bool) -> None
     address = (folder / VIEW_FILE).resolve().as_uri()
     opened = opens and open_page(address)
     log.info("%s: %s", "opened in your browser" if opened else "open in a browser", address)
-    log.info("next: python -m evaluation.play (drive yourself), make demo (train one)")
+    python = python_to_type()
+    log.info("next: %s -m evaluation.play (drive yourself), make demo (train one)", python)
 
 
 @hydra_command("look")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -67,6 +71,15 @@ def planner_in_words(results: Mapping[str, Sequence[EpisodeResult]], name: str) 
     better_text = [f"better than {_listed(better)}"] if better else []
     subject = PLANNERS.get(name, name)
     return f"{subject}, {mine.mean():.0f} of 100 points: {'; '.join(better_text + others)}"
+
+
+def python_to_type() -> str:
+    """What calls this interpreter in the caller's shell: `python`, or its path from here."""
+    found = shutil.which("python")
+    if found is not None and Path(found).absolute() == Path(sys.executable).absolute():
+        return "python"
+    path = os.path.relpath(sys.executable)
+    return sys.executable if path.startswith("..") else path
 
 
 def _driving_scores(episodes: Sequence[EpisodeResult]) -> np.ndarray:

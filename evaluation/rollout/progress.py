@@ -72,7 +72,7 @@ class EvaluationProgress:
             self._log()
 
     def _state(self) -> str:
-        return f"mean score {self.mean_score:.1f}"
+        return f"mean score {self.mean_score:.1f}" if self.num_finished else "mean score -"
 
     def _log(self) -> None:
         log.info(

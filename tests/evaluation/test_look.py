@@ -1,4 +1,6 @@
 import logging
+import os
+import sys
 from dataclasses import replace
 
 import pytest
@@ -6,7 +8,7 @@ from hydra import compose, initialize_config_module
 
 from evaluation import look as command
 from evaluation.look import look, tell
-from evaluation.report.in_words import drive_in_words, planner_in_words
+from evaluation.report.in_words import drive_in_words, planner_in_words, python_to_type
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import Infraction, InfractionKind
 from evaluation.viewer.open_page import open_page
@@ -111,3 +113,20 @@ def test_differences_within_the_spread_of_the_routes_are_called_so():
     )
     same = {"trained": drives(70.0, 70.0), "idm": drives(70.0, 70.0)}
     assert planner_in_words(same, "trained").endswith(": like the rule-based driver")
+
+
+def test_the_next_command_works_in_the_shell_that_is_there(monkeypatch, tmp_path):
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    python = folder / "python"
+    python.touch(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setenv("PATH", str(folder))
+    assert python_to_type() == "python"
+    monkeypatch.setenv("PATH", os.defpath)  # `make look` activates nothing
+    monkeypatch.chdir(tmp_path)
+    assert python_to_type() == os.path.join(".venv", "bin", "python")
+    monkeypatch.chdir(folder)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert python_to_type() == str(python)

@@ -39,3 +39,10 @@ def test_a_log_file_ends_with_the_mean_of_all(caplog):
         for episode in RESULTS:
             progress.episode_finished(episode)
     assert caplog.messages == ["policy: 3/3 routes, mean score 71.1"]
+
+
+def test_nothing_finished_is_no_mean_of_zero(caplog):
+    caplog.set_level(logging.INFO)
+    with EvaluationProgress("policy", 3) as progress:
+        progress.stepped(2)
+    assert caplog.messages[0] == "policy: 0/3 routes, mean score -"
