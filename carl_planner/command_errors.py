@@ -134,9 +134,22 @@ def _remove_traces(folder: Path) -> None:
     logs = [path for path in others if path.suffix == ".log" and path.is_file()]
     if len(logs) == len(others) and folder.resolve() != Path.cwd().resolve():
         shutil.rmtree(folder, ignore_errors=True)
+        _remove_empty_parents(folder.resolve())
         return
     if subfolder not in (None, ".hydra"):
         shutil.rmtree(folder / subfolder, ignore_errors=True)
     for path in logs:
         if path.stat().st_size == 0:
             path.unlink()
+
+
+def _remove_empty_parents(folder: Path) -> None:
+    """Remove what stood around a removed folder and is empty now, below the current one."""
+    here = Path.cwd().resolve()
+    for parent in folder.parents:
+        if here not in parent.parents:
+            return
+        try:
+            parent.rmdir()
+        except OSError:  # something else is in it
+            return

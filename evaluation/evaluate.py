@@ -165,6 +165,10 @@ def triggers_statement(results: Sequence[EpisodeResult]) -> str:
     """How many of the routes' scenarios the drives have reached."""
     started = sum(result.num_started for result in results)
     total = sum(result.num_triggers for result in results)
+    if not total:
+        return "the routes have none"
+    if started == total:
+        return f"all {total} triggers started"
     others = "the others lie beyond the end of a drive, or are named in the log as not played"
     return f"{started} of {total} triggers started; {others}"
 

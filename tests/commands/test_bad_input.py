@@ -67,8 +67,7 @@ def test_bad_start_ends_with_its_reason_and_leaves_nothing(
     if "checkpoint" in override:
         basis = ()
     assert reason in run_command(module, *basis, override, folder=tmp_path).error()
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert files == [notes]
+    assert [*tmp_path.rglob("*")] == [notes]
 
 
 def test_broken_town_file_is_named(run_command: Runner, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -67,6 +68,11 @@ def test_triggers_that_have_begun_are_counted_before_the_world_is_reset():
     others = "the others lie beyond the end of a drive, or are named in the log as not played"
     statement = f"2 of 3 triggers started; {others}"
     assert triggers_statement([result]) == statement
+    none, all_of_them = (
+        dataclasses.replace(result, num_triggers=number, num_started=number) for number in (0, 3)
+    )
+    assert triggers_statement([none]) == "the routes have none"
+    assert triggers_statement([none, all_of_them]) == "all 3 triggers started"
 
 
 def test_a_simulator_without_scenarios_starts_none():
