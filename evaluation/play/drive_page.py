@@ -11,7 +11,7 @@ from evaluation.play.scripts import SCRIPTS
 from evaluation.play.session import DrivingSession
 from evaluation.viewer.page_file import VIEW_FILE, data_element, json_element, shell, write_page
 from evaluation.viewer.town import pack_town
-from sim_adapters.embedded.slot_demand import SPARE_VEHICLES
+from sim_adapters.embedded.settings import SPARE_VEHICLES
 from sim_adapters.world.slots import first_scripted_pedestrian
 
 

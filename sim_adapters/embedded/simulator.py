@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.embedded.settings import EmbeddedSettings
-from sim_adapters.embedded.slot_demand import (
+from sim_adapters.embedded.settings import (
+    EmbeddedSettings,
     background_slots,
     check_background,
     check_scripted,

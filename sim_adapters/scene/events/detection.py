@@ -11,16 +11,19 @@ from rewards.driving_events import DrivingEvents
 from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.events.arrays import EventArrays, Facts
 from sim_adapters.scene.events.collisions import detect_collisions_range
-from sim_adapters.scene.events.comfort import detect_comfort_events_range
-from sim_adapters.scene.events.comfort_filters import ComfortWeights, comfort_weights
 from sim_adapters.scene.events.lanes import detect_lane_events_range
 from sim_adapters.scene.events.lights import detect_light_events_range
-from sim_adapters.scene.events.motion import detect_motion_events_range
+from sim_adapters.scene.events.motion import (
+    ComfortWeights,
+    comfort_weights,
+    detect_comfort_events_range,
+    detect_motion_events_range,
+    detect_ttc_events_range,
+)
 from sim_adapters.scene.events.roach_hazards import detect_hazards_range
 from sim_adapters.scene.events.route import detect_route_events_range
 from sim_adapters.scene.events.settings import DetectorSettings, Thresholds
 from sim_adapters.scene.events.stop_signs import detect_stop_sign_events_range
-from sim_adapters.scene.events.ttc import detect_ttc_events_range
 from sim_adapters.scene.map_bank import MapBank, Roads
 from sim_adapters.scene.memory import EpisodeMemory, Trackers, empty_memory
 from sim_adapters.scene.memory_reset import reset_memory

@@ -14,9 +14,8 @@ from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneGrid, LaneKind, LaneLinks, LanePoints, Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
 from sim_adapters.world.slots import new_actor_id
-from sim_adapters.world.traffic.body import write_motion
 from sim_adapters.world.traffic.map import TrafficMap
-from sim_adapters.world.traffic.path import start_path
+from sim_adapters.world.traffic.path import start_path, write_motion
 from sim_adapters.world.traffic.settings import SPEED_CAP_MPS, TrafficSettings
 from sim_adapters.world.traffic.state import (
     CURRENT,
