@@ -76,10 +76,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"error: {error}") from error
     for one in comparisons:
-        Console().print(comparison_table(names, one, titles, digits))
+        shown = short_names(options.first, options.second)
+        Console().print(comparison_table(shown, one, titles, digits))
     if options.json:
         changes = {one.label: asdict(one) for one in comparisons}
         write_json(options.json, {"first": names[0], "second": names[1], "changes": changes})
+
+
+def short_names(first: Path, second: Path) -> tuple[str, str]:
+    """Both folders without the folders that they share, and without those that end alike."""
+    parts = [list(path.resolve().parts) for path in (first, second)]
+    if parts[0] == parts[1]:
+        return str(first), str(second)
+    for end in (0, -1):
+        while min(map(len, parts)) > 1 and parts[0][end] == parts[1][end]:
+            for side in parts:
+                del side[end]
+    return str(Path(*parts[0])), str(Path(*parts[1]))
 
 
 def compare_folders(first: Path, second: Path) -> tuple[list[Comparison], Mapping[str, str], int]:

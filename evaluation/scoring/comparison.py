@@ -70,8 +70,11 @@ def comparison_table(
         caption=f"{comparison.num_pairs} {comparison.pairs}{lost}; 95 % bootstrap intervals of the "
         "change",
     )
-    for heading in ("", names[0], names[1], "change", "larger / smaller"):
-        table.add_column(heading, justify="right" if heading else "left")
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("change", justify="right", no_wrap=True)
+    table.add_column("larger /\nsmaller", justify="right", no_wrap=True)
     for name, one in comparison.differences.items():
         places = digits + name.startswith("infraction")
         table.add_row(

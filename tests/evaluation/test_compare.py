@@ -1,9 +1,10 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
-from evaluation.compare import compare, main
+from evaluation.compare import compare, main, short_names
 from evaluation.scoring.results_file import write_results
 from tests.evaluation.test_scores import result
 
@@ -58,3 +59,25 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path, capsys):
 def test_a_folder_without_results_ends_with_one_line(tmp_path):
     with pytest.raises(SystemExit, match=r"error: .* holds no episodes"):
         main([str(tmp_path), str(tmp_path)])
+
+
+def test_what_is_compared_is_named_within_80_columns(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    folders = [tmp_path / "a" / "long" / "way" / name for name in ("carl_drives", "other_drives")]
+    for folder, score in zip(folders, (100.0, 62.5), strict=True):
+        runs = [dataclasses.replace(result(str(i)), route_completion=score) for i in range(3)]
+        write_results(folder, runs, {})
+    main([str(folder) for folder in folders])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    (heading,) = (line for line in lines if "carl_drives" in line and "against" not in line)
+    assert heading.index("carl_drives") < heading.index("other_drives")
+    assert "other_drives against carl_drives, routes" in lines[0]
+    assert any("-37.5 [-37.5, -37.5]" in line for line in lines)
+
+
+def test_folders_are_told_apart_by_what_differs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert short_names(Path("x/run_1/idm"), Path("x/run_2/idm")) == ("run_1", "run_2")
+    assert short_names(Path("x/run"), Path("x/run/idm")) == ("run", "run/idm")
+    assert short_names(Path("x"), Path("x")) == ("x", "x")
