@@ -41,10 +41,13 @@ from srunner.scenarios.background_activity import (  # noqa: E402 # pyright: ign
     BackgroundBehavior,
 )
 
-from evaluation.leaderboard_agent.agent_config import read_agent_config  # noqa: E402
-from evaluation.leaderboard_agent.agent_parts import AgentParts, build_agent_parts  # noqa: E402
+from evaluation.leaderboard_agent.agent_parts import (  # noqa: E402
+    AgentParts,
+    LiveDrive,
+    build_agent_parts,
+    read_agent_config,
+)
 from evaluation.leaderboard_agent.criteria_log import CriteriaLog  # noqa: E402
-from evaluation.leaderboard_agent.live_drive import LiveDrive  # noqa: E402
 from evaluation.leaderboard_agent.stop_lines import official_stop_lines  # noqa: E402
 from evaluation.leaderboard_agent.tick_recording import TickRecorder  # noqa: E402
 from sim_adapters.carla.contact_log import ContactLog  # noqa: E402

@@ -14,12 +14,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from evaluation.scoring.comparison import Comparison, comparison_table, difference
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import read_results, write_json
+from evaluation.scoring.score_table import Comparison, comparison_table, difference
 from evaluation.scoring.scores import COUNTED_KINDS, as_grid
-from evaluation.val14.compare import compare_val14, is_val14_run
-from evaluation.val14.table import TITLES
+from evaluation.val14.table import TITLES, compare_val14, is_val14_run
 
 COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     "driving_score": lambda result: result.driving_score,

@@ -49,8 +49,7 @@ from evaluation.rollout.recording import Recording
 from evaluation.rollout.route_queue import EvaluationTask, make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_json, write_results
-from evaluation.scoring.score_table import print_scores
-from evaluation.scoring.scored_world import EMBEDDED
+from evaluation.scoring.score_table import EMBEDDED, print_scores
 from evaluation.scoring.scores import benchmark_scores
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from evaluation.viewer.town import write_towns

@@ -20,14 +20,13 @@ from omegaconf import DictConfig
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.folder_lock import locked_folder
 from evaluation.drivers.driver import driver_words
-from evaluation.jobs.command_job import JobEngine
-from evaluation.jobs.local_engine import LocalEngine
+from evaluation.jobs.command_job import JobEngine, LocalEngine
 from evaluation.leaderboard_jobs.evaluator_process import (
     AGENT,
     EvaluatorSettings,
     run_evaluator,
 )
-from evaluation.leaderboard_jobs.far_drive import FarDrive
+from evaluation.leaderboard_jobs.far_drive import FarDrive, ServedDrive
 from evaluation.leaderboard_jobs.job import Attempt, JobEnd, make_jobs, read_record
 from evaluation.leaderboard_jobs.job_queue import Drive, JobQueue
 from evaluation.leaderboard_jobs.official_options import (
@@ -39,14 +38,14 @@ from evaluation.leaderboard_jobs.official_options import (
 )
 from evaluation.leaderboard_jobs.official_report import (
     OfficialRun,
+    headless_world,
     read_beside,
+    unreal_world,
     write_official_report,
 )
 from evaluation.leaderboard_jobs.official_results import official_results
 from evaluation.leaderboard_jobs.official_servers import OfficialServers
-from evaluation.leaderboard_jobs.official_worlds import headless_world, unreal_world
 from evaluation.leaderboard_jobs.recorded_drives import write_official_view
-from evaluation.leaderboard_jobs.served_drive import ServedDrive
 from evaluation.leaderboard_jobs.upstream import Upstream, find_upstream
 from sim_adapters.carla.servers import ServerSettings, describe
 

@@ -35,8 +35,7 @@ from evaluation.drivers.policy_driver import (
 )
 from evaluation.val14.rollout import picture_room, roomy_observer
 from sim_adapters.action_layout import ActionLayout
-from sim_adapters.driving.given_scene import GivenScene
-from sim_adapters.driving.worlds import DrivingWorlds
+from sim_adapters.driving.worlds import DrivingWorlds, GivenScene
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.devkit.controller import ActionTrajectory
 from sim_adapters.nuplan.devkit.scene import (
@@ -45,9 +44,9 @@ from sim_adapters.nuplan.devkit.scene import (
     write_devkit_lights,
     write_devkit_tracks,
 )
-from sim_adapters.nuplan.one_stage import command_actions_range, empty_commands, imagine_step_range
-from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.route_correction import RouteCorrector
+from sim_adapters.nuplan.simulator_start import RouteBlocks, write_route_areas
+from sim_adapters.nuplan.trackers import command_actions_range, empty_commands, imagine_step_range
 from sim_adapters.observation.nuplan_bev import NuplanBevObserver
 from sim_adapters.observation.observer import Observer
 from sim_adapters.scene.map_bank import MapBank

@@ -20,9 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sim_adapters.scene.named_arrays import iterate_arrays
+from sim_adapters.scene.named_arrays import SharedArrays, iterate_arrays
 from sim_adapters.scene.scenario import Scenario
-from sim_adapters.scene.shared_arrays import SharedArrays
 from sim_adapters.simulator import Simulator
 
 STEER, ACCELERATION = "steer", "acceleration"  # names of the parent's arrays of actions

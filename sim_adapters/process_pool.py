@@ -36,9 +36,14 @@ from sim_adapters.pool_worker import (
     serve,
 )
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.named_arrays import copy_arrays, iterate_arrays, restore_arrays
+from sim_adapters.scene.named_arrays import (
+    SharedArrays,
+    copy_arrays,
+    iterate_arrays,
+    rebuild,
+    restore_arrays,
+)
 from sim_adapters.scene.scenario import Scenario
-from sim_adapters.scene.shared_arrays import SharedArrays, rebuild
 from sim_adapters.scene.state import SceneBatch
 
 __all__ = ["ProcessPool", "WorldLostError"]

@@ -16,15 +16,15 @@ import numpy as np
 
 from evaluation.calibration.embedded_drives import CalibrationDrive
 from evaluation.calibration.trigger_watch import TriggerOutcome
-from evaluation.scoring.bootstrap import (
+from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.scores import (
     FloatArray,
     Interval,
     mean_interval,
+    natural_key,
     ratio_difference_interval,
     ratio_interval,
 )
-from evaluation.scoring.infractions import InfractionKind
-from evaluation.scoring.scores import natural_key
 
 AIM_HITS, AIM_SCORE = 0.12, 10.0  # most that an interval may reach to either side
 AIM_ROUTES = 12  # at least, driven in both worlds

@@ -27,8 +27,7 @@ from evaluation.drivers.driver import Driver
 from evaluation.evaluate import check_options, drive_routes
 from evaluation.rollout import episode_rollout
 from evaluation.rollout.route_queue import EvaluationTask
-from evaluation.scoring.episode_record import EpisodeRecords
-from evaluation.scoring.episode_result import EpisodeResult, result_from_row
+from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult, result_from_row
 from evaluation.scoring.results_file import write_json
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown

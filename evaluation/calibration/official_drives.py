@@ -20,8 +20,8 @@ from evaluation.calibration.trigger_watch import TriggerWatch, WatchedWorld, wat
 from evaluation.leaderboard_agent.tick_recording import TickRecording, read_recording
 from evaluation.leaderboard_jobs.job import RouteJob, make_jobs, read_record
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
+from evaluation.leaderboard_jobs.official_report import skipped_scenarios
 from evaluation.leaderboard_jobs.official_results import MissingRoutesError, official_result
-from evaluation.leaderboard_jobs.scenario_log import skipped_scenarios
 from evaluation.longest6_official import run_official
 from evaluation.rollout.benchmark import trace_scenarios
 from sim_adapters.maps.opendrive import load_map_bank

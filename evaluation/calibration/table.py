@@ -22,8 +22,8 @@ from evaluation.calibration.comparison import (
     ScriptComparison,
 )
 from evaluation.calibration.trigger_watch import MET_M
-from evaluation.scoring.bootstrap import Interval
 from evaluation.scoring.infractions import NAMES
+from evaluation.scoring.scores import Interval
 
 WIDTH = 80
 SHORT_NAMES = {

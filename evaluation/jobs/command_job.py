@@ -84,3 +84,17 @@ def _wait(guard: subprocess.Popen[bytes], stop: threading.Event) -> int | None:
         if stop.wait(_POLL_S):
             return None
     return code
+
+
+# Jobs as processes of this machine.
+
+
+class LocalEngine:
+    """Runs every job at once: how many there are is for the caller's threads to limit."""
+
+    def run(self, job: CommandJob, stop: threading.Event) -> str:
+        """Run a job to its end, or until `stop` is set; nothing, or why there is no result."""
+        return run_command(job, stop)
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -10,19 +10,73 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from evaluation.jobs.command_job import PYTHON, CommandJob, JobEngine
 from evaluation.leaderboard_jobs.evaluator_process import EvaluatorSettings, run_evaluator
 from evaluation.leaderboard_jobs.job import JobEnd, RouteJob
 from evaluation.leaderboard_jobs.official_servers import OfficialServers
-from evaluation.leaderboard_jobs.served_drive import ServedDrive
 from evaluation.leaderboard_jobs.upstream import Upstream
 from evaluation.scoring.results_file import write_json
 from sim_adapters.carla.servers import ServerSettings
+
+# One attempt at a job on this machine: a server starts, an evaluator drives, the server ends.
+
+
+class JobServer(Protocol):
+    """One CARLA server; `sim_adapters.carla.servers.LiveServer` is one."""
+
+    @property
+    def port(self) -> int:
+        """RPC port, known once started."""
+        ...
+
+    @property
+    def tm_port(self) -> int:
+        """Port for the TrafficManager."""
+        ...
+
+    def start(self) -> None:
+        """Start it and wait until it answers; RuntimeError if it does not."""
+        ...
+
+    def stop(self) -> None:
+        """End it; safe to call twice."""
+        ...
+
+
+MakeServer = Callable[[int, RouteJob], JobServer]
+# Drives one job on the server with this port and TrafficManager port
+RunJob = Callable[[RouteJob, int, int, threading.Event], tuple[JobEnd, str]]
+
+
+class ServedDrive:
+    """Makes attempts at jobs (a job queue's `Drive`).
+
+    Args:
+        make_server: Gives thread n's server for a job; each job gets a fresh one, since what a
+            crashed evaluator left in a world would be on the next one's road.
+        run_job: Drives one job.
+    """
+
+    def __init__(self, make_server: MakeServer, run_job: RunJob) -> None:
+        self._make_server, self._run_job = make_server, run_job
+
+    def __call__(self, number: int, job: RouteJob, stop: threading.Event) -> tuple[JobEnd, str]:
+        """One attempt; its end and, if it isn't DONE, the reason."""
+        server = self._make_server(number, job)
+        try:
+            server.start()
+            return self._run_job(job, server.port, server.tm_port, stop)
+        except RuntimeError as error:  # how a server that does not come up is reported
+            return JobEnd.CRASHED, f"server: {error}"
+        finally:
+            server.stop()
+
 
 ORDER_FILE, END_FILE = "order.json", "end.json"
 _EVALUATOR_PATHS = ("routes", "agent_config", "agent")

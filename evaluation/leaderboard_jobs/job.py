@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sim_adapters.maps.file_names import checked_name
+from sim_adapters.maps.route_file import checked_name
 
 RECORD_FILE, LOG_FILE = "record.json", "evaluator.log"
 # The leaderboard's words for routes that ended by its own rules; everything else is run again

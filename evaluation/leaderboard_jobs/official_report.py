@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +15,92 @@ from evaluation.leaderboard_jobs.official_results import (
     merged_document,
     official_result,
 )
-from evaluation.leaderboard_jobs.scenario_log import skipped_scenarios
+from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import Report, write_report
+from evaluation.scoring.infractions import InfractionKind
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
-from evaluation.scoring.score_table import print_scores
-from evaluation.scoring.scored_world import ScoredWorld
+from evaluation.scoring.score_table import ScoredWorld, print_scores
 from evaluation.scoring.scores import benchmark_scores
+
+# Which scenarios of a route scenario_runner left out, and why, as its output tells.
+
+_SKIPPED = re.compile(r"Skipping scenario '([^']+)' due to setup error: (.*)")
+_TOO_FAR = re.compile(r"WARNING: Ignoring scenario '([^']+)' as (.*)")
+_COLOUR = re.compile(r"\x1b\[\d+m")
+
+
+@dataclass(frozen=True)
+class SkippedScenario:
+    """A scenario that the route file asks for and the evaluator did not build."""
+
+    route_id: str
+    town: str
+    seed: int
+    name: str
+    reason: str  # scenario_runner's own words
+
+    def as_row(self) -> dict[str, str | int]:
+        """All fields as JSON values."""
+        return dict(self.__dict__)
+
+
+def skipped_scenarios(jobs: Sequence[RouteJob]) -> list[SkippedScenario]:
+    """All scenarios that the evaluators of these jobs named as left out."""
+    found = []
+    for job in jobs:
+        if not job.log_file.is_file():
+            continue
+        text = _COLOUR.sub("", job.log_file.read_text(errors="replace"))
+        for line in text.splitlines():
+            match = _SKIPPED.search(line) or _TOO_FAR.search(line)
+            if match:
+                name, reason = match[1], match[2].strip()
+                found.append(SkippedScenario(job.route_id, job.town, job.seed, name, reason))
+    return found
+
+
+# What scores of the official evaluator may be called, by the server they were driven on.
+
+CARLA_COLUMN = "real CARLA"
+SCENARIO_RATES = {InfractionKind.SCENARIO_TIMEOUT: "scenario timeouts / km"}
+
+
+def headless_world(version: str) -> ScoredWorld:
+    """Scores from the headless server.
+
+    Args:
+        version: CARLA's version whose protocol it speaks.
+    """
+    return ScoredWorld(
+        place=f"on carl-planner's headless server (CARLA {version} protocol), by the unmodified "
+        "evaluator",
+        score_title="headless driving score",
+        warning="Headless DS: not a CARLA or longest6 result.",
+        limits=(
+            "No Unreal: the towns are CARLA's road maps, vehicles move by this project's fitted "
+            "car, contacts are those of boxes, the ground is flat across a lane.",
+            f"The car's dynamics: {dynamics_statement()}.",
+            "Traffic is CARLA's own TrafficManager, scenarios, criteria and score are the "
+            "unmodified scenario_runner's and leaderboard's.",
+            "The agent is privileged: it sees the true state of the world, no sensors.",
+        ),
+        column_suffix=": headless DS",
+        unmeasured=(CARLA_COLUMN,),
+        more_rates=SCENARIO_RATES,
+    )
+
+
+def unreal_world(version: str) -> ScoredWorld:
+    """Scores from CARLA itself."""
+    return ScoredWorld(
+        place=f"in CARLA {version}, by the unmodified evaluator",
+        score_title="driving score",
+        warning=f"Measured in CARLA {version}.",
+        limits=("The agent is privileged: it sees the true state of the world, no sensors.",),
+        column_suffix=": CARLA DS",
+        more_rates=SCENARIO_RATES,
+    )
+
 
 SKIPPED_FILE = "skipped_scenarios.json"  # names and scenario_runner's reasons
 SKIPPED_TITLE = "scenarios left out by scenario_runner"

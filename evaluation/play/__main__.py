@@ -29,7 +29,7 @@ from evaluation.recording.episode import RecordedEpisode
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
-from evaluation.scoring.scored_world import EMBEDDED
+from evaluation.scoring.score_table import EMBEDDED
 from evaluation.viewer.open_page import open_page
 from evaluation.viewer.town import write_towns
 from sim_adapters.driving.worlds import DrivingWorlds

@@ -28,8 +28,7 @@ from evaluation.recording.raster_frames import (
 )
 from evaluation.recording.tape import DRIVER_NUMBERS, Strip, Tape
 from evaluation.rollout.route_queue import EvaluationTask
-from evaluation.scoring.episode_record import EpisodeRecords
-from evaluation.scoring.episode_result import EpisodeResult
+from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown
 from sim_adapters.driving.worlds import DrivingWorlds

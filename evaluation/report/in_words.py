@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.scoring.comparison import difference
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import NAMES, ROUTE_ENDS, Infraction, InfractionKind
+from evaluation.scoring.score_table import difference
 from evaluation.scoring.scores import as_grid
 
 ENDS = {

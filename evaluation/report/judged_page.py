@@ -10,8 +10,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from evaluation.report.charts import ACCENT, GRID, INK
-from evaluation.report.html_report import template
+from evaluation.report.html_report import ACCENT, GRID, INK, template
 from sim_adapters.atomic_file import write_atomically
 
 PAGE_FILE = "judged.html"

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from evaluation.drivers.driver import Driver
 from evaluation.rollout.route_queue import EvaluationTask, RouteQueue
-from evaluation.scoring.episode_record import EpisodeRecord, EpisodeRecords
-from evaluation.scoring.episode_result import EpisodeResult
+from evaluation.scoring.episode_result import EpisodeRecord, EpisodeRecords, EpisodeResult
 from evaluation.scoring.referee import LeaderboardReferee, ScriptFacts
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import Reward, RewardBreakdown

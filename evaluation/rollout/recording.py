@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from evaluation.drivers.driver import Driver
 from evaluation.rollout.route_queue import EvaluationTask
-from evaluation.scoring.episode_record import EpisodeRecords
-from evaluation.scoring.episode_result import EpisodeResult
+from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult
 from evaluation.scoring.infractions import Infraction
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.scoring.episode_record import EpisodeRecords
-from evaluation.scoring.episode_result import EpisodeEnd
-from evaluation.scoring.infractions import Infraction, InfractionKind
-from evaluation.scoring.minimum_speed import LAST_CHECKPOINT_PERCENT, MinimumSpeedTest
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecords
+from evaluation.scoring.infractions import (
+    LAST_CHECKPOINT_PERCENT,
+    Infraction,
+    InfractionKind,
+    MinimumSpeedTest,
+)
 from rewards.driving_events import CollisionKind, DrivingEvents
 from sim_adapters.scene.memory import RouteTracker
 from sim_adapters.scene.state import LAST_VEHICLE_KIND, ActorKind, SceneBatch

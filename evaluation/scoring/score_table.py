@@ -1,18 +1,63 @@
-"""The table of scores, for the terminal and for the report."""
+"""Tables of scores, for the terminal and for the report, and two drivers side by side."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evaluation.scoring.bootstrap import Interval
 from evaluation.scoring.infractions import InfractionKind
-from evaluation.scoring.scored_world import EMBEDDED, NOT_MEASURED, ScoredWorld
-from evaluation.scoring.scores import BenchmarkScores
+from evaluation.scoring.scores import BenchmarkScores, FloatArray, Interval, mean_interval
+
+# ScoredWorld: where scores come from, in the words that every table and report says it with.
+
+
+@dataclass(frozen=True)
+class ScoredWorld:
+    """Names of a world, and what its scores are not.
+
+    Args:
+        place: Ends the sentence "scored by the rules of CARLA leaderboard 2.0 ...".
+        score_title: First row of the tables.
+        warning: One sentence, below every table.
+        limits: What differs from the real thing.
+        column_suffix: Added to each planner's name at the head of its column.
+        unmeasured: Columns that nobody has measured yet, which the tables show as such.
+        more_rates: Infractions per kilometre that occur in this world alone, with their titles.
+    """
+
+    place: str
+    score_title: str
+    warning: str
+    limits: Sequence[str]
+    column_suffix: str = ""
+    unmeasured: Sequence[str] = ()
+    more_rates: Mapping[InfractionKind, str] = field(default_factory=dict)
+
+    def column(self, planner: str) -> str:
+        """Head of a planner's column."""
+        return planner + self.column_suffix
+
+
+NOT_MEASURED = "not measured"
+EMBEDDED = ScoredWorld(
+    place="in carl-planner's embedded world",
+    score_title="embedded driving score",
+    warning="These are embedded scores, not CARLA or longest6 results.",
+    limits=(
+        "The towns are CARLA's road maps; traffic, pedestrians, lights' timing, scenarios and "
+        "contacts are this project's own world.",
+        "The ego moves by a kinematic model fitted to CARLA's car; there is no tyre, suspension "
+        "or weather.",
+        "Planners see the true state of the world, no sensors.",
+        "Scenario timeouts and emergency vehicles do not occur here, so they cannot cost points.",
+    ),
+)
+
 
 FIRST_COLUMN, COLUMN = 34, 26  # characters
 PER_KM_TITLES = {
@@ -88,3 +133,82 @@ def score_cells(planners: Mapping[str, BenchmarkScores], world: ScoredWorld) -> 
     columns = [score_rows(scores, world) for scores in planners.values()]
     blanks = [NOT_MEASURED] * len(world.unmeasured)
     return [[title, *(column[title] for column in columns), *blanks] for title in columns[0]]
+
+
+# Comparison: two drivers over the same episodes, pair by pair, on routes and in nuPlan alike.
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of both drivers over the same episodes."""
+
+    first: float
+    second: float
+    change: Interval  # second minus first
+    num_better: int  # pairs in which the second has the larger value
+    num_worse: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All figures of two evaluations.
+
+    Args:
+        label: What was compared: "routes", or a mode of nuPlan.
+        pairs: What the pairs are, e.g. "pairs of route and seed".
+        differences: By the figure's name.
+        num_pairs: Episodes that both have.
+        unpaired: Names of those that only one has.
+    """
+
+    label: str
+    pairs: str
+    differences: Mapping[str, Difference]
+    num_pairs: int
+    unpaired: tuple[str, ...] = ()
+
+
+def difference(first: FloatArray, second: FloatArray) -> Difference:
+    """Of the same figure, (routes, seeds) each."""
+    change = second - first
+    return Difference(
+        first=float(first.mean()),
+        second=float(second.mean()),
+        change=mean_interval(change),
+        num_better=int((change > 0.0).sum()),
+        num_worse=int((change < 0.0).sum()),
+    )
+
+
+def comparison_table(
+    names: tuple[str, str], comparison: Comparison, titles: Mapping[str, str], digits: int
+) -> Table:
+    """The table for the terminal.
+
+    Args:
+        names: Of the two evaluations.
+        comparison: What was found.
+        titles: Of figures that are not told by their names.
+        digits: Behind the point; infractions have one more.
+    """
+    lost = f"; {len(comparison.unpaired)} in one run only" if comparison.unpaired else ""
+    table = Table(
+        title=f"{names[1]} against {names[0]}, {comparison.label}",
+        caption=f"{comparison.num_pairs} {comparison.pairs}{lost}; 95 % bootstrap intervals of the "
+        "change",
+    )
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("change", justify="right", no_wrap=True)
+    table.add_column("larger /\nsmaller", justify="right", no_wrap=True)
+    for name, one in comparison.differences.items():
+        places = digits + name.startswith("infraction")
+        table.add_row(
+            titles.get(name, name.replace("_", " ")),
+            f"{one.first:.{places}f}",
+            f"{one.second:.{places}f}",
+            interval_text(one.change, places),
+            f"{one.num_better} / {one.num_worse}",
+        )
+    return table

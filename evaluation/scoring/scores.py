@@ -10,11 +10,147 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evaluation.scoring.bootstrap import FloatArray, Interval, mean_interval, ratio_interval
 from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.infractions import ROUTE_ENDS, InfractionKind
-from evaluation.scoring.normalised_score import normalised_score, slowness_percent
+from evaluation.scoring.infractions import (
+    FIXED_PENALTIES,
+    NUM_CHECKPOINTS,
+    ROUTE_ENDS,
+    InfractionKind,
+    penalty_factor,
+)
+
+# The length-normalised driving score of CaRL's result parser.
+#
+# A driving score multiplies a penalty for every infraction, so long routes score low however well
+# they are driven. Here each penalty's exponent is the number of infractions per driven kilometre.
+# Penalties are five times as strong; those for slow driving and foreign lanes, which are shares of
+# a route already, stay as they are.
+
+STRENGTH = 0.2  # factor on the leaderboard's penalties
+
+
+def normalised_score(result: EpisodeResult) -> float:
+    """Route completion times the normalised infraction score, in [0, 100]."""
+    if result.driven_km <= 0.0:
+        return 0.0
+    score = result.route_completion
+    for infraction in result.infractions:
+        if infraction.kind in FIXED_PENALTIES:
+            score *= (STRENGTH * FIXED_PENALTIES[infraction.kind]) ** (1.0 / result.driven_km)
+        else:
+            score *= penalty_factor(infraction)
+    return score
+
+
+def slowness_percent(result: EpisodeResult) -> float:
+    """Shortfall on the traffic's mean speed [%], averaged over the route's quarters."""
+    shortfalls = [
+        100.0 - min(infraction.percent, 100.0)
+        for infraction in result.infractions
+        if infraction.kind is InfractionKind.MINIMUM_SPEED
+    ]
+    return sum(shortfalls) / NUM_CHECKPOINTS
+
+
+# Bootstrap intervals over routes and, within a route, over seeds.
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its 95 % percentile-bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+def resample_weights(
+    num_routes: int, num_seeds: int, num_resamples: int, random_seed: int
+) -> FloatArray:
+    """How often each (route, seed) is drawn in each resample, (resamples, routes, seeds).
+
+    Two-stage bootstrap: routes are drawn with replacement, then seeds with replacement within
+    every drawn route, because episodes of one route are not independent of each other.
+    """
+    generator = np.random.default_rng(random_seed)
+    uniform_routes = np.full(num_routes, 1.0 / num_routes)
+    uniform_seeds = np.full(num_seeds, 1.0 / num_seeds)
+    draws = generator.multinomial(num_routes, uniform_routes, size=num_resamples)
+    return generator.multinomial(draws * num_seeds, uniform_seeds).astype(np.float64)
+
+
+def ratio_interval(
+    numerator: FloatArray,
+    denominator: FloatArray,
+    *,
+    num_resamples: int = 4000,
+    random_seed: int = 0,
+) -> Interval:
+    """Interval of sum(numerator) / sum(denominator); a denominator of ones gives the mean.
+
+    Args:
+        numerator: (routes, seeds).
+        denominator: (routes, seeds), >= 0, e.g. driven kilometres.
+        num_resamples: Bootstrap resamples.
+        random_seed: Equal seeds give equal intervals.
+
+    Returns:
+        NaN where nothing was driven.
+    """
+    num_routes, num_seeds = numerator.shape
+    weights = resample_weights(num_routes, num_seeds, num_resamples, random_seed)
+    tops = np.tensordot(weights, numerator, axes=2)
+    bottoms = np.tensordot(weights, denominator, axes=2)
+    total = float(denominator.sum())
+    usable = bottoms > 0.0
+    if total <= 0.0 or not usable.any():
+        return Interval(np.nan, np.nan, np.nan)
+    low, high = np.percentile(tops[usable] / bottoms[usable], [2.5, 97.5])
+    return Interval(float(numerator.sum()) / total, float(low), float(high))
+
+
+def ratio_difference_interval(
+    first: tuple[FloatArray, FloatArray],
+    second: tuple[FloatArray, FloatArray],
+    *,
+    num_resamples: int = 4000,
+    random_seed: int = 0,
+) -> Interval:
+    """Interval of the second ratio of sums minus the first, over the same routes.
+
+    Args:
+        first: Numerator and denominator, (routes, seeds) each.
+        second: Of the same routes and seeds: a resample draws both alike.
+        num_resamples: Bootstrap resamples.
+        random_seed: Equal seeds give equal intervals.
+
+    Returns:
+        NaN where one of the two has nothing in its denominator.
+    """
+    num_routes, num_seeds = first[0].shape
+    weights = resample_weights(num_routes, num_seeds, num_resamples, random_seed)
+    columns = np.stack([*first, *second])  # (4, routes, seeds)
+    sums, totals = np.einsum("nrs,krs->kn", weights, columns), columns.sum(axis=(1, 2))
+    usable = (sums[1] > 0.0) & (sums[3] > 0.0)
+    if min(totals[1], totals[3]) <= 0.0 or not usable.any():
+        return Interval(np.nan, np.nan, np.nan)
+    sums = sums[:, usable]
+    low, high = np.percentile(sums[2] / sums[3] - sums[0] / sums[1], [2.5, 97.5])
+    value = totals[2] / totals[3] - totals[0] / totals[1]
+    return Interval(float(value), float(low), float(high))
+
+
+def mean_interval(values: FloatArray, *, random_seed: int = 0) -> Interval:
+    """Interval of the mean of (routes, seeds) values."""
+    return ratio_interval(values, np.ones_like(values), random_seed=random_seed)
+
 
 # Counted by the total: discrete events that cost points. The other two are shares of a route.
 COUNTED_KINDS = (

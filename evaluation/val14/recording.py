@@ -23,8 +23,8 @@ from evaluation.val14.scenario_map import light_connectors, pack_surroundings
 from sim_adapters.atomic_file import write_atomically
 from sim_adapters.nuplan.bicycle import LENGTH_M, WIDTH_M
 from sim_adapters.nuplan.replay import KIND_OF_TYPE, LIGHT_STATE
-from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.scenario_source import logged_scenario
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, LightState

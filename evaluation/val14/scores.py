@@ -18,7 +18,7 @@ from evaluation.nuplan_metrics.scenario_scores import (
     ScenarioScores,
     scenario_score,
 )
-from evaluation.scoring.bootstrap import FloatArray, Interval, mean_interval
+from evaluation.scoring.scores import FloatArray, Interval, mean_interval
 
 
 @dataclass(frozen=True)

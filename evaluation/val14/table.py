@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from evaluation.nuplan_metrics.scenario_scores import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
-from evaluation.scoring.score_table import interval_text
-from evaluation.val14.files import Drive
+from evaluation.report.html_report import REPORT_FILE
+from evaluation.scoring.score_table import Comparison, difference, interval_text
+from evaluation.val14.files import SCENARIOS_FILE, Drive, Results, read_scenarios
 from evaluation.val14.provenance import Provenance
 from evaluation.val14.scores import Val14Scores
 
@@ -115,3 +120,98 @@ def print_val14(scores: Scores, data: Provenance) -> None:
         for row in rows:
             table.add_row(*map(escape, row))
         console.print(table)
+
+
+# The report of a Val14 run: scores, where they are lost, types, and every scenario by name.
+
+
+@dataclass(frozen=True)
+class Val14Report:
+    """What the report shows.
+
+    Args:
+        title: Heading.
+        results: Scenarios of every drive, in the order of the columns.
+        scores: Figures of the same drives.
+        facts: Short statements for the head: name and value.
+        data: Where the logs come from.
+    """
+
+    title: str
+    results: Mapping[Drive, Sequence[ScenarioScores]]
+    scores: Mapping[Drive, Val14Scores]
+    facts: Mapping[str, str]
+    data: Provenance
+
+
+def write_val14_report(folder: Path, report: Val14Report) -> Path:
+    """Write the report; returns its path."""
+    environment = Environment(
+        loader=PackageLoader("evaluation.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    html = environment.get_template("val14.html.j2").render(
+        report=report,
+        titles=column_titles(list(report.scores)),
+        score_table=score_rows(report.scores),
+        gain_table=gain_rows(report.scores),
+        type_table=type_rows(report.scores),
+        failure_table=failure_rows(report.results),
+        scenario_table=scenario_rows(report.results),
+    )
+    path = folder / REPORT_FILE
+    path.write_text(html)
+    return path
+
+
+# Two Val14 runs side by side, scenario by scenario.
+
+
+def is_val14_run(folder: Path) -> bool:
+    """Whether a folder holds a Val14 run."""
+    return (folder / SCENARIOS_FILE).is_file()
+
+
+def compare_val14(first: Path, second: Path) -> list[Comparison]:
+    """Differences in every mode that both runs have.
+
+    Raises:
+        FileNotFoundError: a folder holds no run.
+        ValueError: the runs share no mode, or no scenario of it.
+    """
+    runs = [_own_drives(folder) for folder in (first, second)]
+    modes = [mode for mode in runs[0] if mode in runs[1]]
+    if not modes:
+        raise ValueError(f"{first} was driven {', '.join(runs[0])}, {second} {', '.join(runs[1])}")
+    return [_compare_mode(mode, runs[0][mode], runs[1][mode]) for mode in modes]
+
+
+def _own_drives(folder: Path) -> dict[str, list[ScenarioScores]]:
+    """Scenarios of the planner that a run is about (not of its yardsticks), by mode."""
+    about, results = read_scenarios(folder)
+    found: Results = results
+    return {d.mode: rows for d, rows in found.items() if d.planner == about["planner"]}
+
+
+def _compare_mode(
+    mode: str, first: Sequence[ScenarioScores], second: Sequence[ScenarioScores]
+) -> Comparison:
+    sides = [
+        {one.token: one for one in side if one.metrics is not None} for side in (first, second)
+    ]
+    tokens = sorted(sides[0].keys() & sides[1].keys())
+    if not tokens:
+        raise ValueError(f"the runs share no {mode} scenario with a score")
+    rows = [
+        np.array([(side[token].score, *(side[token].metrics or ())) for token in tokens])
+        for side in sides
+    ]
+    differences = {
+        name: difference(*(100.0 * side[:, i : i + 1] for side in rows))
+        for i, name in enumerate(("score", *METRICS))
+    }
+    unpaired = tuple(sorted(sides[0].keys() ^ sides[1].keys()))
+    return Comparison(mode, "scenarios", differences, len(tokens), unpaired)

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from sim_adapters.carla.background_traffic import LiveTrafficSettings
 from sim_adapters.carla.servers import LiveServer, ServerSettings, describe
@@ -18,6 +19,14 @@ from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import empty_scene
 
 _logger = logging.getLogger(__name__)
+
+
+class _Share(NamedTuple):
+    """Which processes of the machine, and which worlds of the run, are this rank's."""
+
+    first_number: int  # processes of lower ranks on this machine
+    num_processes: int  # those of all ranks on this machine
+    first_world: int  # number of this rank's world 0 among all worlds of the run
 
 
 def make_carla_simulator(
@@ -57,8 +66,6 @@ def make_carla_simulator(
     pool, server = pool or PoolSettings(), server or ServerSettings()
     num_processes = num_worlds + pool.num_spares
     _logger.info("starting %s", describe(server, num_processes))
-    # The ranks that torchrun starts on one machine share its ports
-    local_rank, local_size = _torchrun("LOCAL_RANK", 0), _torchrun("LOCAL_WORLD_SIZE", 1)
     simulator = partial(
         CarlaSimulator,
         traffic=traffic,
@@ -73,9 +80,7 @@ def make_carla_simulator(
         make_live_world,
         simulator=simulator,
         server=server,
-        first_number=local_rank * num_processes,
-        num_processes=local_size * num_processes,
-        first_world=_torchrun("RANK", 0) * num_worlds,
+        share=_share_of_rank(num_worlds, num_processes),
         towns=list(towns),
         pixels_per_meter=pixels_per_meter,
         step_s=step_s,
@@ -90,25 +95,25 @@ def make_live_world(
     *,
     simulator: Callable[[MapBank, LiveServer], CarlaSimulator],
     server: ServerSettings,
-    first_number: int,
-    num_processes: int,
-    first_world: int,
+    share: _Share,
     towns: list[str],
     pixels_per_meter: float,
     step_s: float,
 ) -> CarlaSimulator:
     """The world of process `number` of this rank, on a server of its own with a town loaded.
 
-    `first_number` counts the processes of lower ranks on this machine, `num_processes` those of
-    all; `first_world` is the number of this rank's world 0 among all worlds of the run.
-
     Raises:
         WorldLostError: the server does not come up.
     """
     maps = load_map_bank(towns, pixels_per_meter=pixels_per_meter)
-    town = towns[(first_world + number) % len(towns)]
+    town = towns[(share.first_world + number) % len(towns)]
     live = LiveServer(
-        server, first_number + number, num_processes, town=town, step_s=step_s, end_with_server=True
+        server,
+        share.first_number + number,
+        share.num_processes,
+        town=town,
+        step_s=step_s,
+        end_with_server=True,
     )
     live.start()
     world = simulator(maps, live)
@@ -118,6 +123,15 @@ def make_live_world(
         world.close()
         raise
     return world
+
+
+def _share_of_rank(num_worlds: int, num_processes: int) -> _Share:
+    """The ranks that torchrun starts on one machine share its ports."""
+    return _Share(
+        first_number=_torchrun("LOCAL_RANK", 0) * num_processes,
+        num_processes=_torchrun("LOCAL_WORLD_SIZE", 1) * num_processes,
+        first_world=_torchrun("RANK", 0) * num_worlds,
+    )
 
 
 def _torchrun(variable: str, alone: int) -> int:

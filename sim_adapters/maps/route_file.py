@@ -22,10 +22,39 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.maps.file_names import checked_name
 from sim_adapters.maps.safe_xml import read_xml
 from sim_adapters.maps.town_files import short_town_name
 from sim_adapters.scene.scenario import ScenarioTrigger
+
+# Ids that become parts of file names: names, never paths.
+
+MAX_NAME_BYTES = 100  # file systems take 255, of which the rest of the name needs some
+_NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
+
+
+def checked_name(text: str, what: str) -> str:
+    """An id that may stand in a file's name, as it is.
+
+    Args:
+        text: The id, e.g. of a route.
+        what: Names it in messages.
+
+    Raises:
+        ValueError: it could lead to another folder, or no file system would take it.
+    """
+    if not text.strip() or text != text.strip() or text.startswith("."):
+        problem = "begins with a dot or a blank" if text.strip() else "is empty"
+    elif found := _NOT_IN_NAMES.search(text):
+        problem = f"has {found[0]!r} in it"
+    elif len(text.encode(errors="replace")) > MAX_NAME_BYTES:
+        problem = f"is longer than {MAX_NAME_BYTES} bytes"
+    else:
+        return text
+    shown = text if len(text) <= MAX_NAME_BYTES else f"{text[:40]}..."
+    raise ValueError(
+        f"{what} {shown!r} {problem}: ids become parts of file names, so give it a plain name"
+    )
+
 
 # The leaderboard's own for routes that say nothing. Its evaluator needs a weather in `<weathers>`,
 # and the share of the route behind which each begins, which leaderboard 1 did not know.

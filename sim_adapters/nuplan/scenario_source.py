@@ -8,13 +8,47 @@ from copy import copy
 from pathlib import Path
 from typing import Self
 
-from sim_adapters.nuplan.replay_route import logged_scenario
+import numpy as np
+
+from sim_adapters.nuplan.bicycle import MICROSECOND_S, REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.scenario_cache.file import CacheEntry, ScenarioCache, open_cache
-from sim_adapters.nuplan.scenario_log import LoggedScenario
+from sim_adapters.nuplan.scenario_log import LoggedScenario, ScenarioLog
 from sim_adapters.nuplan.scenario_mapping import absent_types
 from sim_adapters.nuplan.slot_demand import CARL_LIMITS, TrackLimits, nearest_tracks
 from sim_adapters.scene.counter_rng import random_bits
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.scenario import Route, RouteCommand
+
+# A log as a scenario: its route is the path that the ego's centre took.
+
+
+def logged_route(log: ScenarioLog) -> Route:
+    """The centre of the logged ego, one point a frame (N points, the same place twice included)."""
+    ego = log.ego
+    num_frames = log.num_frames
+    return Route(
+        x=ego.x + REAR_AXLE_TO_CENTRE_M * np.cos(ego.yaw_rad),
+        y=ego.y + REAR_AXLE_TO_CENTRE_M * np.sin(ego.yaw_rad),
+        z=np.zeros(num_frames),
+        yaw_rad=ego.yaw_rad.copy(),
+        lane=np.full(num_frames, -1, np.int32),
+        in_junction=np.zeros(num_frames, np.bool_),
+        command=np.full(num_frames, RouteCommand.LANE_FOLLOW, np.uint8),
+    )
+
+
+def logged_scenario(log: ScenarioLog, *, seed: int = 0) -> LoggedScenario:
+    """The log as a scenario; CaRL ends its episodes at frame N - 2."""
+    return LoggedScenario(
+        scenario_id=log.token,
+        town=log.map_name,
+        route=logged_route(log),
+        seed=seed,
+        time_limit_s=float(log.ego.time_us[max(log.num_frames - 2, 0)] - log.ego.time_us[0])
+        * MICROSECOND_S,
+        log=log,
+    )
+
 
 _RNG_CHOICE = 7401  # purposes of the draws of this file
 _RNG_WORLD_SEED = 7402

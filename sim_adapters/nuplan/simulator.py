@@ -15,13 +15,6 @@ from numpy.typing import NDArray
 from sim_adapters.kernels import range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, drive_bicycle, write_centre
 from sim_adapters.nuplan.idm.traffic import IdmTraffic
-from sim_adapters.nuplan.lqr import (
-    PROFILE_STEP_US,
-    Profiles,
-    empty_profiles,
-    track_trajectories_range,
-)
-from sim_adapters.nuplan.one_stage import Commands, command_actions_range, empty_commands
 from sim_adapters.nuplan.replay import (
     KIND_OF_TYPE,
     Timeline,
@@ -32,10 +25,25 @@ from sim_adapters.nuplan.replay import (
     replay_lights_range,
     write_log,
 )
-from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.scenario_log import ScenarioLog
-from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
+from sim_adapters.nuplan.simulator_start import (
+    RouteBlocks,
+    checked_log,
+    place_ego,
+    start_clocks,
+    write_route,
+    write_route_areas,
+)
 from sim_adapters.nuplan.slot_demand import Traffic
+from sim_adapters.nuplan.trackers import (
+    PROFILE_STEP_US,
+    Commands,
+    Profiles,
+    command_actions_range,
+    empty_commands,
+    empty_profiles,
+    track_trajectories_range,
+)
 from sim_adapters.nuplan.trajectory import Trajectories, check_trajectories
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_bank import MapBank

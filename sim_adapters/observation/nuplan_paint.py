@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, range_kernel
-from sim_adapters.observation.nuplan_near_areas import (
+from sim_adapters.observation.nuplan_rows import NO_LINE, NUM_CORNERS, NuplanRows
+from sim_adapters.observation.nuplan_view import (
     NearAreas,
+    NuplanView,
+    Origin,
     find_near_areas,
     make_near_areas,
+    origin_at,
     place_points,
     place_ring,
+    speed_value,
 )
-from sim_adapters.observation.nuplan_rows import NO_LINE, NUM_CORNERS, NuplanRows
-from sim_adapters.observation.nuplan_view import NuplanView, Origin, origin_at, speed_value
 from sim_adapters.observation.polygon_fill import (
     FillBits,
     draw_polyline,

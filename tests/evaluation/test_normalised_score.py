@@ -2,7 +2,7 @@ import pytest
 
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import Infraction, InfractionKind
-from evaluation.scoring.normalised_score import normalised_score, slowness_percent
+from evaluation.scoring.scores import normalised_score, slowness_percent
 
 
 def result(length_m: float, completion: float, *infractions: Infraction) -> EpisodeResult:

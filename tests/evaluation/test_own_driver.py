@@ -11,8 +11,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 from evaluation import evaluate
-from evaluation.leaderboard_agent.agent_config import read_agent_config
-from evaluation.leaderboard_agent.agent_parts import build_agent_parts
+from evaluation.leaderboard_agent.agent_parts import build_agent_parts, read_agent_config
 from evaluation.leaderboard_jobs.official_options import AGENT_FILE, write_agent_config
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec, write_routes

@@ -3,10 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from evaluation.scoring.bootstrap import mean_interval, ratio_interval
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_factor
-from evaluation.scoring.scores import benchmark_scores
+from evaluation.scoring.scores import benchmark_scores, mean_interval, ratio_interval
 
 
 def infraction(kind: InfractionKind, percent: float = 0.0) -> Infraction:

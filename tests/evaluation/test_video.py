@@ -6,9 +6,8 @@ from PIL import Image
 
 from evaluation.rollout.recording import Frame, Recording
 from evaluation.scoring.infractions import Infraction, InfractionKind
-from evaluation.video.film import MP4_STRIDE, SIZE_PX, VideoFrames, write_gif, write_mp4
+from evaluation.video.film import MP4_STRIDE, SIZE_PX, VideoFrames, smooth, write_gif, write_mp4
 from evaluation.video.panel import heat
-from evaluation.video.scene_view import smooth
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.state import ActorKind

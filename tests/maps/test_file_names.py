@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.leaderboard_jobs.job import make_jobs
-from sim_adapters.maps.file_names import checked_name
-from sim_adapters.maps.route_file import RouteSpec, read_routes
+from sim_adapters.maps.route_file import RouteSpec, checked_name, read_routes
 
 PATHS = [
     *("../../x", "/etc/passwd", "a/b", "..", ".", ".hidden", "a\\b", "C:x", "a\nb", "a\x7fb"),

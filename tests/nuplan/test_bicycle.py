@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sim_adapters.nuplan.bicycle import drive_bicycle, write_centre
-from sim_adapters.nuplan.one_stage import command_actions_range, empty_commands
+from sim_adapters.nuplan.trackers import command_actions_range, empty_commands
 from sim_adapters.scene.state import SceneBatch, empty_scene
 
 

@@ -7,7 +7,7 @@ import pytest
 import shapely
 
 from sim_adapters.maps.opendrive import load_map_bank
-from sim_adapters.nuplan.export.map_layers import build_map_layers
+from sim_adapters.nuplan.export.map_files import build_map_layers
 from sim_adapters.nuplan.export.outlines import Outlines, trace_outlines
 from sim_adapters.nuplan.export.road_network import (
     IntersectionType,

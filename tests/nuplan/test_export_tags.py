@@ -4,8 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from sim_adapters.nuplan.export.drive_signals import DriveSignals
-from sim_adapters.nuplan.export.scenario_tags import Tag, find_tags
+from sim_adapters.nuplan.export.scenario_tags import DriveSignals, Tag, find_tags
 
 T = 1000  # frames of 0.05 s
 

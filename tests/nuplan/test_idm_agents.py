@@ -11,8 +11,8 @@ from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
 from evaluation.val14.rollout import simulate
 from sim_adapters.nuplan.idm.traffic import IdmTraffic
 from sim_adapters.nuplan.replay import book_with_room, empty_log_book, write_log
-from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_log import LoggedLight, TrackType
+from sim_adapters.nuplan.scenario_source import logged_scenario
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, empty_scene

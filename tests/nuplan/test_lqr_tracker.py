@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from sim_adapters.nuplan.lqr import (
+from sim_adapters.nuplan.replay import Timeline
+from sim_adapters.nuplan.trackers import (
+    empty_commands,
     empty_profiles,
     fit_curvature,
     fit_speed,
     track_trajectories_range,
 )
-from sim_adapters.nuplan.one_stage import empty_commands
-from sim_adapters.nuplan.replay import Timeline
 from sim_adapters.nuplan.trajectory import (
     Trajectories,
     check_trajectories,

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
-from evaluation.nuplan_drivers.idm_planner import IdmPlanner
+from evaluation.nuplan_drivers.idm_planner import IdmPlanner, RouteError, find_way
 from evaluation.nuplan_drivers.log_replay import LogReplay
-from evaluation.nuplan_drivers.route_search import RouteError, find_way
 from evaluation.val14.rollout import drive_frame, logged_worlds, simulate
-from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_log import LoggedLight, ScenarioLog, TrackType
+from sim_adapters.nuplan.scenario_source import logged_scenario
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.hand_made_logs import Box, make_log, make_nuplan_maps

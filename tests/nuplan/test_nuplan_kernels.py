@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 
 from evaluation.drivers.driver import Driver
-from evaluation.nuplan_drivers import constant_speed, idm_plan, idm_planner, straight_plan
+from evaluation.nuplan_drivers import constant_speed, idm_plan, idm_planner
 from evaluation.val14.rollout import simulate
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan import (
     bicycle,
-    lqr,
-    one_stage,
     replay,
     simulator,
     simulator_start,
+    trackers,
     trajectory,
 )
 from sim_adapters.nuplan.idm import agents as idm_agents
@@ -31,10 +30,10 @@ from tests.nuplan.hand_made_logs import Box, make_log, make_nuplan_maps
 from tests.observation.test_bev_kernels import use_plain_python
 
 KERNEL_MODULES = (
-    *(area_lookup, bicycle, one_stage, replay, trajectory, lqr),
+    *(area_lookup, bicycle, trackers, replay, trajectory),
     *(idm_agents, idm_shapes, idm_outline, idm_paths, idm_nearest, idm_state, idm_start),
     *(idm_traffic, simulator_start, simulator),
-    *(constant_speed, straight_plan, idm_plan, idm_planner),
+    *(constant_speed, idm_plan, idm_planner),
 )
 
 

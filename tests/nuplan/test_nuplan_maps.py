@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import shapely
 
-from evaluation.nuplan_drivers import route_search
+from evaluation.nuplan_drivers import idm_planner
 from sim_adapters.maps import nuplan_gpkg
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.maps.nuplan_gpkg_areas import area_polygon
@@ -232,7 +232,7 @@ def test_a_connector_of_two_parts_is_as_far_as_the_nearer_one(tmp_path: Path) ->
     parts = shapely.MultiPolygon([box(101, -7, 104, 0), box(110, -7, 112, 0)])
     vector = vector_of(load_changed(tmp_path, with_crosswalk(parts)))
     row = int(np.flatnonzero(vector.areas.kind == AreaKind.CROSSWALK)[0])
-    polygon = route_search.area_polygon(row, vector)
+    polygon = idm_planner.area_polygon(row, vector)
     assert polygon.equals(parts)
     assert polygon.distance(shapely.Point(place(113.0, -3.0))) == pytest.approx(1.0)
 

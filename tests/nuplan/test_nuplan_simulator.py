@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_log import LoggedLight, TrackType
+from sim_adapters.nuplan.scenario_source import logged_scenario
 from sim_adapters.nuplan.simulator import NuplanSimulator, Traffic
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays

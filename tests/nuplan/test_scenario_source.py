@@ -12,13 +12,12 @@ from hydra.utils import instantiate
 
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.nuplan.log_reader import read_scenarios
-from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import MapFolder
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.nuplan.scenario_mapping import ScenarioMapping, ScenarioWindow
-from sim_adapters.nuplan.scenario_source import CachedScenarios
+from sim_adapters.nuplan.scenario_source import CachedScenarios, logged_scenario
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.nuplan.simulator_factory import scenario_map_folder
 from sim_adapters.nuplan.slot_demand import TrackLimits, nearest_tracks

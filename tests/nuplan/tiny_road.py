@@ -12,9 +12,9 @@ from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.log_reader import read_scenarios
-from sim_adapters.nuplan.replay_route import logged_scenario
 from sim_adapters.nuplan.scenario_filter import parse_filter
 from sim_adapters.nuplan.scenario_log import LoggedScenario
+from sim_adapters.nuplan.scenario_source import logged_scenario
 from sim_adapters.nuplan.simulator import NuplanSimulator, Traffic
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import empty_scene

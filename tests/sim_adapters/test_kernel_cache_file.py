@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sim_adapters.kernel_cache_file import KernelCacheFile, warn_once
+from sim_adapters.kernel_locator import KernelCacheFile, warn_once
 
 NUM_KEYS = 40
 MAIN = """

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numba.core import codegen
 
-from sim_adapters import kernel_cache_file
-from sim_adapters.kernel_cache_file import KernelCacheFile
+from sim_adapters import kernel_locator
+from sim_adapters.kernel_locator import KernelCacheFile
 from sim_adapters.kernels import device_function, inlined_function, range_kernel
 
 ROOT = Path(__file__).parents[2]
@@ -163,13 +163,13 @@ def test_a_process_that_dies_while_it_compiles_holds_nobody_up(tmp_path: Path) -
 def test_who_waits_too_long_compiles_for_himself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernel_cache_file, "CLAIM_S", 0.1)
+    monkeypatch.setattr(kernel_locator, "CLAIM_S", 0.1)
     stopped, other = (KernelCacheFile(str(tmp_path), "kernel", b"sources") for _ in range(2))
     waited: list[float] = []
 
     def refuse(timeout: float) -> None:
         waited.append(timeout)
-        raise kernel_cache_file.Timeout("kernel.lock")
+        raise kernel_locator.Timeout("kernel.lock")
 
     monkeypatch.setattr(other._claim, "acquire", refuse)
     with stopped.claim(), other.claim():

@@ -17,10 +17,9 @@ from sim_adapters.carla.headless.contacts import (
     first_body_in_the_way,
 )
 from sim_adapters.carla.headless.frame import KINEMATICS_TO_WIRE, PoseTuple
-from sim_adapters.carla.headless.motion import Ground
+from sim_adapters.carla.headless.motion import Ground, tick_actors
 from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
 from sim_adapters.carla.headless.signal_cycles import SignalCycles
-from sim_adapters.carla.headless.tick_kernel import tick_actors
 from sim_adapters.carla.headless.town import ServerTown
 from sim_adapters.carla.headless.trigger_boxes import empty_touched
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M

@@ -15,10 +15,9 @@ from sim_adapters.carla.headless.calls.actors import ActorCalls
 from sim_adapters.carla.headless.calls.batch import BatchCalls
 from sim_adapters.carla.headless.calls.dispatch import Dispatcher, call
 from sim_adapters.carla.headless.calls.lights import LightCalls
-from sim_adapters.carla.headless.calls.rays import RayCalls
 from sim_adapters.carla.headless.calls.vehicles import VehicleCalls
 from sim_adapters.carla.headless.calls.without_effect import CallsWithoutEffect
-from sim_adapters.carla.headless.calls.world import WorldCalls
+from sim_adapters.carla.headless.calls.world import RayCalls, WorldCalls
 from sim_adapters.carla.headless.client_version import DEFAULT_VERSION, wire_version
 from sim_adapters.carla.headless.peers import HeldMemory, Host, Peer
 from sim_adapters.carla.headless.protocol import RpcPeer

@@ -32,12 +32,18 @@ from sim_adapters.nuplan.devkit.scene import (
     write_devkit_lights,
     write_devkit_tracks,
 )
-from sim_adapters.nuplan.one_stage import command_actions_range, empty_commands
-from sim_adapters.nuplan.route_blocks import RouteBlocks, write_route_areas
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator_factory import room_for, scenario_map_folder, scenario_maps
-from sim_adapters.nuplan.simulator_start import checked_log, place_ego, start_clocks, write_route
+from sim_adapters.nuplan.simulator_start import (
+    RouteBlocks,
+    checked_log,
+    place_ego,
+    start_clocks,
+    write_route,
+    write_route_areas,
+)
 from sim_adapters.nuplan.slot_demand import Traffic
+from sim_adapters.nuplan.trackers import command_actions_range, empty_commands
 from sim_adapters.process_pool import PoolSettings, ProcessPool
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.nuplan_events.area_index import vector_map

@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.town_files import town_name
-from sim_adapters.nuplan.export.drive_signals import drive_signals
 from sim_adapters.nuplan.export.geopackage import location_name
 from sim_adapters.nuplan.export.log_writer import LogContent, write_log
 from sim_adapters.nuplan.export.logged_world import STEP_S, LoggedWorld
 from sim_adapters.nuplan.export.map_files import map_path, write_map, write_map_index
 from sim_adapters.nuplan.export.recording import Recording, record
 from sim_adapters.nuplan.export.road_network import RoadNetwork, build_road_network
-from sim_adapters.nuplan.export.scenario_tags import find_tags
+from sim_adapters.nuplan.export.scenario_tags import drive_signals, find_tags
 from sim_adapters.nuplan.export.scene_routes import cut_scenes
 from sim_adapters.scene.counter_rng import random_bits
 from sim_adapters.scene.map_bank import MapBank

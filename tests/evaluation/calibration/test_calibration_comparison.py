@@ -15,9 +15,9 @@ from evaluation.calibration.comparison import (
 from evaluation.calibration.embedded_drives import CalibrationDrive
 from evaluation.calibration.table import WIDTH, json_form, markdown, print_tables, sections
 from evaluation.calibration.trigger_watch import TriggerOutcome
-from evaluation.scoring.bootstrap import Interval, ratio_difference_interval
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.scores import Interval, ratio_difference_interval
 
 PEDESTRIAN, LEFT_TURN, DEBRIS = (
     "DynamicObjectCrossing",

@@ -25,8 +25,7 @@ from evaluation.calibration.trigger_watch import TriggerOutcome, WatchedTrigger,
 from evaluation.leaderboard_agent.tick_recording import TickRecorder
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.rollout.route_queue import EvaluationTask
-from evaluation.scoring.episode_record import EpisodeRecords
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecords, EpisodeResult
 from evaluation.scoring.infractions import Infraction, InfractionKind
 from rewards.driving_events import uneventful
 from sim_adapters.maps.route_file import RouteSpec

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.jobs.command_job import STOPPED, CommandJob, JobEngine, run_command
-from evaluation.jobs.local_engine import LocalEngine
+from evaluation.jobs.command_job import STOPPED, CommandJob, JobEngine, LocalEngine, run_command
 from evaluation.jobs.slurm_engine import SlurmEngine
 from tests.evaluation.jobs.counted_jobs import ROOT, has_ended, lines, make_jobs, run_all, wait_for
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.jobs.command_job import CommandJob
-from evaluation.jobs.local_engine import LocalEngine
+from evaluation.jobs.command_job import CommandJob, LocalEngine
 from evaluation.leaderboard_jobs.evaluator_process import EvaluatorSettings
 from evaluation.leaderboard_jobs.far_drive import FarDrive
 from evaluation.leaderboard_jobs.job import JobEnd, RouteJob, read_record

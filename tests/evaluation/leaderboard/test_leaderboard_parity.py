@@ -15,11 +15,10 @@ from evaluation.leaderboard_agent.tick_recording import (
     read_recording,
 )
 from evaluation.leaderboard_jobs.job import make_jobs
-from evaluation.leaderboard_jobs.scenario_log import skipped_scenarios
+from evaluation.leaderboard_jobs.official_report import skipped_scenarios
 from evaluation.leaderboard_jobs.second_opinion import OfficialTests, judge_recording
 from evaluation.leaderboard_parity import compare_route, infraction_differences
-from evaluation.scoring.episode_record import EpisodeRecord
-from evaluation.scoring.episode_result import EpisodeEnd
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecord
 from evaluation.scoring.infractions import Infraction, InfractionKind
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router

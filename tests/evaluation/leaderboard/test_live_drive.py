@@ -14,9 +14,13 @@ from carl_planner.checkpoint import CheckpointError
 from evaluation.drivers.driver import Driver
 from evaluation.drivers.policy_driver import PolicyDriver
 from evaluation.drivers.rule_drivers import RuleBasedDriver
-from evaluation.leaderboard_agent.agent_config import read_agent_config
-from evaluation.leaderboard_agent.agent_parts import TICK_S, build_agent_parts
-from evaluation.leaderboard_agent.live_drive import LiveDrive, given_scene
+from evaluation.leaderboard_agent.agent_parts import (
+    TICK_S,
+    LiveDrive,
+    build_agent_parts,
+    given_scene,
+    read_agent_config,
+)
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router

@@ -9,7 +9,9 @@ import pytest
 from evaluation.leaderboard_jobs.job import RouteJob, make_jobs
 from evaluation.leaderboard_jobs.official_report import (
     OfficialRun,
+    headless_world,
     read_beside,
+    unreal_world,
     write_official_report,
 )
 from evaluation.leaderboard_jobs.official_results import (
@@ -18,7 +20,6 @@ from evaluation.leaderboard_jobs.official_results import (
     official_result,
     official_results,
 )
-from evaluation.leaderboard_jobs.official_worlds import headless_world, unreal_world
 from evaluation.report.dynamics_statement import keep_check
 from evaluation.scoring.episode_result import EpisodeEnd
 from evaluation.scoring.infractions import InfractionKind

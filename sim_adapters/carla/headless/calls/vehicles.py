@@ -9,7 +9,7 @@ from sim_adapters.carla.headless import wire_values as values
 from sim_adapters.carla.headless.ackermann import AckermannTarget
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor
-from sim_adapters.carla.headless.blueprints.vehicle_physics import (
+from sim_adapters.carla.headless.blueprints.vehicles import (
     describe_physics,
     describe_telemetry,
 )

@@ -1,4 +1,4 @@
-"""Calls about the server, the episode, its map, settings, weather and clock."""
+"""Calls about the server, the episode, its map, settings, weather and clock, and along rays."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from sim_adapters.carla.headless import wire_values as values
 from sim_adapters.carla.headless.background import Later
 from sim_adapters.carla.headless.blueprints.library import definitions
 from sim_adapters.carla.headless.calls.dispatch import CallError, call
-from sim_adapters.carla.headless.frame import pose_to_wire
+from sim_adapters.carla.headless.frame import pose_to_wire, vector_from_wire, vector_to_wire
 from sim_adapters.carla.headless.protocol import Answer
+from sim_adapters.carla.headless.sensors import LONGEST_RAY_M, FloatArray, body_hits, road_hits
 from sim_adapters.carla.headless.streams import WORLD_STREAM
 from sim_adapters.carla.headless.town import (
     GENERATED_TOWN,
@@ -21,6 +24,49 @@ from sim_adapters.carla.headless.town import (
     load_town,
 )
 from sim_adapters.carla.headless.world import NUM_WEATHER_VALUES, EpisodeSettings, World
+
+# Calls that look for the ground or for bodies along a ray.
+
+_ROAD_TAG = 1  # carla.CityObjectLabel.Roads
+
+
+class RayCalls:
+    """Carries out these calls on a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @call("project_point")
+    def project_point(self, location: Any, direction: Any, distance: Any) -> list[Any]:
+        """First hit along a direction, as an optional labelled point."""
+        start = np.array(vector_from_wire(values.vector(location)))
+        along = np.array(vector_from_wire(values.vector(direction)))
+        length = float(np.linalg.norm(along))
+        reach_m = values.within(values.number(distance), 0.0, LONGEST_RAY_M)
+        if length == 0.0:
+            return [False]
+        hits = self._labelled_hits(start, along / length * reach_m)
+        return [True, hits[0]] if hits else [False]
+
+    @call("cast_ray")
+    def cast_ray(self, start: Any, end: Any) -> list[Any]:
+        """All hits between two points, at most 2 km apart."""
+        first = np.array(vector_from_wire(values.vector(start)))
+        ray = np.array(vector_from_wire(values.vector(end))) - first
+        length = float(np.linalg.norm(ray))
+        if length == 0.0:
+            return []
+        return self._labelled_hits(first, ray * min(1.0, LONGEST_RAY_M / length))
+
+    def _labelled_hits(self, start: FloatArray, ray: FloatArray) -> list[list[Any]]:
+        """[location, tag] of everything on the way, nearest first."""
+        episode = self._world.episode
+        by_row = episode.registry.by_row
+        bodies = body_hits(episode.registry, start, ray)
+        hits = [(share, by_row[row].tag) for share, row in bodies]
+        hits += [(share, _ROAD_TAG) for share in road_hits(episode.town.bank, start, ray)]
+        return [[vector_to_wire(*(start + share * ray)), tag] for share, tag in sorted(hits)]
+
 
 _logger = logging.getLogger(__name__)
 _MAX_DOCUMENT_CHARACTERS = 64 * 2**20

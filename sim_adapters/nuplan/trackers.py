@@ -1,7 +1,7 @@
-"""The devkit's LQR tracker: acceleration and steering rate that follow a planned trajectory.
+"""What turns plans into controls of the car: the devkit's LQR tracker, and CaRL's direct control.
 
-Longitudinally one acceleration for the next second, laterally one steering rate, each the exact
-minimiser of a quadratic cost at the end of the horizon.
+The LQR finds, longitudinally, one acceleration for the next second, laterally one steering rate,
+each the exact minimiser of a quadratic cost at the end of the horizon.
 
 Source: nuplan-devkit, LQRTracker with lqr_tracker.yaml's weights.
 """
@@ -15,11 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, range_kernel
-from sim_adapters.nuplan.bicycle import MICROSECOND_S, WHEEL_BASE_M, principal_angle
-from sim_adapters.nuplan.one_stage import Commands
+from sim_adapters.nuplan.bicycle import (
+    MICROSECOND_S,
+    WHEEL_BASE_M,
+    drive_bicycle,
+    principal_angle,
+    write_centre,
+)
 from sim_adapters.nuplan.replay import Timeline
 from sim_adapters.nuplan.trajectory import Trajectories, pose_at
-from sim_adapters.scene.state import ActorMotion, EgoBody, EgoState
+from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoBody, EgoState
 
 # Speed and curvature along a trajectory, by the devkit's two regularised least-squares fits.
 #
@@ -257,3 +262,81 @@ def _steering_rate(
     pull += HEADING_WEIGHT * push_heading * principal_angle(free_heading)
     stiffness = LATERAL_WEIGHT * push_lateral * push_lateral + STEERING_RATE_WEIGHT
     return -pull / (stiffness + HEADING_WEIGHT * push_heading * push_heading)
+
+
+# CaRL's one-stage control: a policy's action straight into the bicycle, without a tracker.
+
+
+FULL_STEER_RAD = 0.83775804096  # 48 degrees: tyre angle that an action of 1 asks for
+MAX_ACCELERATION_MPS2 = 2.4
+MAX_BRAKING_MPS2 = 3.2
+CONTROL_STEP_S = 0.1  # CaRL's own, whatever the log's clock says
+STOPPING_SPEED_GAIN = 1.0
+STOPPING_ACCELERATION_GAIN = 0.75
+
+
+class Commands(NamedTuple):
+    """What the motion model is asked to do, (E,)."""
+
+    acceleration_mps2: FloatArray
+    tyre_rate_radps: FloatArray
+
+
+def empty_commands(num_agents: int) -> Commands:
+    """Commands of E drivers, all zero."""
+    return Commands(np.zeros(num_agents), np.zeros(num_agents))
+
+
+@range_kernel
+def command_actions_range(
+    first: int,
+    last: int,
+    steer: FloatArray,
+    acceleration: FloatArray,
+    body: EgoBody,
+    commands: Commands,
+) -> None:
+    """Commands of drivers [first, last) from actions in [-1, 1], left is positive.
+
+    The steering action is an absolute tyre angle, reached in one step but for the lag. A command
+    that would lead to reversing becomes -v - 0.75 a, which stands still after a few steps.
+
+    Source: CaRL's action trajectory builder with its default settings.
+    """
+    for agent in range(first, last):
+        wish = steer[agent] * FULL_STEER_RAD
+        commands.tyre_rate_radps[agent] = (wish - body.tyre_angle_rad[agent]) / CONTROL_STEP_S
+        pedal, speed = acceleration[agent], body.vx_mps[agent]
+        command = pedal * (MAX_ACCELERATION_MPS2 if pedal >= 0.0 else MAX_BRAKING_MPS2)
+        if speed + CONTROL_STEP_S * command < 0.0:
+            command = -STOPPING_SPEED_GAIN * speed
+            command -= STOPPING_ACCELERATION_GAIN * body.ax_mps2[agent]
+        commands.acceleration_mps2[agent] = min(
+            max(command, -MAX_BRAKING_MPS2), MAX_ACCELERATION_MPS2
+        )
+
+
+# Moves a scene on as a planner imagines it: drivers by the bicycle, the others as they go now.
+
+
+@range_kernel
+def imagine_step_range(
+    first: int,
+    last: int,
+    step_s: float,
+    commands: Commands,
+    ego: EgoState,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    body: EgoBody,
+) -> None:
+    """Move drivers first to last - 1 under their commands, all others at constant velocity."""
+    for agent in range(first, last):
+        world, own = int(ego.world[agent]), int(ego.slot[agent])
+        acceleration, rate = commands.acceleration_mps2[agent], commands.tyre_rate_radps[agent]
+        drive_bicycle(agent, world, own, step_s, acceleration, rate, motion, body)
+        write_centre(agent, world, own, motion, body)
+        for slot in range(traits.valid.shape[1]):
+            if slot != own and traits.valid[world, slot]:
+                motion.x[world, slot] += motion.vx_mps[world, slot] * step_s
+                motion.y[world, slot] += motion.vy_mps[world, slot] * step_s
