@@ -19,6 +19,7 @@ from carl_planner.policy_files import LoadedPolicy
 PAIRS = [
     ("mlp", "vector"),
     ("set_encoder", "vector_driver"),
+    ("set_encoder policy.draws=true", "vector_driver"),
     ("small_cnn", "carl_bev_64"),
     ("roach", "roach_bev"),
 ]
@@ -31,7 +32,8 @@ def onnx() -> ModuleType:
 
 def fresh_policy(policy: str, observation: str) -> LoadedPolicy:
     with initialize_config_module("configs", version_base="1.3"):
-        config = compose("train", [f"policy={policy}", f"observation={observation}"])
+        words = f"policy={policy} observation={observation}".split()
+        config = compose("train", words)
     space = instantiate(config.observation).space
     torch.manual_seed(0)
     network = instantiate(
@@ -50,7 +52,7 @@ def test_file_answers_as_torch_under_the_observations_names(
     path = tmp_path / "policy.onnx"
     assert export_onnx(loaded, path) < 1e-4
     names = [entry.name for entry in onnx.load(path).graph.input]
-    drawn = {DRAWS} if policy == "set_encoder" else set()
+    drawn = {DRAWS} if loaded.policy.draws else set()
     assert set(names) == (set(loaded.observation_spec) - {"value_measurements"}) | drawn
     for rows in (1, 5):  # any number of rows
         spec = loaded.observation_spec | {DRAWS: {"shape": (2,), "dtype": "float32"}}

@@ -13,7 +13,7 @@ from carl_planner.checkpoint import load_checkpoint, save_checkpoint
 from evaluation import demo
 from sim_adapters import source_files
 
-SHIPPED = Path(str(files("carl_planner.pretrained"))) / "driver_stage_b.pt"
+SHIPPED = Path(str(files("carl_planner.pretrained"))) / "driver.pt"
 
 
 @pytest.fixture
