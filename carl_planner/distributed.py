@@ -6,11 +6,13 @@ gradients. Without torchrun every operation is the identity.
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -93,6 +95,18 @@ def leave_process_group() -> None:
     """Leave the process group, if any."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def end_rank() -> NoReturn:
+    """End this process of a finished run at once, with status 0.
+
+    An ordinary end takes torch's threads down one by one. Once in some hundred runs that aborts
+    ("terminate called without an active exception"), and torchrun takes the run for failed.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def choose_device(name: str, group: ProcessGroup) -> torch.device:

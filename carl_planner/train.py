@@ -17,7 +17,12 @@ from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError, load_checkpoint
 from carl_planner.command_errors import hydra_command, input_errors_reported
-from carl_planner.distributed import ProcessGroup, join_process_group, leave_process_group
+from carl_planner.distributed import (
+    ProcessGroup,
+    end_rank,
+    join_process_group,
+    leave_process_group,
+)
 from carl_planner.folder_lock import locked_folder
 from carl_planner.learner import Learner
 from carl_planner.policy_files import checkpoint_config
@@ -106,6 +111,8 @@ def main() -> None:
         command()
     finally:
         leave_process_group()
+    if group.world_size > 1:
+        end_rank()
 
 
 if __name__ == "__main__":

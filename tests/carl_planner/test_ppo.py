@@ -120,7 +120,10 @@ def test_two_ranks_take_the_same_step_as_one(tmp_path: Path) -> None:
         *(str(Path(__file__)), str(tmp_path)),
     ]
     environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, timeout=120, env=environment, capture_output=True)
+    result = subprocess.run(
+        command, check=False, timeout=120, env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
     whole = take_steps(SETTINGS, ProcessGroup(), make_rollout(), WHOLE)
     for rank in (0, 1):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
@@ -229,13 +232,14 @@ def test_linear_schedules_end_where_the_published_runs_did() -> None:
 
 def run_as_rank(folder: Path) -> None:
     """One of the two processes of the test above."""
-    from carl_planner.distributed import join_process_group, leave_process_group
+    from carl_planner.distributed import end_rank, join_process_group, leave_process_group
 
     group = join_process_group()
     worlds = slice(2 * group.rank, 2 * group.rank + 2)
     found = take_steps(SETTINGS, group, make_rollout(worlds), share_of(group.rank))
     torch.save(found, folder / f"{group.rank}.pt")
     leave_process_group()
+    end_rank()
 
 
 if __name__ == "__main__":

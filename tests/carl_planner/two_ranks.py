@@ -13,7 +13,7 @@ from point_goal_env import PointGoalEnv
 from train_runs import losses, train
 
 import carl_planner.train as train_module
-from carl_planner.distributed import leave_process_group
+from carl_planner.distributed import end_rank, leave_process_group
 
 RUN = ("experiment=point_goal", "ppo.total_samples=4096")  # 8 iterations of 2 x 8 points, 32 steps
 STOP_AT_STEP = 80  # within the third rollout
@@ -31,7 +31,8 @@ class StoppedEnv(PointGoalEnv):
 def main(folder: Path) -> None:
     """The three runs, in folders `whole` and `parts`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_module, "leave_process_group", lambda: None)  # ranks meet once only
+        for name in ("leave_process_group", "end_rank"):  # ranks meet once only
+            patch.setattr(train_module, name, lambda: None)
         train(folder / "whole", *RUN)
         with pytest.MonkeyPatch.context() as stopping:
             if os.environ["RANK"] == "1":
@@ -42,6 +43,7 @@ def main(folder: Path) -> None:
             sys.stdout.write(out)
         train(folder / "parts", f"resume={folder / 'parts'}")
     leave_process_group()
+    end_rank()
 
 
 if __name__ == "__main__":

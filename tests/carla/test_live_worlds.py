@@ -13,11 +13,13 @@ from sim_adapters.process_pool import PoolSettings
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Keywords that every process gets; no process is started."""
+    """What every process gets, its share spelt out; no process is started."""
     keywords: dict[str, Any] = {}
 
     def no_pool(make_world: Any, scene: Any, maps: Any, settings: PoolSettings) -> None:
-        keywords.update(make_world.keywords, scene=scene, maps=maps, settings=settings)
+        given = make_world.keywords
+        keywords.update(given, scene=scene, maps=maps, settings=settings)
+        keywords.update(given["share"]._asdict())
 
     monkeypatch.setattr(worlds, "ProcessPool", no_pool)
     return keywords

@@ -117,7 +117,7 @@ def test_misspelt_key_names_itself(run_command: Runner) -> None:
 def test_misspelt_group_lists_the_choices(run_command: Runner) -> None:
     result = run_command(TRAIN, "experiment=demo", "reward=karl")
     assert result.status == 1
-    assert "'reward/karl'" in result.err
+    assert "there is no reward=karl: did you mean carl?" in result.err
     assert "carl_oncoming_terminal" in result.err
     assert "Traceback" not in result.err
 
