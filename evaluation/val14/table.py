@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from evaluation.nuplan_metrics.scenario_scores import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
-from evaluation.report.html_report import REPORT_FILE
+from evaluation.report.html_report import REPORT_FILE, template
 from evaluation.scoring.score_table import Comparison, difference, interval_text
 from evaluation.val14.files import SCENARIOS_FILE, Drive, Results, read_scenarios
 from evaluation.val14.provenance import Provenance
@@ -146,14 +145,7 @@ class Val14Report:
 
 def write_val14_report(folder: Path, report: Val14Report) -> Path:
     """Write the report; returns its path."""
-    environment = Environment(
-        loader=PackageLoader("evaluation.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    html = environment.get_template("val14.html.j2").render(
+    html = template("val14.html.j2").render(
         report=report,
         titles=column_titles(list(report.scores)),
         score_table=score_rows(report.scores),

@@ -11,8 +11,8 @@ from carl_planner.training_run import FINAL, LATEST
 from evaluation import judge as judge_module
 from evaluation.calibration.embedded_drives import CalibrationDrive
 from evaluation.calibration.trigger_watch import TriggerOutcome
-from evaluation.judge import BEST, JUDGED_FILE, SCORE, Judgement, figures, judge, policies_to_judge
-from evaluation.report.judged_page import PAGE_FILE
+from evaluation.judge import BEST, JUDGED_FILE, Judgement, figures, judge, policies_to_judge
+from evaluation.report.judged_page import PAGE_FILE, SCORE
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from sim_adapters.gymnasium_envs import compose_config
 
