@@ -36,9 +36,10 @@ demo: $(READY)
 	$(BIN)/python -m evaluation.demo output=$(DEMO_OUT)
 
 # Two processes, a test file at a time; `.venv/bin/python -m pytest FILE` runs one file in one.
-# A tree that is broken all over ends after a few dozen failures and says which.
+# A tree that is broken all over ends after a few dozen failures and says which. A process that is
+# lost is not replaced: xdist would wait for ever for the rest of its file.
 test: $(DEV_READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --maxfail 30
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 --maxfail 30
 
 test-slow: $(DEV_READY)
 	$(BIN)/python -m pytest -m slow
