@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from rewards.reward_breakdown import Reward
@@ -10,11 +11,29 @@ from sim_adapters.action_layout import ActionLayout
 from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.driving.world_scenarios import ScenarioSource, checked_seed
 from sim_adapters.driving.worlds import DEFAULT_PIXELS_PER_METER, DrivingWorlds
+from sim_adapters.flat_keys import flat_keys
 from sim_adapters.observation.observer import Observer
 from sim_adapters.scene.events.detection import DetectorSettings, EventDetector
 from sim_adapters.simulator import Simulator
 
 
+@dataclass(frozen=True)
+class WorldShare:
+    """The worlds of this process among those of a run, and what their routes are drawn from."""
+
+    num_envs: int  # worlds in this process
+    # Of this process; its worlds are number `rank * num_envs` and following, so that a run's worlds
+    # drive the same routes however many processes share them
+    rank: int = 0
+    seed: int = 0  # of routes and all that happens on them, until a `reset` names another
+
+    @property
+    def first_world(self) -> int:
+        """Number of this process' world 0 among all worlds of the run."""
+        return self.rank * self.num_envs
+
+
+@flat_keys(share=WorldShare)
 def make_driving_env(
     simulator: Callable[..., Simulator],
     scenarios: Callable[..., ScenarioSource],
@@ -22,9 +41,7 @@ def make_driving_env(
     reward: Reward,
     observation: Observer,
     *,
-    num_envs: int,
-    rank: int = 0,
-    seed: int = 0,
+    share: WorldShare,
     action_layout: ActionLayout | None = None,
     rollout_storage: Literal["pixels", "scene"] = "pixels",
     final_observations: bool = False,
@@ -38,19 +55,16 @@ def make_driving_env(
         detector: Finds the events of a step; thresholds alone mean CARLA's rules.
         reward: Judges the events.
         observation: Draws what the policy sees.
-        num_envs: Number of worlds in this process.
-        rank: Rank of this process; its worlds are number `rank * num_envs` and following, so that
-            a run's worlds drive the same routes however many processes share them.
-        seed: Of the routes and everything that happens on them, until a `reset` names another.
+        share: Its fields are keywords: `num_envs`, `rank` and `seed`, which the learner adds.
         action_layout: CARLA's if not given.
         rollout_storage: See `DrivingWorlds`.
         final_observations: See `DrivingVectorEnv`.
         action_repeat: See `DrivingWorlds`.
     """
-    seed = checked_seed(seed)
+    seed = checked_seed(share.seed)
     resolution = observation.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
     worlds = DrivingWorlds(
-        simulator(num_worlds=num_envs, pixels_per_meter=resolution),
+        simulator(num_worlds=share.num_envs, pixels_per_meter=resolution),
         observation,
         detector,
         action_layout,
@@ -62,6 +76,6 @@ def make_driving_env(
         scenarios(maps=worlds.maps, seed=seed),
         reward,
         final_observations=final_observations,
-        first_world=rank * num_envs,
+        first_world=share.first_world,
         seed=seed,
     )

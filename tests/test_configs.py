@@ -13,7 +13,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from carl_planner.policy import ActorCritic
 from carl_planner.ppo import PpoSettings
-from sim_adapters.embedded.settings import EmbeddedSettings
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.nuplan_events.detector import NuplanDetector
@@ -81,13 +80,6 @@ def test_every_choice_of_a_group_builds_and_sets_every_option(choice: str) -> No
     parameters = inspect.signature(get_object(node._target_)).parameters.values()
     optional = {p.name for p in parameters if p.default is not p.empty}
     assert optional <= node.keys() | GIVEN_BY_THE_ENVIRONMENT
-
-
-def test_the_embedded_worlds_yaml_sets_every_setting() -> None:
-    node = compose_training_config(["simulator=embedded"])["simulator"]
-    keywords = inspect.signature(EmbeddedSettings).parameters.keys()
-    assert node.keys() - keywords == {"_target_", "_partial_", "towns"}
-    assert keywords <= node.keys()
 
 
 @pytest.mark.parametrize(("policy", "observation"), POLICIES)

@@ -59,7 +59,7 @@ def _rows(config: DictConfig, client: carla.Client, world: carla.World) -> list[
     from evaluation.carla_check.drive import choose_route, drive, drive_rows
     from sim_adapters.carla.background_traffic import LiveTrafficSettings
     from sim_adapters.carla.servers import LiveServer, ServerSettings
-    from sim_adapters.carla.simulator import CarlaSimulator
+    from sim_adapters.carla.simulator import CarlaSimulator, LiveWorldSettings
     from sim_adapters.carla.world_check import check_bodies, check_map
     from sim_adapters.driving.worlds import DrivingWorlds
     from sim_adapters.maps.opendrive import load_map_bank
@@ -80,7 +80,11 @@ def _rows(config: DictConfig, client: carla.Client, world: carla.World) -> list[
     traffic = LiveTrafficSettings(num_vehicles=config.num_vehicles)
     files = {town_name(town): town}
     simulator = CarlaSimulator(
-        maps, live, traffic=traffic, max_actors=64, step_s=SUBSTEP_S, town_files=files
+        maps,
+        live,
+        traffic=traffic,
+        settings=LiveWorldSettings(max_actors=64, step_s=SUBSTEP_S),
+        town_files=files,
     )
     worlds = DrivingWorlds(simulator, Unseen(), instantiate(config.detector))
     try:

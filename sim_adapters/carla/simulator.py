@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import carla
@@ -55,6 +56,22 @@ class Server(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class LiveWorldSettings:
+    """How much a live world shows, and how it begins and steps."""
+
+    max_actors: int = 96  # nearest actors that the scene shows, the ego included
+    max_route_points: int = 2048  # of the longest dense route
+    step_s: float = 0.1  # CaRL trains at 10 Hz
+    warm_up_s: float = 2.0  # the ego brakes this long before a reset returns (CaRL: 2 s)
+    read_lamps: bool = True  # ask for the lamps of vehicles in every step
+
+    @property
+    def warm_up_steps(self) -> int:
+        """Steps of the warm-up, at least one."""
+        return max(1, round(self.warm_up_s / self.step_s))
+
+
 class CarlaSimulator:
     """One world, one driver (a `Simulator` with B = 1).
 
@@ -62,11 +79,7 @@ class CarlaSimulator:
         maps: Towns that scenarios may name.
         server: Connected to at the first reset, stopped by `close`.
         traffic: Background traffic; None for an empty town.
-        max_actors: Actor slots, the ego's included.
-        max_route_points: Longest dense route.
-        step_s: Length of a step.
-        warm_up_s: The ego brakes this long before a reset returns (CaRL: 2 s).
-        read_lamps: Ask for the lamps of vehicles in every step.
+        settings: How much is shown, and how it begins and steps; all defaults if not given.
         town_files: Files of towns by name; a town that the server lacks is generated from its file.
     """
 
@@ -76,29 +89,24 @@ class CarlaSimulator:
         server: Server,
         *,
         traffic: LiveTrafficSettings | None = None,
-        max_actors: int = 96,
-        max_route_points: int = 2048,
-        step_s: float = 0.1,
-        warm_up_s: float = 2.0,
-        read_lamps: bool = True,
+        settings: LiveWorldSettings | None = None,
         town_files: Mapping[str, str] | None = None,
     ) -> None:
         self.maps = maps
+        self.settings = settings or LiveWorldSettings()
         self.scene = empty_scene(
             1,
-            max_actors,
+            self.settings.max_actors,
             num_lights=maps.max_lights,
-            num_route_points=max_route_points,
-            step_s=step_s,
+            num_route_points=self.settings.max_route_points,
+            step_s=self.settings.step_s,
         )
         self.session: LiveSession | None = None
         self.ego: carla.Vehicle | None = None
         self.reader: SceneReader | None = None
         self.traffic: BackgroundTraffic | None = None
-        self.warm_up_steps = max(1, round(warm_up_s / step_s))
         self._server = server
         self._traffic_settings = traffic
-        self._read_lamps = read_lamps
         self._town_files = town_files or {}
         self.scripts: RouteScripts | None = None
         self._contacts: ContactLog | None = None
@@ -195,7 +203,7 @@ class CarlaSimulator:
             place = float(route.x[0]), float(route.y[0]), float(route.z[0])
             self.traffic.start(scenario.seed, place, np.array([place[:2]]))
         brake = to_carla_control(0.0, 0.0, 1.0)
-        for _ in range(self.warm_up_steps):
+        for _ in range(self.settings.warm_up_steps):
             self._advance(brake)
         self._check_start(scenario)
         stage = LiveStage(session, self.maps, self.scene, self.reader.lights, self.traffic)
@@ -216,7 +224,9 @@ class CarlaSimulator:
         """Find the lights of a town just loaded, check its signs, and start its traffic."""
         check_stop_signs(session.world, self.maps, map_index)
         lights = LiveLights(session.world, self.maps, map_index)
-        self.reader = SceneReader(session.world, self.scene, lights, read_lamps=self._read_lamps)
+        self.reader = SceneReader(
+            session.world, self.scene, lights, read_lamps=self.settings.read_lamps
+        )
         if self._traffic_settings is not None:
             if self.traffic is not None:
                 self.traffic.shut_down()

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sim_adapters.carla.background_traffic import LiveTrafficSettings
 from sim_adapters.carla.servers import LiveServer, ServerSettings, describe
-from sim_adapters.carla.simulator import CarlaSimulator
+from sim_adapters.carla.simulator import CarlaSimulator, LiveWorldSettings
+from sim_adapters.flat_keys import flat_keys
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.town_files import town_name
 from sim_adapters.pool_worker import WorldLostError
@@ -29,34 +30,27 @@ class _Share(NamedTuple):
     first_world: int  # number of this rank's world 0 among all worlds of the run
 
 
+@flat_keys(settings=LiveWorldSettings)
 def make_carla_simulator(
     num_worlds: int,
     *,
     towns: Sequence[str],
+    settings: LiveWorldSettings,
     pixels_per_meter: float = 2.0,
     server: ServerSettings | None = None,
     traffic: LiveTrafficSettings | None = None,
     pool: PoolSettings | None = None,
-    max_actors: int = 96,
-    max_route_points: int = 2048,
-    step_s: float = 0.1,
-    warm_up_s: float = 2.0,
-    read_lamps: bool = True,
 ) -> ProcessPool:
     """A Simulator of B worlds on CARLA servers, from configuration.
 
     Args:
         num_worlds: B.
         towns: Names or files of the towns.
+        settings: Of each world; its fields are keywords.
         pixels_per_meter: Resolution of the map layers.
         server: Which servers, where.
         traffic: Background traffic; None for empty towns.
         pool: Processes and patience.
-        max_actors: Actor slots of a world, the ego's included.
-        max_route_points: Longest dense route that a world can hold.
-        step_s: Length of a step.
-        warm_up_s: The ego brakes this long before an episode begins.
-        read_lamps: Ask for the lamps of vehicles in every step.
 
     Raises:
         ValueError: no CARLA where the settings say, or a town that cannot be used.
@@ -69,11 +63,7 @@ def make_carla_simulator(
     simulator = partial(
         CarlaSimulator,
         traffic=traffic,
-        max_actors=max_actors,
-        max_route_points=max_route_points,
-        step_s=step_s,
-        warm_up_s=warm_up_s,
-        read_lamps=read_lamps,
+        settings=settings,
         town_files={town_name(file): file for file in towns},
     )
     make_world = partial(
@@ -83,10 +73,10 @@ def make_carla_simulator(
         share=_share_of_rank(num_worlds, num_processes),
         towns=list(towns),
         pixels_per_meter=pixels_per_meter,
-        step_s=step_s,
+        step_s=settings.step_s,
     )
-    sizes = {"num_lights": maps.max_lights, "num_route_points": max_route_points}
-    scene = empty_scene(num_worlds, max_actors, **sizes, step_s=step_s)
+    sizes = {"num_lights": maps.max_lights, "num_route_points": settings.max_route_points}
+    scene = empty_scene(num_worlds, settings.max_actors, **sizes, step_s=settings.step_s)
     return ProcessPool(make_world, scene, maps, pool)
 
 

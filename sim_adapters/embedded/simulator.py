@@ -35,6 +35,7 @@ from sim_adapters.embedded.world_step import (
     start_worlds_range,
     step_worlds_range,
 )
+from sim_adapters.flat_keys import flat_keys
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_bank import MapBank
@@ -311,16 +312,21 @@ def _town(maps: MapBank) -> Town:
     return Town(lane_graph(maps), maps.signals, maps.groups, footways, places)
 
 
+@flat_keys(settings=EmbeddedSettings)
 def make_embedded_simulator(
-    num_worlds: int, *, towns: Sequence[str], pixels_per_meter: float = 2.0, **settings: Any
+    num_worlds: int,
+    *,
+    towns: Sequence[str],
+    settings: EmbeddedSettings,
+    pixels_per_meter: float = 2.0,
 ) -> EmbeddedSimulator:
-    """An EmbeddedSimulator of these towns, from configuration; see its settings.
+    """An EmbeddedSimulator of these towns, from configuration.
 
     Args:
         num_worlds: B.
         towns: Names or files of the towns.
+        settings: Its fields are keywords.
         pixels_per_meter: Resolution of the map layers.
-        settings: Fields of `EmbeddedSettings`.
     """
     maps = load_map_bank(towns, pixels_per_meter=pixels_per_meter)
-    return EmbeddedSimulator(maps, num_worlds, EmbeddedSettings(**settings))
+    return EmbeddedSimulator(maps, num_worlds, settings)

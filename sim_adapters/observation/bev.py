@@ -42,71 +42,62 @@ class _PackedMaps:
     warp: map_warp.Warp
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class BevObserver:
     """Observation `bev`: uint8 (C, H, W), the ego looking up.
 
-    Args:
-        size_px: Height and width.
-        pixels_per_meter: Of the picture.
-        ego_px_from_bottom: Where the ego stands.
-        map_pixels_per_meter: Of the MapBank's layers this observer was made for.
-        interpolation: "bilinear" as the released policies saw the map, or the faster "nearest".
-        channels: By name, in order: a painter or a list of painters (see `channels`).
-        max_actors: Room for actors in a stored row; more in range is an error.
-        max_light_lines: Room for stop lines of lights, likewise.
-        num_route_points: Route points kept in a row, at least what the painters ask for.
-        actor_range_m: Actors further away (3-D) are not drawn.
-        light_range_m: Lights further away are not drawn.
-        only_lights_on_route: Draw a light only if the route passes it.
-        fade_yellow: A yellow light brightens from 170 to 255 as it runs out; else always 170.
-        history_steps: Steps ago of the painters' snapshots, oldest first.
+    Raises:
+        ValueError: another interpolation, or channels that cannot be drawn.
     """
 
-    def __init__(
-        self,
-        *,
-        size_px: int,
-        pixels_per_meter: float,
-        ego_px_from_bottom: float,
-        map_pixels_per_meter: float,
-        interpolation: Literal["bilinear", "nearest"],
-        channels: Mapping[str, AnyPainter | Sequence[AnyPainter]],
-        max_actors: int,
-        max_light_lines: int,
-        num_route_points: int,
-        actor_range_m: float,
-        light_range_m: float,
-        only_lights_on_route: bool,
-        fade_yellow: bool,
-        history_steps: Sequence[int] = (),
-    ) -> None:
-        if interpolation not in ("bilinear", "nearest"):
+    size_px: int  # height and width
+    pixels_per_meter: float  # of the picture
+    ego_px_from_bottom: float  # where the ego stands
+    map_pixels_per_meter: float  # of the MapBank's layers that this observer is made for
+    interpolation: Literal["bilinear", "nearest"]  # of the map: as CaRL's policies saw it, faster
+    # By name, in order: a painter or a list of painters (see `channels`)
+    channels: Mapping[str, AnyPainter | Sequence[AnyPainter]]
+    max_actors: int  # room for actors in a stored row; more in range is an error
+    max_light_lines: int  # room for stop lines of lights, likewise
+    num_route_points: int  # kept in a row, at least what the painters ask for
+    actor_range_m: float  # actors further away (3-D) are not drawn
+    light_range_m: float  # nor are such lights
+    only_lights_on_route: bool  # draw a light only if the route passes it
+    fade_yellow: bool  # a yellow light brightens from 170 to 255 as it runs out; else always 170
+    history_steps: tuple[int, ...] = ()  # steps ago of the painters' snapshots, oldest first
+
+    def __post_init__(self) -> None:
+        """Sort what is drawn into painters and map layers; check that it can be."""
+        if self.interpolation not in ("bilinear", "nearest"):
             raise ValueError(
-                f"observation.interpolation is {interpolation!r}, expected 'bilinear' or 'nearest'"
+                f"observation.interpolation is {self.interpolation!r}, expected 'bilinear' or "
+                "'nearest'"
             )
-        self.view = BevView(size_px, float(pixels_per_meter), float(ego_px_from_bottom))
-        self.required_pixels_per_meter: float | None = float(map_pixels_per_meter)
-        self.history_steps = tuple(int(step) for step in history_steps)
-        self.channel_names = tuple(channels)
-        self._interpolation = interpolation
-        self._rules = GatherRules(
-            float(actor_range_m),
-            LightRules(float(light_range_m), int(only_lights_on_route), int(fade_yellow)),
+        self.view = BevView(
+            self.size_px, float(self.pixels_per_meter), float(self.ego_px_from_bottom)
         )
+        self.required_pixels_per_meter: float | None = float(self.map_pixels_per_meter)
+        self.history_steps = tuple(int(step) for step in self.history_steps)
+        self.channel_names = tuple(self.channels)
+        lights = LightRules(
+            float(self.light_range_m), int(self.only_lights_on_route), int(self.fade_yellow)
+        )
+        self._rules = GatherRules(float(self.actor_range_m), lights)
+        num_snapshots = len(self.history_steps)
         self._sizes = RowSizes(
-            max_actors, num_route_points, max_light_lines, len(self.history_steps)
+            self.max_actors, self.num_route_points, self.max_light_lines, num_snapshots
         )
         self._painters: list[tuple[int, bool, Painter]] = []
         self._masks: list[int] = []
         self._targets = map_warp.LayerTargets(
             np.full(map_warp.MAX_LAYERS, -1, np.int32), np.zeros(map_warp.MAX_LAYERS, np.int32)
         )
-        for channel, name in enumerate(channels):
-            self._add_channel(channel, name, channels[name])
+        for channel, (name, painters) in enumerate(self.channels.items()):
+            self._add_channel(channel, name, painters)
         self._map_channels = np.unique(self._targets.channel[: len(self._masks)])
         self._packed: _PackedMaps | None = None
         self._scratch: dict[str, np.ndarray] = {}
-        frame = (len(channels), size_px, size_px)
+        frame = (len(self.channels), self.size_px, self.size_px)
         self.space = spaces.Dict(
             {"bev": spaces.Box(0, 255, frame, np.uint8)} | measurement_spaces()
         )
@@ -223,7 +214,7 @@ class BevObserver:
             self._packed = _PackedMaps(maps.layers, warp)
         kernel = (
             map_warp.warp_bilinear_range
-            if self._interpolation == "bilinear"
+            if self.interpolation == "bilinear"
             else map_warp.warp_nearest_range
         )
         kernel(

@@ -16,7 +16,7 @@ from sim_adapters.carla.frames import to_carla_transform
 from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.scene_reader import UNKNOWN_LIMIT_MPS
 from sim_adapters.carla.servers import LiveServer, ServerSettings
-from sim_adapters.carla.simulator import CarlaSimulator
+from sim_adapters.carla.simulator import CarlaSimulator, LiveWorldSettings
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
@@ -38,7 +38,10 @@ def simulator(maps: MapBank, server: HeadlessServer) -> Iterator[CarlaSimulator]
     settings = ServerSettings(kind="running", first_port=server.port, call_timeout_s=30.0)
     live = LiveServer(settings, 0, 1, town="Town01", step_s=0.1)
     simulator = CarlaSimulator(
-        maps, live, traffic=LiveTrafficSettings(num_vehicles=6), max_actors=32, warm_up_s=1.0
+        maps,
+        live,
+        traffic=LiveTrafficSettings(num_vehicles=6),
+        settings=LiveWorldSettings(max_actors=32, warm_up_s=1.0),
     )
     yield simulator
     session = simulator.session
@@ -305,7 +308,9 @@ def test_cars_without_a_slot_stay_cars_of_the_traffic(
     settings = ServerSettings(kind="running", first_port=server.port, call_timeout_s=30.0)
     live = LiveServer(settings, 0, 1, town="Town01", step_s=0.1)
     traffic = LiveTrafficSettings(num_vehicles=6, radius_m=300.0, despawn_m=500.0)
-    simulator = CarlaSimulator(maps, live, traffic=traffic, max_actors=3, warm_up_s=0.2)
+    simulator = CarlaSimulator(
+        maps, live, traffic=traffic, settings=LiveWorldSettings(max_actors=3, warm_up_s=0.2)
+    )
     scenario = _scenario(maps, 0)
     simulator.reset(WORLD, [scenario])
     for _ in _drive(simulator, scenario, 3.0, cruise_mps=0.0):

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from evaluation.drivers.driver import Driver
 from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.servers import LiveServer, ServerSettings
-from sim_adapters.carla.simulator import CarlaSimulator
+from sim_adapters.carla.simulator import CarlaSimulator, LiveWorldSettings
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.observation.unseen import Unseen
@@ -30,7 +30,7 @@ def test_a_driver_of_ones_own_drives_a_live_world(
     maps = load_map_bank(["Town01"])
     settings = ServerSettings(kind="running", first_port=server.port, call_timeout_s=30.0)
     live = LiveServer(settings, 0, 1, town="Town01", step_s=0.1)
-    simulator = CarlaSimulator(maps, live, max_actors=8, warm_up_s=0.2)
+    simulator = CarlaSimulator(maps, live, settings=LiveWorldSettings(max_actors=8, warm_up_s=0.2))
     worlds = DrivingWorlds(simulator, Unseen(), DetectorSettings(), action_repeat=2)
     try:
         worlds.reset(WORLD, [scenario_along_lanes(maps, "Town01", choice=0)])

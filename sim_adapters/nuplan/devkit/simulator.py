@@ -23,6 +23,7 @@ from nuplan.planning.simulation.simulation import Simulation
 from nuplan.planning.simulation.simulation_setup import SimulationSetup
 from nuplan.planning.utils.multithreading.worker_sequential import Sequential
 
+from sim_adapters.flat_keys import flat_keys
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.devkit.challenge import devkit_config
 from sim_adapters.nuplan.devkit.controller import ActionTrajectory, OneStageController
@@ -33,7 +34,7 @@ from sim_adapters.nuplan.devkit.scene import (
     write_devkit_tracks,
 )
 from sim_adapters.nuplan.scenario_log import ScenarioLog
-from sim_adapters.nuplan.simulator_factory import room_for, scenario_map_folder, scenario_maps
+from sim_adapters.nuplan.simulator_factory import ScenarioMaps, WantedRoom
 from sim_adapters.nuplan.simulator_start import (
     RouteBlocks,
     checked_log,
@@ -206,19 +207,15 @@ def make_world(
     return DevkitWorld(maps, Path(data_root), Path(map_root), traffic, scene)
 
 
+@flat_keys(maps=ScenarioMaps, room=WantedRoom)
 def make_devkit_simulator(
     num_worlds: int,
     *,
     data_root: str | Path | None,
-    map_root: str | Path | None,
-    cache: str | Path | None,
-    locations: Sequence[str] | None = None,
-    map_version: str | None = None,
+    maps: ScenarioMaps,
+    room: WantedRoom,
     pixels_per_meter: float = 2.0,
     traffic: Traffic = "log",
-    max_actors: int | None = None,
-    max_route_points: int | None = None,
-    max_route_areas: int | None = None,
     pool: PoolSettings | None = None,
 ) -> ProcessPool:
     """Devkit worlds, one a process.
@@ -226,16 +223,10 @@ def make_devkit_simulator(
     Args:
         num_worlds: B.
         data_root: Folder of the .db logs that the cache was made from.
-        map_root: Folder of the maps; None takes the one that the cache was made with.
-        cache: Scenario cache; it says which locations are loaded.
-        locations: Locations to load instead.
-        map_version: Name of the maps' version file; None takes the cache's.
+        maps: Its fields are keywords, as are those of `room`.
+        room: Slots and points of a world.
         pixels_per_meter: Of the (empty) picture layers.
         traffic: "log" or "idm".
-        max_actors: Slots for tracks in a world; None takes what the cache's scenarios need, as do
-            the next two.
-        max_route_points: Most frames of a log.
-        max_route_areas: Most roadblocks and connectors of a route.
         pool: How patient the pool of processes is.
 
     Raises:
@@ -245,22 +236,21 @@ def make_devkit_simulator(
         raise ValueError("simulator.data_root is not set: name the folder of nuPlan's .db logs")
     if traffic not in _MODES:
         raise ValueError(f"simulator.traffic is {traffic!r}, expected 'log' or 'idm'")
-    folder = scenario_map_folder(map_root, cache, map_version)
-    maps = scenario_maps(folder, cache, locations, pixels_per_meter)
-    room = room_for(cache, traffic)
+    folder, bank = maps.folder, maps.load(pixels_per_meter)
+    found = room.beside(maps.cache, traffic)
     sizes = {
-        "num_slots": (max_actors or room.max_actors) + 1,
-        "num_route_points": max_route_points or room.max_route_points,
-        "num_route_areas": max_route_areas or room.max_route_areas,
+        "num_slots": found.max_actors + 1,
+        "num_route_points": found.max_route_points,
+        "num_route_areas": found.max_route_areas,
     }
     make = partial(
         make_world,
         data_root=str(data_root),
         map_root=str(folder.root),
-        locations=maps.towns,
+        locations=bank.towns,
         map_version=folder.version,
         traffic=traffic,
         sizes=sizes,
     )
-    scene = empty_scene(num_worlds, num_lights=maps.max_lights, **sizes)
-    return ProcessPool(make, scene, maps, pool)
+    scene = empty_scene(num_worlds, num_lights=bank.max_lights, **sizes)
+    return ProcessPool(make, scene, bank, pool)
