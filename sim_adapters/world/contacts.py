@@ -3,7 +3,9 @@
 CARLA resolves contacts with rigid bodies. Here the ego loses the closing speed along the contact
 normal (all of it against things that stand fast, half against vehicles, as equal masses would) and
 is pushed out of the other box; pedestrians fall and are taken away one step later. The scene of the
-contact step still shows the speed at impact; the response acts from the next step on.
+contact step still shows the speed at impact; the response acts from the next step on. An ego that
+stood shows the speed that it is knocked to: the leaderboard blames nobody who stands, and in CARLA a
+car that is run into stands no longer.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from sim_adapters.world.dynamics import Drivetrain
 from sim_adapters.world.slots import clear_slot
 
 MAX_PUSH_M = 0.5  # a step
+STANDING_MPS = 0.1  # leaderboard: the slowest ego that is to blame
 RESTING_DEPTH_M = 0.01  # left after a push, so that a lasting contact is not a new one
 _PEDESTRIAN, _DEBRIS = int(ActorKind.PEDESTRIAN), int(ActorKind.DEBRIS)
 
@@ -116,6 +119,9 @@ def _respond(
             direction_x, direction_y = math.cos(yaw), math.sin(yaw)
         lost = share * closing * (normal_x * direction_x + normal_y * direction_y)
         drivetrain.speed_mps[agent] = max(speed - lost, 0.0)
+        if measured < STANDING_MPS and share < 1.0:
+            motion.vx_mps[world, slot] = -share * closing * normal_x
+            motion.vy_mps[world, slot] = -share * closing * normal_y
     push = min(max(depth - RESTING_DEPTH_M, 0.0), MAX_PUSH_M)
     motion.x[world, slot] -= push * normal_x
     motion.y[world, slot] -= push * normal_y

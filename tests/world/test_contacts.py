@@ -123,6 +123,23 @@ def test_being_hit_from_behind_pushes_the_ego_forward() -> None:
     assert scene.motion.x[0, 0] > 0.0
 
 
+def test_a_standing_ego_that_is_run_into_shows_the_speed_it_is_knocked_to() -> None:
+    scene = _two_boxes(ActorKind.CAR, 0.5)
+    scene.motion.y[0, 1], scene.motion.yaw_rad[0, 1] = 2.9, -math.pi / 2.0  # from the left
+    scene.motion.vy_mps[0, 1] = -20.0
+    _touch(scene, empty_drivetrain(1), empty_contact_state(scene))
+    assert scene.motion.vy_mps[0, 0] == pytest.approx(-10.0)  # half of it, as of equal masses
+    assert scene.motion.vx_mps[0, 0] == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("kind", [ActorKind.CAR, ActorKind.PEDESTRIAN])
+def test_a_standing_ego_that_is_only_touched_stands(kind: ActorKind) -> None:
+    scene = _two_boxes(kind, 3.0)
+    scene.motion.vx_mps[0, 1] = 0.0 if kind == ActorKind.CAR else -2.0
+    _touch(scene, empty_drivetrain(1), empty_contact_state(scene))
+    assert scene.motion.vx_mps[0, 0] == 0.0
+
+
 def test_pedestrian_is_reported_then_taken_away() -> None:
     scene = _two_boxes(ActorKind.PEDESTRIAN, 3.0)
     cars, state = empty_drivetrain(1), empty_contact_state(scene)
