@@ -21,8 +21,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from carl_planner.state_dicts import check_weights
-from carl_planner.tensor_files import CheckpointError, load_tensors
+from carl_planner.state_dicts import CheckpointError, check_weights, load_tensors
 
 FORMAT_VERSION = 1
 MAX_BOX_NUMBERS = 1 << 26  # of one observation; a file could name any shape

@@ -29,8 +29,7 @@ from carl_planner.checkpoint import (
 from carl_planner.features import ImageFeatures
 from carl_planner.image_encoders import carl_cnn
 from carl_planner.policy import ActorCritic
-from carl_planner.state_dicts import find_state_dict, load_strictly
-from carl_planner.tensor_files import load_tensors
+from carl_planner.state_dicts import find_state_dict, load_strictly, load_tensors
 from carl_planner.trusted_config import trusted_node
 
 # What builds the networks of this project.

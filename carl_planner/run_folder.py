@@ -1,4 +1,4 @@
-"""Where a run writes, and how a resumed one finds its config.
+"""Where a run writes, alone, and how a resumed one finds its config.
 
 All ranks of a run share one folder: rank 0 names it. A resumed run goes on in the folder of its
 checkpoint.
@@ -6,10 +6,13 @@ checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import torch.distributed as dist
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from carl_planner.checkpoint import Checkpoint, CheckpointError
@@ -116,6 +119,28 @@ def _run_folder(root: str, name: str | None, stamp: str, resume: str | None) -> 
 def _hydra_folder(stamp: str, resume: str | None) -> str:
     # What hydra composes for a resumed run is not its config: keep the first run's record.
     return f".hydra_resumed_{stamp}" if resume else ".hydra"
+
+
+LOCK_FILE = "lock"
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Make and hold a folder; the system lets go of it when this process ends, however that is.
+
+    Raises:
+        ValueError: another run holds it; both would write the same files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE, blocking=False)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            f"another run writes into {folder}: wait for it, or choose another folder"
+        ) from error
+    with held:
+        yield
 
 
 # Here, because a launcher's job imports this module but does not go through `main`.

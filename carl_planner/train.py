@@ -23,17 +23,17 @@ from carl_planner.distributed import (
     join_process_group,
     leave_process_group,
 )
-from carl_planner.folder_lock import locked_folder
 from carl_planner.learner import Learner
+from carl_planner.metrics import tracker_module
 from carl_planner.policy_files import checkpoint_config
 from carl_planner.run_folder import (
     checkpoint_path,
+    locked_folder,
     node_of,
     override_key,
     resumed_choices,
     resumed_config,
 )
-from carl_planner.trackers import tracker_module
 from carl_planner.training_run import LATEST, RunProgress, TrainingRun
 from carl_planner.trusted_config import check_resumable, foreign_packages
 

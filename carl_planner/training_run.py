@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
+import threading
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from time import monotonic, perf_counter
+from types import FrameType
+from typing import Any, Self
 
 import torch
 from omegaconf import OmegaConf
@@ -21,13 +24,49 @@ from omegaconf import OmegaConf
 from carl_planner import checkpoint as checkpoints
 from carl_planner.collector import RolloutStatistics
 from carl_planner.learner import Learner
-from carl_planner.metrics import MetricsWriter
+from carl_planner.metrics import MetricsWriter, Tracker
 from carl_planner.policy import num_trainable_parameters
 from carl_planner.ppo import NonFiniteLossError
 from carl_planner.progress_display import NOTE_SEPARATOR, ProgressDisplay
-from carl_planner.stop_signal import StopSignal
 from carl_planner.torch_cpu import torch_threads
-from carl_planner.trackers import Tracker
+
+# torchrun repeats a terminal's Ctrl-C to its workers at once; a person needs longer.
+SECOND_SIGNAL_S = 2.0
+
+
+class StopSignal:
+    """While entered, `requested` becomes True at the first SIGTERM or SIGINT.
+
+    A second SIGINT a while later interrupts at once.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._first_s = 0.0
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def is_requested(self) -> bool:
+        """Whether to stop."""
+        return self.requested
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self.requested:
+            self.requested = True
+            self._first_s = monotonic()
+            log.warning("%s: stopping and saving", signal.Signals(number).name)
+        elif number == signal.SIGINT and monotonic() - self._first_s > SECOND_SIGNAL_S:
+            raise KeyboardInterrupt
+
 
 log = logging.getLogger(__name__)
 

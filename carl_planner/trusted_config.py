@@ -19,7 +19,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from carl_planner.tensor_files import CheckpointError
+from carl_planner.state_dicts import CheckpointError
 
 # Config groups of a training; their YAMLs name what a run may be built from.
 TRAINING_GROUPS = (

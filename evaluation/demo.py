@@ -23,15 +23,20 @@ from omegaconf import DictConfig
 from carl_planner.checkpoint import load_checkpoint
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.metrics import read_metrics
-from evaluation.demo_run.kept_drives import MADE_FROM, drives_digest, is_all_done, kept_results
-from evaluation.demo_run.shown_drive import (
+from evaluation.demo_run.drives import (
+    MADE_FROM,
     SHOWN,
+    SUMMARY_FILE,
     VIDEO_FILE,
     choose_drive,
+    drives_digest,
+    is_all_done,
+    kept_results,
     make_videos,
+    summarise,
+    traffic_statement,
     video_candidates,
 )
-from evaluation.demo_run.summary import SUMMARY_FILE, summarise, traffic_statement
 from evaluation.demo_run.training import train
 from evaluation.drivers.driver import Driver
 from evaluation.drivers.policy_driver import PolicyDriver, policy_driver, untrained_driver

@@ -27,15 +27,13 @@ from carl_planner.collector import Collector
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.distributed import ProcessGroup
 from carl_planner.features import Observation
-from carl_planner.folder_lock import locked_folder
 from carl_planner.grid_distribution import GridDistribution
 from carl_planner.learner import Learner
 from carl_planner.metrics import MetricsWriter
 from carl_planner.policy import ActionDistribution, ActorCritic, SampledActions
 from carl_planner.progress_display import ProgressDisplay
-from carl_planner.run_folder import checkpoint_path
-from carl_planner.stop_signal import StopSignal
-from carl_planner.training_run import FINAL
+from carl_planner.run_folder import checkpoint_path, locked_folder
+from carl_planner.training_run import FINAL, StopSignal
 from evaluation.drivers.driver import Driver, driver_words
 from sim_adapters.driving.env import DrivingVectorEnv
 

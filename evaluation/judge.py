@@ -24,7 +24,7 @@ from carl_planner.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.publish import weights_alone
 from carl_planner.training_run import FINAL, LATEST
-from evaluation.calibration.embedded_drives import CalibrationDrive, TriggerRecorder
+from evaluation.calibration.drives import CalibrationDrive, TriggerRecorder
 from evaluation.evaluate import drive_routes
 from evaluation.report.judged_page import SCORE, write_judged_page
 from evaluation.rollout.benchmark import Benchmark

@@ -18,17 +18,19 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
-from carl_planner.folder_lock import locked_folder
+from carl_planner.run_folder import locked_folder
 from evaluation.drivers.driver import driver_words
 from evaluation.jobs.command_job import JobEngine, LocalEngine
 from evaluation.leaderboard_jobs.evaluator_process import (
     AGENT,
     EvaluatorSettings,
+    OfficialServers,
+    Upstream,
+    find_upstream,
     run_evaluator,
 )
 from evaluation.leaderboard_jobs.far_drive import FarDrive, ServedDrive
-from evaluation.leaderboard_jobs.job import Attempt, JobEnd, make_jobs, read_record
-from evaluation.leaderboard_jobs.job_queue import Drive, JobQueue
+from evaluation.leaderboard_jobs.job import Attempt, Drive, JobEnd, JobQueue, make_jobs, read_record
 from evaluation.leaderboard_jobs.official_options import (
     check_options,
     check_towns,
@@ -44,9 +46,7 @@ from evaluation.leaderboard_jobs.official_report import (
     write_official_report,
 )
 from evaluation.leaderboard_jobs.official_results import official_results
-from evaluation.leaderboard_jobs.official_servers import OfficialServers
 from evaluation.leaderboard_jobs.recorded_drives import write_official_view
-from evaluation.leaderboard_jobs.upstream import Upstream, find_upstream
 from sim_adapters.carla.servers import ServerSettings, describe
 
 log = logging.getLogger(__name__)

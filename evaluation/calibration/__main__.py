@@ -18,8 +18,7 @@ from rich.console import Console
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.calibration.comparison import DriverComparison, Drives, compare_driver
-from evaluation.calibration.embedded_drives import embedded_drives
-from evaluation.calibration.official_drives import drive_officially, official_drives
+from evaluation.calibration.drives import drive_officially, embedded_drives, official_drives
 from evaluation.calibration.table import WIDTH, json_form, markdown, print_tables, sections
 from evaluation.drivers.driver import driver_words
 from evaluation.leaderboard_jobs.official_options import chosen_routes

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.calibration.embedded_drives import CalibrationDrive
+from evaluation.calibration.drives import CalibrationDrive
 from evaluation.calibration.trigger_watch import TriggerOutcome
 from evaluation.scoring.infractions import InfractionKind
 from evaluation.scoring.scores import (

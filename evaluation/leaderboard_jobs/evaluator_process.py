@@ -1,7 +1,12 @@
-"""One evaluator process: started, watched for hangs, ended with all its children."""
+"""The official leaderboard on this machine: where it is, its servers, and one evaluator process.
+
+The process is started, watched for hangs, and ended with all its children.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -9,10 +14,176 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from filelock import FileLock
+
 import evaluation
 from evaluation.leaderboard_jobs.job import JobEnd, RouteJob, read_record, record_problem
-from evaluation.leaderboard_jobs.upstream import Upstream
+from evaluation.scoring.results_file import write_json
 from sim_adapters.carla.guarded_process import end_guarded, start_guarded
+from sim_adapters.carla.servers import LiveServer, ServerSettings
+
+# Where the leaderboard, scenario_runner and CARLA's `agents` package are on this machine
+
+LEADERBOARD, SCENARIO_RUNNER, CARLA = "LEADERBOARD_ROOT", "SCENARIO_RUNNER_ROOT", "CARLA_ROOT"
+EVALUATOR = Path("leaderboard") / "leaderboard_evaluator.py"
+_MARKS = {
+    LEADERBOARD: EVALUATOR,
+    SCENARIO_RUNNER: Path("srunner") / "scenariomanager" / "carla_data_provider.py",
+}
+_AGENTS = Path("agents") / "navigation" / "global_route_planner.py"
+_HOW_TO = """get all three like this (docs/leaderboard.md has the details):
+  git clone https://github.com/carla-simulator/leaderboard
+  git clone https://github.com/carla-simulator/scenario_runner -b v0.9.16
+  git clone https://github.com/carla-simulator/carla -b 0.9.16 --depth 1 --filter=blob:none --sparse
+  git -C carla sparse-checkout set PythonAPI/carla/agents
+  export LEADERBOARD_ROOT=$PWD/leaderboard SCENARIO_RUNNER_ROOT=$PWD/scenario_runner
+  export PYTHONPATH=$PWD/carla/PythonAPI/carla      # not needed with CARLA_ROOT set
+  pip install -r docs/leaderboard_requirements.txt"""
+
+
+class MissingUpstreamError(FileNotFoundError):
+    """Something of the leaderboard is not on this machine; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Folders of the three packages that are used but not part of this project."""
+
+    leaderboard: Path
+    scenario_runner: Path
+    agents_parent: Path  # holds CARLA's `agents` package
+
+    @property
+    def evaluator(self) -> Path:
+        """The evaluator's script."""
+        return self.leaderboard / EVALUATOR
+
+    def environment(self, package_root: Path) -> dict[str, str]:
+        """Environment for an evaluator process.
+
+        Args:
+            package_root: Folder from which this project's packages are imported.
+        """
+        folders = (self.leaderboard, self.scenario_runner, self.agents_parent, package_root)
+        inherited = os.environ.get("PYTHONPATH", "")
+        return {
+            **os.environ,
+            LEADERBOARD: str(self.leaderboard),
+            SCENARIO_RUNNER: str(self.scenario_runner),
+            "PYTHONPATH": os.pathsep.join([*map(str, folders), *filter(None, [inherited])]),
+            "PYTHONUNBUFFERED": "1",  # a growing log is how hangs are told from slow routes
+        }
+
+
+def find_upstream(leaderboard: str | None = None, scenario_runner: str | None = None) -> Upstream:
+    """The folders that the arguments or the environment name.
+
+    Args:
+        leaderboard: Instead of `$LEADERBOARD_ROOT`.
+        scenario_runner: Instead of `$SCENARIO_RUNNER_ROOT`.
+
+    Raises:
+        MissingUpstreamError: names everything that is missing, and how to get it.
+    """
+    found, missing = {}, []
+    for variable, given in ((LEADERBOARD, leaderboard), (SCENARIO_RUNNER, scenario_runner)):
+        folder = given or os.environ.get(variable)
+        if not folder:
+            missing.append(f"{variable} is not set")
+        elif not (Path(folder) / _MARKS[variable]).is_file():
+            missing.append(f"{variable}={folder} holds no {_MARKS[variable]}")
+        else:
+            found[variable] = Path(folder).resolve()
+    agents = next((folder for folder in _agent_folders() if (folder / _AGENTS).is_file()), None)
+    if agents is None:
+        missing.append(f"no {_AGENTS} below $CARLA_ROOT/PythonAPI/carla or on PYTHONPATH")
+    if agents is None or missing:
+        raise MissingUpstreamError(
+            f"the CARLA leaderboard is not complete: {'; '.join(missing)}.\n{_HOW_TO}"
+        )
+    return Upstream(found[LEADERBOARD], found[SCENARIO_RUNNER], agents.resolve())
+
+
+def _agent_folders() -> list[Path]:
+    root = os.environ.get(CARLA)
+    listed = [Path(root) / "PythonAPI" / "carla"] if root else []
+    search_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [*listed, *(Path(entry) for entry in (*search_path, *sys.path) if entry)]
+
+
+# Servers of an official run, and the note of what they said they are
+
+SERVER_FILE = "server.json"
+TICK_S = 0.05  # of the leaderboard's simulator
+
+
+class OfficialServers:
+    """Gives each job a fresh server; the first one's version is kept in the run's folder.
+
+    Args:
+        settings: Which kind, where.
+        num_servers: That run at once.
+        folder: Of the run.
+    """
+
+    def __init__(self, settings: ServerSettings, num_servers: int, folder: Path) -> None:
+        self.settings, self.num_servers = settings, num_servers
+        self.folder, self._file = folder, folder / SERVER_FILE
+
+    def make(self, number: int, job: RouteJob) -> NotedServer:
+        """Server `number` for a job; not yet started."""
+        server = LiveServer(self.settings, number, self.num_servers, town=job.town, step_s=TICK_S)
+        return NotedServer(server, self)
+
+    def note_version(self, server: LiveServer) -> None:
+        """Ask a server for its version and keep the answer.
+
+        Raises:
+            RuntimeError: it does not answer, or has another version than the run's first one.
+        """
+        version = server.version()  # any client may ask; the agent's own may be of another release
+        with FileLock(self._file.with_suffix(".lock")):  # drives may be on many machines
+            known = self.version()
+            if known is None:
+                write_json(self._file, {"kind": self.settings.kind, "version": version})
+            elif known != version:
+                raise RuntimeError(
+                    f"the server on port {server.port} has version {version}, this run's folder "
+                    f"was begun with {known}: choose another output="
+                )
+
+    def version(self) -> str | None:
+        """Version of the run's servers, None before the first has started."""
+        if not self._file.is_file():
+            return None
+        return str(json.loads(self._file.read_text())["version"])
+
+
+class NotedServer:
+    """A LiveServer whose version is noted when it has started (a `JobServer`)."""
+
+    def __init__(self, server: LiveServer, servers: OfficialServers) -> None:
+        self._server, self._servers = server, servers
+
+    @property
+    def port(self) -> int:
+        """RPC port."""
+        return self._server.port
+
+    @property
+    def tm_port(self) -> int:
+        """Port for the TrafficManager."""
+        return self._server.tm_port
+
+    def start(self) -> None:
+        """Start it, wait until it answers, note its version."""
+        self._server.start()
+        self._servers.note_version(self._server)
+
+    def stop(self) -> None:
+        """End it; safe to call twice."""
+        self._server.stop()
+
 
 PACKAGE_ROOT = Path(evaluation.__file__).parents[1]
 AGENT = Path(evaluation.__file__).with_name("carla_agent.py")

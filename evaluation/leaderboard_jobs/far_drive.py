@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evaluation.jobs.command_job import PYTHON, CommandJob, JobEngine
-from evaluation.leaderboard_jobs.evaluator_process import EvaluatorSettings, run_evaluator
+from evaluation.leaderboard_jobs.evaluator_process import (
+    EvaluatorSettings,
+    OfficialServers,
+    Upstream,
+    run_evaluator,
+)
 from evaluation.leaderboard_jobs.job import JobEnd, RouteJob
-from evaluation.leaderboard_jobs.official_servers import OfficialServers
-from evaluation.leaderboard_jobs.upstream import Upstream
 from evaluation.scoring.results_file import write_json
 from sim_adapters.carla.servers import ServerSettings
 

@@ -14,8 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.leaderboard_agent.criteria_log import CriteriaEvent
-from evaluation.leaderboard_agent.stop_lines import StopLineRow
+from evaluation.leaderboard_agent.official_criteria import CriteriaEvent, StopLineRow
 from evaluation.leaderboard_agent.tick_recording import TickRecording
 from sim_adapters.maps.lane_answers import NearestLanes
 from sim_adapters.scene.geometry import segments_cross, wrap_angle

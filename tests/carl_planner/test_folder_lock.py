@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from carl_planner.folder_lock import locked_folder
+from carl_planner.run_folder import locked_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from carl_planner.folder_lock import locked_folder
+from carl_planner.run_folder import locked_folder
 with locked_folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

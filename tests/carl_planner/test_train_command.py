@@ -12,10 +12,9 @@ from point_goal_env import TIME_LIMIT, PointGoalEnv
 from train_runs import HERE, environment, losses, train
 
 from carl_planner.checkpoint import load_checkpoint
-from carl_planner.folder_lock import locked_folder
 from carl_planner.metrics import read_metrics
 from carl_planner.policy_files import load_policy
-from carl_planner.run_folder import checkpoint_path
+from carl_planner.run_folder import checkpoint_path, locked_folder
 
 
 @pytest.fixture(scope="module")

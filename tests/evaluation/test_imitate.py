@@ -15,7 +15,7 @@ from carl_planner.distributed import ProcessGroup
 from carl_planner.learner import Learner
 from carl_planner.metrics import MetricsWriter, read_metrics
 from carl_planner.progress_display import ProgressDisplay
-from carl_planner.stop_signal import StopSignal
+from carl_planner.training_run import StopSignal
 from evaluation.drivers.rule_drivers import RuleBasedDriver
 from evaluation.imitate import Imitation, ImitationSettings, imitation_loss
 

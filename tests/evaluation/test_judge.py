@@ -9,7 +9,7 @@ import pytest
 from carl_planner.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from carl_planner.training_run import FINAL, LATEST
 from evaluation import judge as judge_module
-from evaluation.calibration.embedded_drives import CalibrationDrive
+from evaluation.calibration.drives import CalibrationDrive
 from evaluation.calibration.trigger_watch import TriggerOutcome
 from evaluation.judge import BEST, JUDGED_FILE, Judgement, figures, judge, policies_to_judge
 from evaluation.report.judged_page import PAGE_FILE, SCORE

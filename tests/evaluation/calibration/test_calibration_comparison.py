@@ -12,7 +12,7 @@ from evaluation.calibration.comparison import (
     compare_driver,
     verdict,
 )
-from evaluation.calibration.embedded_drives import CalibrationDrive
+from evaluation.calibration.drives import CalibrationDrive
 from evaluation.calibration.table import WIDTH, json_form, markdown, print_tables, sections
 from evaluation.calibration.trigger_watch import TriggerOutcome
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult

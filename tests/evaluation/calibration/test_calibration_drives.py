@@ -11,16 +11,15 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from evaluation.calibration import __main__ as command
-from evaluation.calibration import embedded_drives as embedded_module
-from evaluation.calibration import official_drives as official_module
-from evaluation.calibration.embedded_drives import (
+from evaluation.calibration import drives as drives_module
+from evaluation.calibration.drives import (
     CalibrationDrive,
     TriggerRecorder,
     drive_from_row,
     drive_row,
     embedded_drives,
+    read_drive,
 )
-from evaluation.calibration.official_drives import read_drive
 from evaluation.calibration.trigger_watch import TriggerOutcome, WatchedTrigger, walk_way
 from evaluation.leaderboard_agent.tick_recording import TickRecorder
 from evaluation.leaderboard_jobs.job import make_jobs
@@ -53,7 +52,7 @@ def triggers(scenario: Scenario, maps: Any) -> list[WatchedTrigger]:
 
 @pytest.fixture(autouse=True)
 def triggers_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (embedded_module, official_module):
+    for module in (drives_module, drives_module):
         monkeypatch.setattr(module, "watched_triggers", triggers)
 
 
@@ -159,7 +158,7 @@ class Driven:
 @pytest.fixture
 def driven(monkeypatch: pytest.MonkeyPatch) -> Driven:
     stand_in = Driven()
-    monkeypatch.setattr(embedded_module, "drive_routes", stand_in)
+    monkeypatch.setattr(drives_module, "drive_routes", stand_in)
     return stand_in
 
 
@@ -189,7 +188,7 @@ def test_drives_of_an_older_world_count_no_more(
 ) -> None:
     file, config = tmp_path / "seed_0.json", idm_config()
     embedded_drives(config, [spec("4")], 0, file, may_drive=True)
-    monkeypatch.setattr(embedded_module, "world_digest", lambda: "another")
+    monkeypatch.setattr(drives_module, "world_digest", lambda: "another")
     assert embedded_drives(config, [spec("4")], 0, file, may_drive=False) == []
     embedded_drives(config, [spec("4")], 0, file, may_drive=True)
     assert driven.routes == ["4", "4"]

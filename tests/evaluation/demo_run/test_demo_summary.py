@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from evaluation.demo import again_with
-from evaluation.demo_run.summary import summarise, traffic_statement
+from evaluation.demo_run.drives import summarise, traffic_statement
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import InfractionKind
 from tests.evaluation.test_scores import infraction, result

@@ -70,7 +70,7 @@ def test_the_digest_holds_the_code_that_drives(config, monkeypatch):
     code = source_files.code_digest
     seen = set()
     monkeypatch.setattr(
-        "evaluation.demo_run.kept_drives.code_digest",
+        "evaluation.demo_run.drives.code_digest",
         lambda file, packages: seen.add(Path(file).name) or code(file, packages),
     )
     config.train_minutes, plain = 3, demo.drives_digest(config, [], SHIPPED)

@@ -11,11 +11,11 @@ import pytest
 
 from evaluation.leaderboard_jobs.evaluator_process import (
     EvaluatorSettings,
+    Upstream,
     last_error,
     run_evaluator,
 )
 from evaluation.leaderboard_jobs.job import JobEnd, RouteJob, make_jobs
-from evaluation.leaderboard_jobs.upstream import Upstream
 from tests.evaluation.leaderboard.official_records import write_record
 
 # Takes the place of the leaderboard's script; `{body}` is what this evaluator does

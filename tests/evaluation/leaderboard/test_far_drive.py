@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from evaluation.jobs.command_job import CommandJob, LocalEngine
-from evaluation.leaderboard_jobs.evaluator_process import EvaluatorSettings
+from evaluation.leaderboard_jobs.evaluator_process import (
+    EvaluatorSettings,
+    OfficialServers,
+    Upstream,
+)
 from evaluation.leaderboard_jobs.far_drive import FarDrive
-from evaluation.leaderboard_jobs.job import JobEnd, RouteJob, read_record
-from evaluation.leaderboard_jobs.job_queue import JobQueue
-from evaluation.leaderboard_jobs.official_servers import OfficialServers
-from evaluation.leaderboard_jobs.upstream import Upstream
+from evaluation.leaderboard_jobs.job import JobEnd, JobQueue, RouteJob, read_record
 from sim_adapters.carla.servers import ServerSettings
 from tests.evaluation.leaderboard.test_upstream import install
 

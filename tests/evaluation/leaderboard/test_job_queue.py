@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.leaderboard_jobs.far_drive import ServedDrive
-from evaluation.leaderboard_jobs.job import JobEnd, RouteJob, make_jobs, read_record
-from evaluation.leaderboard_jobs.job_queue import JobQueue
+from evaluation.leaderboard_jobs.job import JobEnd, JobQueue, RouteJob, make_jobs, read_record
 from tests.evaluation.leaderboard.official_records import write_record
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.leaderboard_agent.criteria_log import CriteriaEvent, CriteriaLog
-from evaluation.leaderboard_agent.stop_lines import StopLineRow
+from evaluation.leaderboard_agent.official_criteria import CriteriaEvent, CriteriaLog, StopLineRow
 from evaluation.leaderboard_agent.tick_recording import (
     TickRecorder,
     TickRecording,

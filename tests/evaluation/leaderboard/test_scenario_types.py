@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 
-from evaluation.leaderboard_jobs.upstream import MissingUpstreamError, find_upstream
+from evaluation.leaderboard_jobs.evaluator_process import MissingUpstreamError, find_upstream
 from evaluation.leaderboard_parity import RouteParity, run_parity
 from evaluation.longest6_official import run_official
 from evaluation.scenario_routes import NEEDS

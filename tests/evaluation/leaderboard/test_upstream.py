@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.leaderboard_jobs.upstream import MissingUpstreamError, find_upstream
+from evaluation.leaderboard_jobs.evaluator_process import MissingUpstreamError, find_upstream
 
 VARIABLES = ("LEADERBOARD_ROOT", "SCENARIO_RUNNER_ROOT", "CARLA_ROOT", "PYTHONPATH")
 

@@ -15,11 +15,15 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from evaluation.leaderboard_agent.tick_recording import TickRecording, read_recording
-from evaluation.leaderboard_jobs.evaluator_process import PACKAGE_ROOT
+from evaluation.leaderboard_jobs.evaluator_process import (
+    PACKAGE_ROOT,
+    MissingUpstreamError,
+    Upstream,
+    find_upstream,
+)
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import merged_document, official_results
-from evaluation.leaderboard_jobs.upstream import MissingUpstreamError, Upstream, find_upstream
 from evaluation.longest6_official import run_official
 from evaluation.scoring.infractions import InfractionKind
 from tests.evaluation.leaderboard.constant_checkpoints import save_constant_policy
