@@ -4,8 +4,8 @@ CARLA resolves contacts with rigid bodies. Here the ego loses the closing speed 
 normal (all of it against things that stand fast, half against vehicles, as equal masses would) and
 is pushed out of the other box; pedestrians fall and are taken away one step later. The scene of the
 contact step still shows the speed at impact; the response acts from the next step on. An ego that
-stood shows the speed that it is knocked to: the leaderboard blames nobody who stands, and in CARLA a
-car that is run into stands no longer.
+stood shows the speed that it is knocked to: the leaderboard blames nobody who stands, and in CARLA
+a car that is run into stands no longer.
 """
 
 from __future__ import annotations
