@@ -71,6 +71,8 @@ def get_entry_point() -> str:
 class CarlAgent(AutonomousAgent):
     """The driver of its configuration on one route."""
 
+    _recording: LiveRecording | None = None  # also where `setup` failed, whose reason is to show
+
     def setup(self, path_to_conf_file: str) -> None:
         """Load the driver; `path_to_conf_file` is the YAML file or the checkpoint."""
         self.track = Track.MAP

@@ -55,6 +55,7 @@ _INDEX_OF = {
     "links.successor": "lane",
     "links.predecessor": "lane",
     "links.conflict": "lane",
+    "links.first_ahead": "lane",
     "rules.signal": "signal",
     "rules.sign": "sign",
     "grid.point": "point",

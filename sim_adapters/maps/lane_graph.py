@@ -128,6 +128,18 @@ def _continues(points: LanePoints, lanes: Lanes, lane: int, successor: int) -> b
     return bool(gap < MAX_LINK_GAP_M and kink < MAX_LINK_TURN_RAD)
 
 
+def first_ahead(samples: list[SampledLane]) -> IntArray:
+    """The lane that CARLA's `next(d)[0]` leads to from each lane, (N,), -1 where it ends.
+
+    Whoever walks ahead in CARLA with the first way-point of each step takes this way at a fork,
+    also into a junction lane that `link_successors` leaves out.
+    """
+    index = {lane.key: row for row, lane in enumerate(samples)}
+    return _int(
+        [next((index[key] for key in lane.successors if key in index), -1) for lane in samples]
+    )
+
+
 def reverse_links(successors: list[list[int]]) -> list[list[int]]:
     """Predecessors of each lane from the successors of each lane."""
     predecessors: list[list[int]] = [[] for _ in successors]

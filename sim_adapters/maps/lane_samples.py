@@ -57,7 +57,7 @@ class SampledLane(NamedTuple):
     left_is_white: NDArray[np.bool_]
     right_is_white: NDArray[np.bool_]
     change: NDArray[np.uint8]  # carla.LaneChange flags: 1 right, 2 left
-    successors: tuple[LaneKey, ...]  # lanes that follow, of any kind
+    successors: tuple[LaneKey, ...]  # lanes that follow, of any kind, in CARLA's order
     left: LaneKey | None  # lane beside the middle sample
     right: LaneKey | None
     opposite: LaneKey | None  # nearest driving lane of the other direction
@@ -141,17 +141,20 @@ def lane_key(waypoint: carla.Waypoint, roads: dict[int, Road]) -> LaneKey:
 
 
 def _successors(last: carla.Waypoint, roads: dict[int, Road]) -> tuple[LaneKey, ...]:
-    """Lanes entered just beyond the last sample, through sections too short to keep."""
+    """Lanes entered just beyond the last sample, through sections too short to keep.
+
+    The first one is the lane that `Waypoint.next(d)[0]` leads to.
+    """
     reached: dict[LaneKey, None] = {}
     frontier = last.next(2.0 * END_GAP_M)
     while frontier:
-        waypoint = frontier.pop()
+        waypoint = frontier.pop(0)
         key = lane_key(waypoint, roads)
         section = roads[key[0]].sections[key[1]]
         if section.end_m - section.start_m >= MIN_SECTION_M:
             reached[key] = None
         else:
-            frontier += waypoint.next(MIN_SECTION_M)
+            frontier = waypoint.next(MIN_SECTION_M) + frontier
     return tuple(reached)
 
 

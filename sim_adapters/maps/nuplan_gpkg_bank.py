@@ -183,7 +183,12 @@ def _links(tables: EdgeTables) -> LaneLinks:
             after[row].append(goal)
             before[goal].append(row)
     none = np.zeros(count + 1, np.int32)
-    return LaneLinks(*_csr(after), *_csr(before), none, _no_ids(0), np.empty(0), np.empty(0))
+    return LaneLinks(
+        *_csr(after),
+        *_csr(before),
+        *(none, _no_ids(0), np.empty(0), np.empty(0)),
+        first_ahead=np.array([row[0] if row else -1 for row in after], np.int32),
+    )
 
 
 def _csr(rows: list[list[int]]) -> tuple[IntArray, IntArray]:

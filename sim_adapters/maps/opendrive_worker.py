@@ -26,6 +26,7 @@ from sim_adapters.maps.junctions import (
 from sim_adapters.maps.lane_graph import (
     build_lanes,
     build_points,
+    first_ahead,
     link_successors,
     reverse_links,
     to_csr,
@@ -124,6 +125,7 @@ def _links(graph: TownGraph) -> LaneLinks:
         *to_csr(others),
         conflict_start_m=np.array([conflict.start_m for conflict in conflicts], np.float64),
         conflict_end_m=np.array([conflict.end_m for conflict in conflicts], np.float64),
+        first_ahead=first_ahead(graph.samples),
     )
 
 

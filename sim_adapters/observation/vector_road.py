@@ -292,8 +292,8 @@ def write_stop_sign(
     row: NDArray,
     k: int,
 ) -> int:
-    """STOP_FEATURES of the sign that the raster would show: ahead and not yet stopped at."""
-    sign = int(tracker.shown_stop[driver])
+    """STOP_FEATURES of the nearest sign on the way: ahead and not yet stopped at."""
+    sign = int(tracker.vector_shown_stop[driver])
     if sign < 0:
         row[k], row[k + 1] = 0.0, LIGHT_SIGHT_M / DISTANCE_SCALE_M
         return k + 2

@@ -88,6 +88,7 @@ class LaneLinks(NamedTuple):
     conflict: IntArray
     conflict_start_m: FloatArray
     conflict_end_m: FloatArray
+    first_ahead: IntArray  # (N,) lane that CARLA's `next(d)[0]` takes, also at a fork; -1 none
 
 
 class LaneRules(NamedTuple):

@@ -73,6 +73,10 @@ class SignTracker(NamedTuple):
     last_failed_stop: IntArray
     approached_stop: IntArray  # as target_stop for the raster (50 m ahead), kept once stopped at
     shown_stop: IntArray  # stop sign drawn in the raster: approached_stop, -1 once stopped at
+    # Both once more for the vector observation, which at a fork follows the first of our successors
+    # where CaRL's raster follows CARLA's: policies were trained on it so
+    vector_approached_stop: IntArray
+    vector_shown_stop: IntArray
 
 
 class ContactTracker(NamedTuple):
@@ -141,7 +145,7 @@ def empty_memory(scene: SceneBatch) -> EpisodeMemory:
         route=RouteTracker(ints(), floats(), ints(), floats(), floats()),
         lane=LaneTracker(ints(-1), floats(), np.zeros(agents, np.bool_)),
         signs=SignTracker(
-            ints(-1), ints(-1), np.zeros(agents, np.bool_), ints(-1), ints(-1), ints(-1)
+            ints(-1), ints(-1), np.zeros(agents, np.bool_), *(ints(-1) for _ in range(5))
         ),
         contacts=ContactTracker(
             ints(),

@@ -31,6 +31,10 @@ def restore_memory(memory: EpisodeMemory, state: Mapping[str, np.ndarray]) -> No
     Raises:
         ValueError: an array is missing or has another shape.
     """
+    signs = f"{PREFIX}.signs."
+    for name in ("approached_stop", "shown_stop"):  # states from before they were told apart
+        if signs + name in state:
+            state = {f"{signs}vector_{name}": state[signs + name], **state}
     settings = {name: array for name, array in iterate_arrays(memory, PREFIX) if name in SETTINGS}
     restore_arrays(memory, {**state, **settings}, PREFIX)
     counters = memory.counters

@@ -2,10 +2,13 @@
 
 import math
 
+import carla
 import numpy as np
 import pytest
 
 from sim_adapters.maps.lane_grid import fill_cells
+from sim_adapters.maps.opendrive_document import parse_document
+from sim_adapters.maps.town_files import find_town_file, read_town_document
 from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import RouteCommand
@@ -139,6 +142,39 @@ def test_successors_start_where_their_lane_ends(towns: MapBank) -> None:
     assert np.abs(points.z[end] - points.z[start]).max() < 0.1
     turn = points.yaw_rad[end] - points.yaw_rad[start]
     assert np.abs(np.arctan2(np.sin(turn), np.cos(turn))).max() < math.radians(10.0)
+
+
+def test_the_way_ahead_at_a_fork_is_carlas_first(towns: MapBank) -> None:
+    # CaRL and the leaderboard look ahead by `next(d)[0]`; 62 of Town07's 67 forks begin elsewhere
+    # than the lowest-numbered of our successors
+    town = towns.towns.index("Town07")
+    document = read_town_document(find_town_file("Town07"))
+    roads = {road.road_id: road for road in parse_document(document).roads}
+    carla_map = carla.Map("Town07", document.decode())
+    lanes, links = towns.lanes, towns.links
+    rows = range(towns.ranges.lane[town], towns.ranges.lane[town + 1])
+    forks = [row for row in rows if links.successor_first[row + 1] - links.successor_first[row] > 1]
+    others = 0
+    for row in forks:
+        road_id, lane_id = int(lanes.road_id[row]), int(lanes.lane_id[row])
+        section = roads[road_id].sections[int(lanes.section_id[row])]
+        along_s = roads[road_id].drives_along_s(lane_id)
+        end_m = section.end_m - 0.25 if along_s else section.start_m + 0.25
+        end = carla_map.get_waypoint_xodr(road_id, lane_id, end_m)
+        assert end is not None
+        ahead = end.next(0.5)[0]
+        after = links.first_ahead[row]
+        assert (lanes.road_id[after], lanes.lane_id[after]) == (ahead.road_id, ahead.lane_id)
+        others += after != links.successor[links.successor_first[row]]
+    assert (len(forks), others) == (67, 62)
+
+
+def test_a_lane_without_a_fork_goes_on_to_its_successor(towns: MapBank) -> None:
+    links = towns.links
+    only = np.flatnonzero(np.diff(links.successor_first) == 1)
+    same = links.first_ahead[only] == links.successor[links.successor_first[only]]
+    # Town03's road 1608 is no successor of ours, for it leads nowhere, but CARLA goes there
+    assert towns.lanes.road_id[links.first_ahead[only[~same]]].tolist() == [1608]
 
 
 def test_only_lanes_that_narrow_to_nothing_are_dead_ends(towns: MapBank) -> None:

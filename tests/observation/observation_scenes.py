@@ -155,6 +155,7 @@ def straight_road_bank(pixels_per_meter: float = 2.0) -> MapBank:
             empty,
             _floats(),
             _floats(),
+            none,
         ),
         rules=LaneRules(np.zeros(2, np.uint8), none, none, _ints(0, 0), np.zeros(2, np.uint8)),
         grid=lane_grid_of(points),

@@ -221,7 +221,7 @@ def test_light_of_the_other_direction_is_not_shown():
 def test_stop_sign_shows_while_it_is_tracked():
     scene, memory = straight_scene()
     assert observe(scene, memory)["stop_found"] == 0.0
-    memory.signs.shown_stop[0] = 0
+    memory.signs.vector_shown_stop[0] = 0
     found = observe(scene, memory)
     assert found["stop_found"] == 1.0
     assert found["stop_distance"] == pytest.approx(40.0 / 50.0)

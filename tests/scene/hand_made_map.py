@@ -111,7 +111,8 @@ def make_links() -> LaneLinks:
         return ints(0, *np.cumsum([len(row) for row in lists])), ints(*chain.from_iterable(lists))
 
     none = np.zeros(len(LANES) + 1, np.int32), ints()
-    return LaneLinks(*csr(successors), *csr(predecessors), *none, floats(), floats())
+    first_ahead = ints(*(row[0] if row else -1 for row in successors))
+    return LaneLinks(*csr(successors), *csr(predecessors), *none, floats(), floats(), first_ahead)
 
 
 def make_map_bank(*, mirror: bool = False) -> MapBank:

@@ -3,6 +3,7 @@
 import pytest
 
 from sim_adapters.scene.events.detection import DetectorSettings
+from sim_adapters.scene.events.settings import StopSignSettings
 from tests.scene.hand_made_map import EAST_Y, start_drive
 
 
@@ -107,3 +108,15 @@ def test_the_raster_drops_a_sign_that_the_lane_ahead_leaves_out():
     assert drive.memory.signs.shown_stop[0] == 0
     drive.step(170.0, EAST_Y + 3.5)  # now the westbound lane is the nearest
     assert drive.memory.signs.shown_stop[0] == -1
+
+
+def test_at_a_fork_the_raster_follows_carla_and_the_vector_our_first_successor():
+    # The junction's lane ends at x = 120; CARLA's first way from there turns back
+    wide = DetectorSettings(stop_sign=StopSignSettings(shown_range_m=80.0))
+    drive = start_drive(x=90.0, settings=wide)
+    drive.maps.links.first_ahead[1] = 4
+    signs = drive.memory.signs
+    drive.step(110.0)
+    assert (signs.shown_stop[0], signs.vector_shown_stop[0]) == (-1, 0)
+    drive.step(121.0)
+    assert (signs.shown_stop[0], signs.vector_shown_stop[0]) == (0, 0)

@@ -39,3 +39,15 @@ def test_windows_keep_the_length_that_this_run_gives_them() -> None:
     assert counters.comfort_ticks_left[:, 2].tolist() == [3, 50]
     assert counters.standing_s.tolist() == [2.5, 0.0]
     np.testing.assert_array_equal(resumed.memory.route.index, saved.memory.route.index)
+
+
+def test_a_state_of_one_tracker_of_shown_signs_goes_on_with_both() -> None:
+    saved, resumed = make_env(), make_env()
+    saved.reset(seed=0)
+    saved.memory.signs.shown_stop[:] = [3, -1]
+    state = saved.state_dict()
+    for name in ("vector_approached_stop", "vector_shown_stop"):
+        del state[f"memory.signs.{name}"]
+    resumed.load_state_dict(state)
+    assert resumed.memory.signs.shown_stop.tolist() == [3, -1]
+    assert resumed.memory.signs.vector_shown_stop.tolist() == [3, -1]

@@ -30,7 +30,8 @@ def make_lanes(first_point: np.ndarray, length_m: np.ndarray) -> Lanes:
 def make_links(successor_first: np.ndarray, successor: np.ndarray) -> LaneLinks:
     empty, nothing = np.zeros(len(successor_first), np.int32), ints()
     return LaneLinks(
-        successor_first, successor, empty, nothing, empty, nothing, np.zeros(0), np.zeros(0)
+        *(successor_first, successor, empty, nothing, empty, nothing, np.zeros(0), np.zeros(0)),
+        first_ahead=np.full(len(successor_first) - 1, -1, np.int32),
     )
 
 

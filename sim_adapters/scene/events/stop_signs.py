@@ -1,6 +1,7 @@
 """Stop signs: which one the ego approaches, whether it stopped there, whether it ran it.
 
-Two trackers run side by side: the reward's, and one with a longer sight for the raster.
+Three trackers run side by side: the reward's, one with a longer sight for the raster, and this one
+again for the vector observation, by another rule at forks.
 Source: CaRL's stop-sign detector; the leaderboard's differs in its range.
 """
 
@@ -16,7 +17,9 @@ from sim_adapters.scene.events.settings import StopSignSettings
 from sim_adapters.scene.geometry import boxes_overlap, forward_offset_m, segments_cross
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M, nearest_lane_point
 from sim_adapters.scene.map_bank import (
+    IntArray,
     LaneKind,
+    LaneLinks,
     Roads,
     SignKind,
     Signs,
@@ -36,6 +39,17 @@ class LevelBox(NamedTuple):
 
 
 @inlined_function
+def lane_after(links: LaneLinks, lane: int, as_carla: bool) -> int:
+    """The lane that follows, -1 where none does: CARLA's first or the first of our successors."""
+    if as_carla:
+        return int(links.first_ahead[lane])
+    successor = links.successor_first[lane]
+    if successor == links.successor_first[lane + 1]:
+        return -1
+    return int(links.successor[successor])
+
+
+@inlined_function
 def lane_ahead_enters_box(
     roads: Roads,
     point: int,
@@ -44,11 +58,13 @@ def lane_ahead_enters_box(
     range_m: float,
     step_m: float,
     box: LevelBox,
+    as_carla: bool,
 ) -> bool:
     """Whether the centre line ahead of (x, y) enters a box within `range_m`.
 
     `point` is the lane point nearest to (x, y); a box smaller than `step_m` may be missed. In z
-    only the level of the box counts.
+    only the level of the box counts. At a fork the way goes on as CARLA's `next(d)[0]` does, or
+    along the first of our successors.
     """
     points, lanes, links = roads.points, roads.lanes, roads.links
     lane = points.lane[point]
@@ -59,10 +75,9 @@ def lane_ahead_enters_box(
     for _ in range(math.floor(range_m / step_m + 0.5) + 1):
         while s > lanes.length_m[lane]:
             s -= lanes.length_m[lane]
-            successor = links.successor_first[lane]
-            if successor == links.successor_first[lane + 1]:
+            lane = lane_after(links, lane, as_carla)
+            if lane < 0:
                 return False
-            lane = links.successor[successor]
             at = lanes.first_point[lane]
         last = lanes.first_point[lane + 1] - 1
         while at < last - 1 and points.s_m[at + 1] <= s:
@@ -98,6 +113,7 @@ def leads_to_sign(
     range_m: float,
     roads: Roads,
     settings: StopSignSettings,
+    as_carla: bool,
 ) -> bool:
     """Whether the lane ahead of the car, which is at lane point `point`, enters a sign's box."""
     signs = roads.signs
@@ -112,7 +128,7 @@ def leads_to_sign(
         settings.box_scale * (sin * half_length + cos * half_width),
     )
     step_m = settings.look_ahead_step_m
-    return lane_ahead_enters_box(roads, point, car.x, car.y, range_m, step_m, box)
+    return lane_ahead_enters_box(roads, point, car.x, car.y, range_m, step_m, box, as_carla)
 
 
 @inlined_function
@@ -122,6 +138,7 @@ def find_stop_sign(
     range_m: float,
     roads: Roads,
     settings: StopSignSettings,
+    as_carla: bool,
 ) -> int:
     """First stop sign of the map whose box the ego's lane enters within `range_m`, or -1."""
     signs, x, y, z = roads.signs, car.x, car.y, car.z
@@ -135,7 +152,7 @@ def find_stop_sign(
             )
         if point < 0:
             return -1
-        if leads_to_sign(point, sign, car, range_m, roads, settings):
+        if leads_to_sign(point, sign, car, range_m, roads, settings, as_carla):
             return sign
     return -1
 
@@ -213,7 +230,7 @@ def track_stop_sign(
     if sign < 0:
         if car.forward_mps >= -settings.max_reverse_mps:
             tracker.target_stop[agent] = find_stop_sign(
-                map_index, car, settings.range_m, roads, settings
+                map_index, car, settings.range_m, roads, settings, True
             )
             tracker.stop_completed[agent] = False
         return False
@@ -236,28 +253,30 @@ def track_shown_stop_sign(
     map_index: int,
     car: EgoCar,
     roads: Roads,
-    tracker: SignTracker,
+    approached_stop: IntArray,
+    shown_stop: IntArray,
     settings: StopSignSettings,
+    as_carla: bool,
 ) -> None:
-    """Run the raster's tracker for one driver.
+    """Run an observation's tracker for one driver.
 
     A sign vanishes once the ego has stopped at it, and is forgotten as soon as the lane ahead
     enters its box no more, so that it hides no other.
     """
-    sign = tracker.approached_stop[agent]
+    sign = approached_stop[agent]
     if sign >= 0:
         point = nearest_lane_point(
             roads.grid, roads.points, roads.lanes, map_index, car.x, car.y, car.z, _DRIVING
         )
         range_m = settings.shown_range_m
-        if point < 0 or not leads_to_sign(point, sign, car, range_m, roads, settings):
+        if point < 0 or not leads_to_sign(point, sign, car, range_m, roads, settings, as_carla):
             sign = -1
-            tracker.approached_stop[agent] = tracker.shown_stop[agent] = -1
+            approached_stop[agent] = shown_stop[agent] = -1
     if sign < 0:
-        sign = find_stop_sign(map_index, car, settings.shown_range_m, roads, settings)
-        tracker.approached_stop[agent] = tracker.shown_stop[agent] = sign
+        sign = find_stop_sign(map_index, car, settings.shown_range_m, roads, settings, as_carla)
+        approached_stop[agent] = shown_stop[agent] = sign
     if sign >= 0 and has_stopped_at(sign, car, roads.signs, settings):
-        tracker.shown_stop[agent] = -1
+        shown_stop[agent] = -1
 
 
 @range_kernel
@@ -270,11 +289,14 @@ def detect_stop_sign_events_range(
     settings: StopSignSettings,
     facts: InfractionFacts,
 ) -> None:
-    """Run both trackers for drivers first to last - 1."""
+    """Run all trackers for drivers first to last - 1."""
     for agent in range(first, last):
         car = ego_car(agent, scene.motion, scene.traits, scene.ego)
         map_index = int(scene.clocks.map_index[car.world])
         facts.ran_stop_sign[agent] = track_stop_sign(
             agent, map_index, car, roads, tracker, settings
         )
-        track_shown_stop_sign(agent, map_index, car, roads, tracker, settings)
+        approached, shown = tracker.approached_stop, tracker.shown_stop
+        track_shown_stop_sign(agent, map_index, car, roads, approached, shown, settings, True)
+        approached, shown = tracker.vector_approached_stop, tracker.vector_shown_stop
+        track_shown_stop_sign(agent, map_index, car, roads, approached, shown, settings, False)
