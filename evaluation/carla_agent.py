@@ -56,7 +56,7 @@ from sim_adapters.carla.contact_log import ContactLog  # noqa: E402
 from sim_adapters.carla.frames import from_carla_transform, to_carla_control  # noqa: E402
 from sim_adapters.carla.live_lights import LiveLights  # noqa: E402
 from sim_adapters.carla.scene_reader import SceneReader  # noqa: E402
-from sim_adapters.maps.planned_route import route_of_plan  # noqa: E402
+from sim_adapters.maps.planned_route import route_of_plan, route_of_points  # noqa: E402
 from sim_adapters.maps.router import Router  # noqa: E402
 from sim_adapters.scene.scenario import Scenario  # noqa: E402
 
@@ -135,7 +135,8 @@ class LiveWorld:
         self.town = CarlaDataProvider.get_map().name.rsplit("/", 1)[-1]
         self.plan = np.array([from_carla_transform(point) for point in plan])
         maps = parts.load_maps(self.town)
-        route = route_of_plan(Router(maps), self.town, self.plan[:, :3], self.plan[:, 3])
+        make_route = route_of_points if parts.takes_plan else route_of_plan
+        route = make_route(Router(maps), self.town, self.plan[:, :3], self.plan[:, 3])
         scenario = Scenario(scenario_id=self.town, town=self.town, route=route, seed=0)
         self.drive: LiveDrive = parts.make_drive(maps, scenario)
         self.scene = self.drive.worlds.scene

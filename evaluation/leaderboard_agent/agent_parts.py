@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from evaluation.drivers.driver import Driver, driver_words, with_parts
+from evaluation.drivers.policy_driver import PolicyDriver
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.driving.worlds import DEFAULT_PIXELS_PER_METER, DrivingWorlds, GivenScene
 from sim_adapters.gymnasium_envs import compose_config
@@ -26,6 +27,7 @@ from sim_adapters.scene.state import empty_scene
 
 YAML_SUFFIXES = (".yaml", ".yml")
 GROUPS = ("driver", "observation", "detector")
+ROUTES = ("plan", "smooth")
 _CONFIG_NAME = "carla_agent"
 
 
@@ -150,6 +152,7 @@ class AgentParts:
     detector: DetectorSettings
     action_layout: ActionLayout
     action_repeat: int
+    takes_plan: bool  # as its route, point by point
 
     def load_maps(self, town: str) -> MapBank:
         """The town in the resolution that the observation needs."""
@@ -196,4 +199,19 @@ def build_agent_parts(config: DictConfig) -> AgentParts:
         detector=instantiate(config.detector),
         action_layout=instantiate(config.env.action_layout) or ActionLayout(),
         action_repeat=config.env.action_repeat,
+        takes_plan=_takes_plan(config.route, driver),
     )
+
+
+def _takes_plan(route: str | None, driver: Driver) -> bool:
+    """Whether the evaluator's plan is the route as it stands.
+
+    Raises:
+        ValueError: another word than `plan` or `smooth`.
+    """
+    if route not in (None, *ROUTES):
+        raise ValueError(f"route={route}: expected one of {', '.join(ROUTES)}, or null")
+    if route is None:  # released weights learned on such points, ours on smooth ones
+        loaded = driver.loaded if isinstance(driver, PolicyDriver) else None
+        return loaded is not None and loaded.config is None
+    return route == "plan"

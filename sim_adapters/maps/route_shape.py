@@ -54,15 +54,46 @@ def shape_points(
         yaw_rad: (K,) direction of the lane at each point.
         lane: (K,) row of the lane of each point.
     """
+    return _shape(_planned_line(maps, position, yaw_rad, lane))
+
+
+def points_as_given(
+    maps: MapBank, position: FloatArray, yaw_rad: FloatArray, lane: NDArray[np.int32]
+) -> Route:
+    """A route of exactly these points, with the commands of the crossings that they pass.
+
+    Arguments are those of `shape_points`.
+    """
+    line = _planned_line(maps, position, yaw_rad, lane)
+    _name_turns(line)
+    for row in line.jumps:
+        is_left = _side_steps_m(position, yaw_rad)[row - 1] > 0.0
+        line.command[row] = RouteCommand.CHANGE_LEFT if is_left else RouteCommand.CHANGE_RIGHT
+    return Route(
+        *line.position.T.copy(),
+        yaw_rad=np.arctan2(np.sin(yaw_rad), np.cos(yaw_rad)),
+        lane=lane,
+        in_junction=line.junction >= 0,
+        command=line.command,
+    )
+
+
+def _side_steps_m(position: FloatArray, yaw_rad: FloatArray) -> FloatArray:
+    """How far to the left each point lies of the one before, (K - 1,)."""
     step = np.diff(position, axis=0)
-    side = step[:, 1] * np.cos(yaw_rad[:-1]) - step[:, 0] * np.sin(yaw_rad[:-1])
+    return step[:, 1] * np.cos(yaw_rad[:-1]) - step[:, 0] * np.sin(yaw_rad[:-1])
+
+
+def _planned_line(
+    maps: MapBank, position: FloatArray, yaw_rad: FloatArray, lane: NDArray[np.int32]
+) -> _Line:
+    side = _side_steps_m(position, yaw_rad)
     jumps = (np.flatnonzero(np.abs(side) > LEAST_SIDE_STEP_M) + 1).tolist()
     command = np.full(len(lane), RouteCommand.LANE_FOLLOW, np.uint8)
     # Smoothing moves points: the caller's stay where they are
-    line = _Line(
+    return _Line(
         position.copy(), np.unwrap(yaw_rad), lane, maps.lanes.junction[lane], command, jumps
     )
-    return _shape(line)
 
 
 def _shape(line: _Line) -> Route:

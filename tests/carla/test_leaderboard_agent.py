@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import carla
+import numpy as np
 import pytest
+import torch
+from gymnasium import spaces
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from evaluation.leaderboard_jobs.evaluator_process import AGENT
@@ -96,18 +101,26 @@ def agent_class(
     return getattr(loaded, loaded.get_entry_point())
 
 
+def set_up(
+    agent_class: type[Any], folder: Path, config: dict[str, Any], plan: list[carla.Transform]
+) -> Any:
+    """An agent of this configuration on a plan, before its first tick."""
+    path = folder / "agent.yaml"
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+    agent = agent_class()
+    agent.set_global_plan([], [(point, None) for point in plan])
+    agent.setup(str(path))
+    return agent
+
+
 @pytest.fixture
 def drive(world: carla.World, hero: carla.Vehicle, agent_class: type[Any], tmp_path: Path) -> Drive:
     """Drives so many ticks as the evaluator does; the controls of all of them."""
 
     def run(config: dict[str, Any], num_ticks: int) -> list[carla.VehicleControl]:
-        path = tmp_path / "agent.yaml"
-        path.write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
         start = world.get_map().get_waypoint(START)
         points = [start, *(start.next(float(metres))[0] for metres in range(1, ROUTE_M + 1))]
-        agent = agent_class()
-        agent.set_global_plan([], [(point.transform, None) for point in points])
-        agent.setup(str(path))
+        agent = set_up(agent_class, tmp_path, config, [point.transform for point in points])
         controls = []
         for tick in range(num_ticks):
             controls.append(agent.run_step({}, tick * STEP_S))
@@ -126,6 +139,38 @@ def test_a_checkpoint_drives_after_two_ticks_of_full_brake(drive: Drive, tmp_pat
     for control in controls[2:]:
         assert control.steer == pytest.approx(0.3, abs=1e-6)  # CARLA's right, as in the network
         assert (control.throttle, control.brake) == (pytest.approx(0.7, abs=1e-6), 0.0)
+
+
+def save_released_weights(path: Path) -> Path:
+    """A state dict as CaRL publishes it, of a fresh network."""
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose("train", ["experiment=carl_embedded"])
+    space = instantiate(config.observation).space
+    policy = instantiate(
+        config.policy, observation_space=space, action_space=spaces.Box(-1.0, 1.0, (2,))
+    )
+    torch.save(policy.state_dict(), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("is_released", "route", "takes_plan"),
+    [(True, None, True), (False, None, False), (True, "smooth", False), (False, "plan", True)],
+)
+def test_released_weights_take_the_evaluators_plan_point_by_point(
+    agent_class, world, tmp_path, is_released, route, takes_plan
+) -> None:
+    path = tmp_path / "model.pt"
+    save_released_weights(path) if is_released else save_constant_policy(path, 0.0, 0.5)
+    start = world.get_map().get_waypoint(START)
+    legs = [*range(20), 19, *range(18, ROUTE_M)]  # two legs that overlap, as CARLA joins them
+    points = [start.next(metres + 1e-3)[0].transform for metres in legs]
+    config = {"checkpoint": str(path), "route": route}
+    agent = set_up(agent_class, tmp_path, config, points)
+    x = agent._world.scene.routes.x[0]
+    assert (len(x) == len(points)) is takes_plan
+    if takes_plan:
+        np.testing.assert_array_equal(x, [point.location.x for point in points])
 
 
 def test_an_ensemble_drives_with_the_mean_of_both(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sim_adapters.maps.planned_route import route_of_plan
+from sim_adapters.maps.planned_route import route_of_plan, route_of_points
 from sim_adapters.maps.router import Router
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand
@@ -86,3 +86,21 @@ def test_a_plan_off_the_map_is_refused(router):
 def test_a_plan_of_one_place_is_refused(router):
     with pytest.raises(ValueError, match="leads nowhere"):
         route_of_plan(router, "crossing", np.array([[-50.0, EAST_Y, 0.0]] * 3), np.zeros(3))
+
+
+def test_a_plan_can_be_the_route_as_it_stands(router):
+    # A lane change, a point given twice and one behind the last, as CARLA joins its legs
+    x = np.concatenate([np.arange(-150.0, -110.0), np.arange(-110.5, 40.0)])
+    x = np.insert(x, 10, x[10])
+    y = np.where(x < -110.0, -5.25, EAST_Y)
+    position = np.column_stack([x, y, 0.0 * x])
+    route = route_of_points(router, "crossing", position, np.zeros(len(x)))
+    np.testing.assert_array_equal(np.column_stack([route.x, route.y, route.z]), position)
+    np.testing.assert_array_equal(route.yaw_rad, np.zeros(len(x)))
+    np.testing.assert_array_equal(route.in_junction, (x > -10.0) & (x < 10.0))
+    assert np.all(route.command[route.in_junction] == RouteCommand.STRAIGHT)
+    (change,) = np.flatnonzero(route.command == RouteCommand.CHANGE_LEFT)
+    assert route.y[change - 1 : change + 1].tolist() == [-5.25, EAST_Y]
+    assert route_of_plan(router, "crossing", position, np.zeros(len(x))).y.max() == EAST_Y
+    with pytest.raises(ValueError, match="leads nowhere"):
+        route_of_points(router, "crossing", position[:1], np.zeros(1))
