@@ -181,7 +181,11 @@ class Learner:
     def _make_buffer(self) -> RolloutBuffer:
         num_steps = self.settings.num_steps
         storage = make_storage(
-            self.settings.rollout_storage, self.env, num_steps=num_steps, device=self.device
+            self.settings.rollout_storage,
+            self.env,
+            num_steps=num_steps,
+            device=self.device,
+            paint_on=self.settings.paint_on,
         )
         return RolloutBuffer(
             storage,

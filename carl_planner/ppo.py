@@ -77,6 +77,7 @@ class PpoSettings:
     kl_stops_per_halving: int  # so many such stops halve the learning rate
     exploration: Exploration | None  # Roach's additional loss
     rollout_storage: str  # "pixels" or "scene"
+    paint_on: str = "cpu"  # or "gpu": stored scenes become pictures where they are learned from
     final_entropy_coef: float | None = (
         None  # reached linearly at the end of the run; None: constant
     )

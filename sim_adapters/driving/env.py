@@ -1,7 +1,6 @@
 """DrivingVectorEnv: driving worlds as a gymnasium VectorEnv (the second of the two seams).
 
-act -> (advance -> reward) x action_repeat -> autoreset -> observe. The learner on the other side
-cannot tell one simulator from another.
+act -> (advance -> reward) x action_repeat -> autoreset -> observe, whatever the simulator.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any, cast
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -23,12 +23,11 @@ from sim_adapters.driving import world_scenarios
 from sim_adapters.driving.rows import Observation
 from sim_adapters.driving.world_scenarios import ScenarioSource, Seeds, WorldScenarios
 from sim_adapters.driving.worlds import ACTION_SPACE, DrivingWorlds
+from sim_adapters.observation.observer import DevicePainter
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
 from sim_adapters.scene.saved_memory import restore_memory, save_memory
 from sim_adapters.scene_picture.scene_picture import SceneRenderer
 from sim_adapters.simulator import Simulator
-
-# What running episodes have added up to, and why they ended; what a held action has brought.
 
 
 @dataclass
@@ -259,9 +258,8 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
             self._renderer = SceneRenderer(self.scene, self.memory, self.maps)
         return self._renderer.draw(agent)
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, **_: Any) -> None:
         """Release what the simulator holds."""
-        del kwargs
         self.worlds.close()
 
     @property
@@ -290,6 +288,10 @@ class DrivingVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.fl
     def redraw(self, stored: Mapping[str, np.ndarray], out: Mapping[str, np.ndarray]) -> None:
         """Paint N stored rows again into (N, ...) observations; equal to the first time."""
         self.observer.paint(stored, self.maps, out)
+
+    def hand_over_painting(self, device: torch.device) -> DevicePainter:
+        """What paints bound rows on a GPU; steps return bare rows then, see `ObservationRows`."""
+        return self.worlds.rows.hand_over_painting(self.maps, device)
 
     def observe(self) -> Observation:
         """Draw the present into the current row and return it."""

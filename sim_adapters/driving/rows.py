@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from sim_adapters.observation.observer import GathersSome, Observer
+from sim_adapters.observation.observer import DevicePainter, GathersSome, Observer, PaintsOnDevice
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory
 from sim_adapters.scene.state import SceneBatch
@@ -39,6 +40,7 @@ class ObservationRows:
         self.rows: Mapping[str, np.ndarray] = allocate(observer.space, 2, num_envs)
         self._scratch: Observation = {}
         self.num_rows, self.row, self.bound = 2, 0, False
+        self._paints = True  # else whoever bound the rows paints them
 
     def bind(self, rows: Mapping[str, np.ndarray]) -> None:
         """Use the learner's arrays.
@@ -60,6 +62,24 @@ class ObservationRows:
         self.row, self.bound = 0, True
         if self.storage == "scene":
             self._scratch = allocate(self.observer.space, self.num_envs)
+
+    def hand_over_painting(self, maps: MapBank, device: torch.device) -> DevicePainter:
+        """Let the learner paint bound rows on a GPU; `draw` then returns the rows.
+
+        Raises:
+            ValueError: rows are not stored, or the observer or a painter of it is CPU only.
+            RuntimeError: there is no GPU.
+        """
+        if self.storage != "scene":
+            raise ValueError("ppo.paint_on=gpu paints stored rows: use ppo.rollout_storage=scene")
+        if not isinstance(self.observer, PaintsOnDevice):
+            raise ValueError(
+                f"{type(self.observer).__name__} is CPU only, no CUDA kernel draws what it sees: "
+                "use ppo.paint_on=cpu"
+            )
+        painter = self.observer.device_painter(maps, device)
+        self._paints = False
+        return painter
 
     def restart(self) -> None:
         """Draw row 0 next."""
@@ -90,6 +110,8 @@ class ObservationRows:
             self.observer.observe(scene, memory, maps, current)
             return current
         self.observer.gather(scene, memory, maps, current)
+        if not self._paints:
+            return current
         self.observer.paint(current, maps, self._scratch)
         return self._scratch
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from gymnasium import spaces
 
-from sim_adapters.observation import map_warp
+from sim_adapters.observation import map_warp, warp_planes
 from sim_adapters.observation.bev_gather import GatherRules, gather_range
 from sim_adapters.observation.bev_rows import (
     BevRows,
@@ -19,10 +20,12 @@ from sim_adapters.observation.bev_rows import (
     stored_space,
 )
 from sim_adapters.observation.channels import MapLayer, Markings, Painter
+from sim_adapters.observation.device_painter import BevDevicePainter, RasterSource
 from sim_adapters.observation.light_lines import LightRules, make_light_scratch
 from sim_adapters.observation.measurements import write_measurements_range
 from sim_adapters.observation.observer import Arrays
 from sim_adapters.observation.raster import make_brush
+from sim_adapters.observation.shape_table import NamedPainter
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.history import make_history
 from sim_adapters.scene.map_bank import MapBank
@@ -88,9 +91,11 @@ class BevObserver:
             self.max_actors, self.num_route_points, self.max_light_lines, num_snapshots
         )
         self._painters: list[tuple[int, bool, Painter]] = []
+        self._named_painters: list[NamedPainter] = []
         self._masks: list[int] = []
-        self._targets = map_warp.LayerTargets(
-            np.full(map_warp.MAX_LAYERS, -1, np.int32), np.zeros(map_warp.MAX_LAYERS, np.int32)
+        self._targets = warp_planes.LayerTargets(
+            np.full(warp_planes.MAX_LAYERS, -1, np.int32),
+            np.zeros(warp_planes.MAX_LAYERS, np.int32),
         )
         for channel, (name, painters) in enumerate(self.channels.items()):
             self._add_channel(channel, name, painters)
@@ -113,15 +118,16 @@ class BevObserver:
             else:
                 self._check_painter(name, painter)
                 self._painters.append((channel, fresh, painter))
+                self._named_painters.append((channel, name, painter))
             fresh = False
 
     def _add_layers(self, channel: int, name: str, warped: tuple[tuple[int, int], ...]) -> None:
         if any(channel == at for at, _, _ in self._painters):
             raise ValueError(f"observation.channels.{name}: map layers must come first in a list")
         for mask, value in warped:
-            if len(self._masks) == map_warp.MAX_LAYERS:
+            if len(self._masks) == warp_planes.MAX_LAYERS:
                 raise ValueError(
-                    f"observation.channels.{name}: more than {map_warp.MAX_LAYERS} map layers "
+                    f"observation.channels.{name}: more than {warp_planes.MAX_LAYERS} map layers "
                     f"(markings count twice); leave one out"
                 )
             self._targets.channel[len(self._masks)] = channel
@@ -200,18 +206,9 @@ class BevObserver:
             np.copyto(out[name], rows[name])
 
     def _paint_maps(self, rows: BevRows, maps: MapBank, frames: np.ndarray) -> None:
-        if not self._masks:
+        packed = self._pack(maps)
+        if packed is None:
             return
-        if self._packed is None or self._packed.layers is not maps.layers:
-            self._check_scale(maps)
-            warp = map_warp.Warp(
-                map_warp.pack_layers(maps.layers, self._masks),
-                self._targets,
-                self._map_channels,
-                map_warp.bilinear_table(),
-                map_warp.block_size_px(self.view, maps.layers),
-            )
-            self._packed = _PackedMaps(maps.layers, warp)
         kernel = (
             map_warp.warp_bilinear_range
             if self.interpolation == "bilinear"
@@ -222,11 +219,40 @@ class BevObserver:
             len(frames),
             self.view,
             rows,
-            self._packed.layers,
-            self._packed.warp,
+            packed.layers,
+            packed.warp,
             map_warp.make_window(self.view.size_px),
             frames,
         )
+
+    def _pack(self, maps: MapBank) -> _PackedMaps | None:
+        """How to warp these maps, kept for the next call; None without map channels."""
+        if not self._masks:
+            return None
+        if self._packed is None or self._packed.layers is not maps.layers:
+            self._check_scale(maps)
+            warp = map_warp.Warp(
+                warp_planes.pack_layers(maps.layers, self._masks),
+                self._targets,
+                self._map_channels,
+                warp_planes.bilinear_table(),
+                map_warp.block_size_px(self.view, maps.layers),
+            )
+            self._packed = _PackedMaps(maps.layers, warp)
+        return self._packed
+
+    def device_painter(self, maps: MapBank, device: torch.device) -> BevDevicePainter:
+        """What draws this observer's rows on a GPU; see `BevDevicePainter` for its errors."""
+        packed = self._pack(maps)
+        source = RasterSource(
+            self.view,
+            self._named_painters,
+            maps.layers,
+            None if packed is None else packed.warp,
+            self.interpolation == "bilinear",
+            maps.limit_posts,
+        )
+        return BevDevicePainter(source, device)
 
     def _check_scale(self, maps: MapBank) -> None:
         found = set(maps.layers.pixels_per_meter.tolist())

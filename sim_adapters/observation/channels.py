@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.observation import painting
+from sim_adapters.observation import painting, painting_ranges
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.raster import Brush, polygon_disc
 from sim_adapters.observation.spec import BevView
@@ -106,7 +106,7 @@ class Actors:
         for kind in kinds:
             mask |= 1 << int(_member(ActorKind, kind, "kinds"))
         self.snapshot = snapshot
-        self._style = painting.ActorStyle(
+        self.style = painting.ActorStyle(
             mask,
             0 if value is None else value,
             extent_scale,
@@ -127,8 +127,8 @@ class Actors:
         brush: Brush,
     ) -> None:
         """Draw the boxes in the order of the rows."""
-        painting.paint_actors_range(
-            0, len(frames), view, rows, self._style, frames, channel, fresh, brush
+        painting_ranges.paint_actors_range(
+            0, len(frames), view, rows, self.style, frames, channel, fresh, brush
         )
 
 
@@ -143,7 +143,7 @@ class RouteDiscs:
 
     def __init__(self, *, num_points: int, radius_px: int, only_in_junctions: bool) -> None:
         self.num_points = num_points
-        self._disc, self._only_in_junctions = polygon_disc(radius_px), int(only_in_junctions)
+        self.disc, self.only_in_junctions = polygon_disc(radius_px), int(only_in_junctions)
 
     def paint(
         self,
@@ -156,14 +156,14 @@ class RouteDiscs:
         brush: Brush,
     ) -> None:
         """Draw the discs."""
-        painting.paint_route_discs_range(
+        painting_ranges.paint_route_discs_range(
             0,
             len(frames),
             view,
             rows,
             self.num_points,
-            self._disc,
-            self._only_in_junctions,
+            self.disc,
+            self.only_in_junctions,
             frames,
             channel,
             fresh,
@@ -180,7 +180,7 @@ class RouteLine:
 
     def __init__(self, *, num_points: int, width_px: int) -> None:
         self.num_points = num_points
-        self._width_px = width_px
+        self.width_px = width_px
 
     def paint(
         self,
@@ -193,13 +193,13 @@ class RouteLine:
         brush: Brush,
     ) -> None:
         """Draw the line."""
-        painting.paint_route_line_range(
+        painting_ranges.paint_route_line_range(
             0,
             len(frames),
             view,
             rows,
             self.num_points,
-            self._width_px,
+            self.width_px,
             frames,
             channel,
             fresh,
@@ -216,7 +216,7 @@ class LightLines:
     """
 
     def __init__(self, *, width_px: int, snapshot: int = 0) -> None:
-        self._width_px, self.snapshot = width_px, snapshot
+        self.width_px, self.snapshot = width_px, snapshot
 
     def paint(
         self,
@@ -229,12 +229,12 @@ class LightLines:
         brush: Brush,
     ) -> None:
         """Draw the lines, the most urgent last."""
-        painting.paint_light_lines_range(
+        painting_ranges.paint_light_lines_range(
             0,
             len(frames),
             view,
             rows,
-            self._width_px,
+            self.width_px,
             self.snapshot,
             frames,
             channel,
@@ -264,7 +264,7 @@ class StopSign:
         brush: Brush,
     ) -> None:
         """Draw the square."""
-        painting.paint_stop_sign_range(
+        painting_ranges.paint_stop_sign_range(
             0, len(frames), view, rows, self.snapshot, frames, channel, fresh, brush
         )
 
@@ -277,7 +277,7 @@ class SpeedLimitSigns:
     """
 
     def __init__(self, *, half_extent_m: float) -> None:
-        self._half_extent_m = half_extent_m
+        self.half_extent_m = half_extent_m
 
     def paint(
         self,
@@ -290,13 +290,13 @@ class SpeedLimitSigns:
         brush: Brush,
     ) -> None:
         """Draw the boxes."""
-        painting.paint_limit_signs_range(
+        painting_ranges.paint_limit_signs_range(
             0,
             len(frames),
             view,
             rows,
             maps.limit_posts,
-            self._half_extent_m,
+            self.half_extent_m,
             frames,
             channel,
             fresh,

@@ -1,9 +1,7 @@
 """Reading the maps' layers into the ego's picture: a rotated window, bilinear or nearest.
 
-Bilinear values need four neighbouring map pixels. They are packed beforehand: a word of the
-`WarpPlanes` holds, for up to four layers, the four bits of the 2x2 pixels at its place, so one
-read serves all layers, and a table turns (sub-pixel place, four bits) into the gray value. Words
-are zero wherever nothing is drawn, and blocks of the picture with nothing near are skipped whole.
+One read of the packed layers (`warp_planes`) serves all of them. Words are zero wherever nothing is
+drawn, and blocks of the picture with nothing near are skipped whole.
 
 Positions and rounding are those of OpenCV's fixed-point `warpAffine` (1/1024 pixel steps, 1/32
 pixel weights), on which the released policies were trained.
@@ -12,7 +10,6 @@ pixel weights), on which the released policies were trained.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,88 +18,11 @@ from numpy.typing import NDArray
 from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import BevView, pixel_scale
-from sim_adapters.scene.map_layers import TILE_PX, MapLayers, layer_pixel
+from sim_adapters.observation.warp_planes import CELL_PX, WEIGHT_BITS, LayerTargets, WarpPlanes
+from sim_adapters.scene.map_layers import MapLayers
 
-MAX_LAYERS = 4
-_CELL_PX = 8  # the maps' occupancy is kept for cells of 8x8 map pixels
 _STEP_BITS = 10  # positions in 1/1024 pixel
-_WEIGHT_BITS = 5  # weights in 1/32 pixel
-_WEIGHTS = 1 << _WEIGHT_BITS
 _ALL_NEAREST = 0x1111  # the bit of the pixel itself in each layer's four
-
-
-class WarpPlanes(NamedTuple):
-    """Packed layers of all maps, row-major; a picture's window stays in the second-level cache."""
-
-    words: NDArray[np.uint16]
-    first_word: NDArray[np.int64]  # (M,) of each map's pixel (0, 0)
-    width: NDArray[np.int64]  # (M,) pixels, whole tiles
-    height: NDArray[np.int64]
-    occupied: NDArray[np.bool_]  # per 8x8 cell: anything in it or the eight around it; row-major
-    first_cell: NDArray[np.int64]  # (M,)
-
-
-class LayerTargets(NamedTuple):
-    """Where each of the four layers goes: a plane of the picture, and how."""
-
-    channel: NDArray[np.int32]  # (4,), -1 unused
-    value: NDArray[np.int32]  # (4,), gray value wherever the layer shows at all; 0: as interpolated
-
-
-def pack_layers(layers: MapLayers, masks: Sequence[int]) -> WarpPlanes:
-    """Pack up to four layers; layer i is every pixel that has any bit of `masks[i]`."""
-    padded = np.zeros(MAX_LAYERS, np.int64)
-    padded[: len(masks)] = masks
-    width = layers.num_tiles_x.astype(np.int64) * TILE_PX
-    height = layers.num_tiles_y.astype(np.int64) * TILE_PX
-    firsts = np.concatenate([[0], np.cumsum(width * height)])
-    num_cells = int(firsts[-1]) // _CELL_PX**2
-    planes = WarpPlanes(
-        np.zeros(int(firsts[-1]), np.uint16),
-        firsts[:-1],
-        width,
-        height,
-        np.zeros(num_cells, np.bool_),
-        firsts[:-1] // _CELL_PX**2,
-    )
-    for map_index in range(len(width)):
-        _pack_map(layers, map_index, padded, planes)
-    return planes
-
-
-@device_function
-def _pack_map(
-    layers: MapLayers, map_index: int, masks: NDArray[np.int64], planes: WarpPlanes
-) -> None:
-    width, height = planes.width[map_index], planes.height[map_index]
-    cells_x, cells_y = width >> 3, height >> 3
-    for row in range(height):
-        for column in range(width):
-            word = 0
-            for corner in range(4):
-                x, y = column + (corner & 1), row + (corner >> 1)
-                pixel = layer_pixel(layers, map_index, x, y)
-                for layer in range(MAX_LAYERS):
-                    if pixel & masks[layer]:
-                        word |= 1 << (4 * layer + corner)
-            if word == 0:
-                continue
-            planes.words[planes.first_word[map_index] + row * width + column] = word
-            for cell_y in range(max(0, (row >> 3) - 1), min(cells_y, (row >> 3) + 2)):
-                for cell_x in range(max(0, (column >> 3) - 1), min(cells_x, (column >> 3) + 2)):
-                    planes.occupied[planes.first_cell[map_index] + cell_y * cells_x + cell_x] = True
-
-
-def bilinear_table() -> NDArray[np.uint8]:
-    """Gray value of (sub-pixel row * 32 + column) * 16 + four bits, rounded half up."""
-    step = np.arange(_WEIGHTS)
-    weight_y = np.stack([_WEIGHTS - step, step])[:, None, :, None]
-    weight_x = np.stack([_WEIGHTS - step, step])[None, :, None, :]
-    weights = (weight_y * weight_x).reshape(4, _WEIGHTS * _WEIGHTS)  # corner = 2 * down + right
-    bits = (np.arange(16)[:, None] >> np.arange(4)) & 1
-    total = 255 * (bits @ weights).T  # (1024, 16)
-    half = _WEIGHTS * _WEIGHTS // 2
-    return ((total + half) // (_WEIGHTS * _WEIGHTS)).astype(np.uint8).reshape(-1)
 
 
 class Window(NamedTuple):
@@ -121,7 +41,7 @@ def make_window(size_px: int) -> Window:
 
 @inlined_function
 def _fixed(value: float) -> int:
-    return math.floor(value * (1 << _STEP_BITS) + 0.5)
+    return int(math.floor(value * (1 << _STEP_BITS) + 0.5))  # noqa: RUF046 -- a float on CUDA
 
 
 @device_function
@@ -146,7 +66,7 @@ def place_window(
 
 def block_size_px(view: BevView, layers: MapLayers) -> int:
     """Side of the picture's blocks: so small that a block's corners are within one cell."""
-    return max(1, _CELL_PX // math.ceil(layers.pixels_per_meter[0] / view.pixels_per_meter))
+    return max(1, CELL_PX // math.ceil(layers.pixels_per_meter[0] / view.pixels_per_meter))
 
 
 @device_function
@@ -180,6 +100,38 @@ def _block_is_empty(
     return not planes.occupied[planes.first_cell[map_index] + y * width + x]
 
 
+@inlined_function
+def _put_bilinear(
+    frame: NDArray[np.uint8],
+    at: int,
+    word: int,
+    part: int,
+    table: NDArray[np.uint8],
+    targets: LayerTargets,
+) -> None:
+    """Draw what a word shows at a pixel of a frame (C, H * W); `part` is the table's."""
+    layer = 0
+    while word != 0:
+        value = table[part + (word & 15)]
+        if value != 0:
+            fixed = targets.value[layer]
+            frame[targets.channel[layer], at] = fixed if fixed else value
+        word >>= 4
+        layer += 1
+
+
+@inlined_function
+def _put_nearest(frame: NDArray[np.uint8], at: int, word: int, targets: LayerTargets) -> None:
+    """Draw the layers whose nearest pixel is set in a word."""
+    layer = 0
+    while word != 0:
+        if word & 1:
+            fixed = targets.value[layer]
+            frame[targets.channel[layer], at] = fixed if fixed else 255
+        word >>= 4
+        layer += 1
+
+
 @device_function
 def warp_bilinear(
     frame: NDArray[np.uint8],
@@ -200,7 +152,7 @@ def warp_bilinear(
     first_word, inside = planes.first_word[map_index], _is_inside(planes, map_index, window)
     road = targets.channel[0]
     plain = 0x000F if targets.value[0] == 0 else -1  # the first layer and nothing else, all over
-    half, shift = 1 << (_STEP_BITS - _WEIGHT_BITS - 1), _STEP_BITS - _WEIGHT_BITS
+    half, shift = 1 << (_STEP_BITS - WEIGHT_BITS - 1), _STEP_BITS - WEIGHT_BITS
     for block_row in range(0, size, block):
         for block_column in range(0, size, block):
             if _block_is_empty(planes, map_index, window, block_row, block_column, block):
@@ -210,7 +162,7 @@ def warp_bilinear(
                 for column in range(block_column, min(block_column + block, size)):
                     x = (row_x + window.column_x[column]) >> shift
                     y = (row_y + window.column_y[column]) >> shift
-                    i, j = x >> _WEIGHT_BITS, y >> _WEIGHT_BITS
+                    i, j = x >> WEIGHT_BITS, y >> WEIGHT_BITS
                     if not inside and (i < 0 or j < 0 or i >= width or j >= height):
                         continue
                     word = np.int64(planes.words[first_word + j * width + i])
@@ -218,15 +170,8 @@ def warp_bilinear(
                     if word == plain:
                         frame[road, at] = 255
                         continue
-                    part = (((y & 31) << _WEIGHT_BITS) + (x & 31)) << 4
-                    layer = 0
-                    while word != 0:
-                        value = table[part + (word & 15)]
-                        if value != 0:
-                            fixed = targets.value[layer]
-                            frame[targets.channel[layer], at] = fixed if fixed else value
-                        word >>= 4
-                        layer += 1
+                    part = (((y & 31) << WEIGHT_BITS) + (x & 31)) << 4
+                    _put_bilinear(frame, at, word, part, table, targets)
 
 
 @device_function
@@ -256,13 +201,7 @@ def warp_nearest(
                         continue
                     word = np.int64(planes.words[first_word + j * width + i]) & _ALL_NEAREST
                     at = row * size + column
-                    layer = 0
-                    while word != 0:
-                        if word & 1:
-                            fixed = targets.value[layer]
-                            frame[targets.channel[layer], at] = fixed if fixed else 255
-                        word >>= 4
-                        layer += 1
+                    _put_nearest(frame, at, word, targets)
 
 
 class Warp(NamedTuple):
@@ -273,6 +212,41 @@ class Warp(NamedTuple):
     channels: NDArray[np.int32]  # planes of the picture that are cleared first
     table: NDArray[np.uint8]  # of `bilinear_table`; nearest pixels need none
     block_px: int  # of `block_size_px`
+
+
+@device_function
+def warp_bilinear_pixel(
+    frame: NDArray[np.uint8], warp: Warp, map_index: int, window: Window, row: int, column: int
+) -> None:
+    """Draw one pixel as `warp_bilinear` does, which looks at whole blocks to be done sooner."""
+    half, shift = 1 << (_STEP_BITS - WEIGHT_BITS - 1), _STEP_BITS - WEIGHT_BITS
+    x = (window.row_x[row] + half + window.column_x[column]) >> shift
+    y = (window.row_y[row] + half + window.column_y[column]) >> shift
+    i, j = x >> WEIGHT_BITS, y >> WEIGHT_BITS
+    planes = warp.planes
+    width, height = planes.width[map_index], planes.height[map_index]
+    if i < 0 or j < 0 or i >= width or j >= height:
+        return
+    word = np.int64(planes.words[planes.first_word[map_index] + j * width + i])
+    part = (((y & 31) << WEIGHT_BITS) + (x & 31)) << 4
+    at = row * window.row_x.shape[0] + column
+    _put_bilinear(frame, at, word, part, warp.table, warp.targets)
+
+
+@device_function
+def warp_nearest_pixel(
+    frame: NDArray[np.uint8], warp: Warp, map_index: int, window: Window, row: int, column: int
+) -> None:
+    """Draw one pixel as `warp_nearest` does."""
+    half = 1 << (_STEP_BITS - 1)
+    i = (window.row_x[row] + half + window.column_x[column]) >> _STEP_BITS
+    j = (window.row_y[row] + half + window.column_y[column]) >> _STEP_BITS
+    planes = warp.planes
+    width, height = planes.width[map_index], planes.height[map_index]
+    if i < 0 or j < 0 or i >= width or j >= height:
+        return
+    word = np.int64(planes.words[planes.first_word[map_index] + j * width + i]) & _ALL_NEAREST
+    _put_nearest(frame, row * window.row_x.shape[0] + column, word, warp.targets)
 
 
 @range_kernel

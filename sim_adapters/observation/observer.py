@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory
@@ -40,6 +42,34 @@ class Observer(Protocol):
 
     def observe(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
         """Gather into a scratch of its own and paint: one observation of each driver."""
+        ...
+
+
+Tensors = Mapping[str, Tensor]
+
+
+class DevicePainter(Protocol):
+    """Draws observations from rows where both are: in tensors of a GPU."""
+
+    def paint(self, rows: Tensors, out: Tensors) -> None:
+        """Draw N rows (named as `stored_space`) into N observations (named as `space`).
+
+        All are contiguous; the work is queued in torch's present stream.
+        """
+        ...
+
+
+@runtime_checkable
+class PaintsOnDevice(Protocol):
+    """What an observer can also do if CUDA kernels draw what it sees."""
+
+    def device_painter(self, maps: MapBank, device: torch.device) -> DevicePainter:
+        """A painter of these maps.
+
+        Raises:
+            ValueError: something of it is CPU only.
+            RuntimeError: there is no GPU.
+        """
         ...
 
 

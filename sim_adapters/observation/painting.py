@@ -1,4 +1,7 @@
-"""Kernels behind the channels: each draws one plane of many frames from their rows."""
+"""Functions behind the channels: each draws one plane of one frame, or a band of it, from its row.
+
+`painting_ranges` loops them over frames on the CPU, `painting_grids` on a GPU.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernels import device_function, range_kernel
+from sim_adapters.kernels import device_function
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
 from sim_adapters.observation.raster import (
     Brush,
-    draw_line,
     draw_thick_line,
     fill_box,
-    round_px,
     stamp_disc,
 )
+from sim_adapters.observation.raster_lines import Band, Plane, draw_line_in, round_px
 from sim_adapters.observation.spec import (
     BevView,
     pixel_column,
@@ -43,8 +45,6 @@ _DOOR_FORWARD_M, _DOOR_LEFT_M = 0.7, 1.8
 _DOOR_HALF_LENGTH_M, _DOOR_HALF_WIDTH_M = 0.2, 1.0
 _SHORTEST_SPEED_LINE_M = 0.5
 
-Frames = NDArray[np.uint8]
-
 
 class ActorStyle(NamedTuple):
     """How a channel draws actors; see `channels.Actors`."""
@@ -60,7 +60,7 @@ class ActorStyle(NamedTuple):
 
 @device_function
 def _fill_metric_box(
-    plane: NDArray[np.uint8],
+    plane: Plane,
     brush: Brush,
     view: BevView,
     x: float,
@@ -89,7 +89,7 @@ def _fill_metric_box(
 
 @device_function
 def _paint_overlays(
-    plane: NDArray[np.uint8],
+    plane: Plane,
     brush: Brush,
     view: BevView,
     x: float,
@@ -116,7 +116,7 @@ def _paint_overlays(
 
 @device_function
 def _paint_actor(
-    plane: NDArray[np.uint8],
+    plane: Plane,
     brush: Brush,
     view: BevView,
     rows: BevRows,
@@ -135,14 +135,17 @@ def _paint_actor(
         if math.isnan(x):
             return
     cos, sin = math.cos(yaw), math.sin(yaw)
-    length = max(style.extent_scale * rows.actors[row, actor, 3], style.min_half_extent_m)
-    width = max(style.extent_scale * rows.actors[row, actor, 4], style.min_half_extent_m)
+    half_length = np.float64(rows.actors[row, actor, 3])
+    half_width = np.float64(rows.actors[row, actor, 4])
+    length = max(style.extent_scale * half_length, style.min_half_extent_m)
+    width = max(style.extent_scale * half_width, style.min_half_extent_m)
     value = style.value if style.value > 0 else speed_code(speed)
     _fill_metric_box(plane, brush, view, x, y, cos, sin, length, width, value)
     if style.speed_lines:
         end = length + max(_SHORTEST_SPEED_LINE_M, speed)
-        draw_line(
+        draw_line_in(
             plane,
+            brush.band,
             round_px(pixel_column(view, y + sin * length)),
             round_px(pixel_row(view, x + cos * length)),
             round_px(pixel_column(view, y + sin * end)),
@@ -154,189 +157,148 @@ def _paint_actor(
         _paint_overlays(plane, brush, view, x, y, cos, sin, lights, value)
 
 
-@range_kernel
-def paint_actors_range(
-    first: int,
-    last: int,
+@device_function
+def paint_actors(
+    plane: Plane,
+    brush: Brush,
+    row: int,
     view: BevView,
     rows: BevRows,
     style: ActorStyle,
-    frames: Frames,
-    channel: int,
-    fresh: bool,
-    brush: Brush,
 ) -> None:
-    """Actors of some kinds in the frames `first` to `last - 1`; the first empty slot ends a row."""
-    for row in range(first, last):
-        plane = frames[row, channel]
-        if fresh:
-            plane[:] = 0
-        for actor in range(rows.actors.shape[1]):
-            kind = rows.actor_kinds[row, actor, 0]
-            if kind == 0:
-                break
-            if (style.kinds >> kind) & 1:
-                _paint_actor(plane, brush, view, rows, row, actor, style)
+    """Actors of some kinds of one row; the first empty slot ends it."""
+    for actor in range(rows.actors.shape[1]):
+        kind = rows.actor_kinds[row, actor, 0]
+        if kind == 0:
+            break
+        if (style.kinds >> kind) & 1:
+            _paint_actor(plane, brush, view, rows, row, actor, style)
 
 
-@range_kernel
-def paint_route_discs_range(
-    first: int,
-    last: int,
+@device_function
+def paint_route_discs(
+    plane: Plane,
+    band: Band,
+    row: int,
     view: BevView,
     rows: BevRows,
     num_points: int,
     disc: NDArray[np.int64],
     only_in_junctions: int,
-    frames: Frames,
-    channel: int,
-    fresh: bool,
 ) -> None:
-    """Discs on route points; see `channels.RouteDiscs`."""
+    """Discs on the route points of one row."""
     wanted = ROUTE_IN_JUNCTION if only_in_junctions else ROUTE_POINT
-    for row in range(first, last):
-        plane = frames[row, channel]
-        if fresh:
-            plane[:] = 0
-        for point in range(num_points):
-            if rows.route_flags[row, point] & wanted:
-                y = round_px(pixel_row(view, rows.route[row, point, 0]))
-                x = round_px(pixel_column(view, rows.route[row, point, 1]))
-                stamp_disc(plane, y, x, disc, 255)
+    for point in range(num_points):
+        if rows.route_flags[row, point] & wanted:
+            y = round_px(pixel_row(view, rows.route[row, point, 0]))
+            x = round_px(pixel_column(view, rows.route[row, point, 1]))
+            stamp_disc(plane, band, y, x, disc, 255)
 
 
-@range_kernel
-def paint_route_line_range(
-    first: int,
-    last: int,
+@device_function
+def paint_route_line(
+    plane: Plane,
+    brush: Brush,
+    row: int,
     view: BevView,
     rows: BevRows,
     num_points: int,
     width_px: int,
-    frames: Frames,
-    channel: int,
-    fresh: bool,
-    brush: Brush,
 ) -> None:
-    """A thick line through route points; see `channels.RouteLine`."""
-    for row in range(first, last):
-        plane = frames[row, channel]
-        if fresh:
-            plane[:] = 0
-        for point in range(1, num_points):
-            if rows.route_flags[row, point] == 0:
-                break
-            draw_thick_line(
-                plane,
-                brush,
-                round_px(pixel_column(view, rows.route[row, point - 1, 1])),
-                round_px(pixel_row(view, rows.route[row, point - 1, 0])),
-                round_px(pixel_column(view, rows.route[row, point, 1])),
-                round_px(pixel_row(view, rows.route[row, point, 0])),
-                width_px,
-                255,
-            )
+    """A thick line through the route points of one row."""
+    for point in range(1, num_points):
+        if rows.route_flags[row, point] == 0:
+            break
+        draw_thick_line(
+            plane,
+            brush,
+            round_px(pixel_column(view, rows.route[row, point - 1, 1])),
+            round_px(pixel_row(view, rows.route[row, point - 1, 0])),
+            round_px(pixel_column(view, rows.route[row, point, 1])),
+            round_px(pixel_row(view, rows.route[row, point, 0])),
+            width_px,
+            255,
+        )
 
 
-@range_kernel
-def paint_light_lines_range(
-    first: int,
-    last: int,
+@device_function
+def paint_light_lines(
+    plane: Plane,
+    brush: Brush,
+    row: int,
     view: BevView,
     rows: BevRows,
     width_px: int,
     snapshot: int,
-    frames: Frames,
-    channel: int,
-    fresh: bool,
-    brush: Brush,
 ) -> None:
-    """Stop lines of lights; see `channels.LightLines`."""
-    for row in range(first, last):
-        plane = frames[row, channel]
-        if fresh:
-            plane[:] = 0
-        for line in range(rows.light_lines.shape[1]):
-            value = rows.light_values[row, line, snapshot]
-            if rows.light_values[row, line, 0] == 0:
-                break
-            if value > 0:
-                draw_thick_line(
-                    plane,
-                    brush,
-                    round_px(pixel_column(view, rows.light_lines[row, line, 1])),
-                    round_px(pixel_row(view, rows.light_lines[row, line, 0])),
-                    round_px(pixel_column(view, rows.light_lines[row, line, 3])),
-                    round_px(pixel_row(view, rows.light_lines[row, line, 2])),
-                    width_px,
-                    value,
-                )
+    """Stop lines of the lights of one row."""
+    for line in range(rows.light_lines.shape[1]):
+        value = rows.light_values[row, line, snapshot]
+        if rows.light_values[row, line, 0] == 0:
+            break
+        if value > 0:
+            draw_thick_line(
+                plane,
+                brush,
+                round_px(pixel_column(view, rows.light_lines[row, line, 1])),
+                round_px(pixel_row(view, rows.light_lines[row, line, 0])),
+                round_px(pixel_column(view, rows.light_lines[row, line, 3])),
+                round_px(pixel_row(view, rows.light_lines[row, line, 2])),
+                width_px,
+                value,
+            )
 
 
-@range_kernel
-def paint_stop_sign_range(
-    first: int,
-    last: int,
+@device_function
+def paint_stop_sign(
+    plane: Plane,
+    brush: Brush,
+    row: int,
     view: BevView,
     rows: BevRows,
     snapshot: int,
-    frames: Frames,
-    channel: int,
-    fresh: bool,
-    brush: Brush,
 ) -> None:
-    """The stop sign's square; see `channels.StopSign`."""
-    for row in range(first, last):
-        plane = frames[row, channel]
-        if fresh:
-            plane[:] = 0
-        half = np.float64(rows.stop_sign[row, snapshot, 3])
-        if half > 0.0:
-            x = np.float64(rows.stop_sign[row, snapshot, 0])
-            y = np.float64(rows.stop_sign[row, snapshot, 1])
-            yaw = np.float64(rows.stop_sign[row, snapshot, 2])
-            cos, sin = math.cos(yaw), math.sin(yaw)
-            _fill_metric_box(plane, brush, view, x, y, cos, sin, half, half, 255)
+    """The stop sign of one row."""
+    half = np.float64(rows.stop_sign[row, snapshot, 3])
+    if half > 0.0:
+        x = np.float64(rows.stop_sign[row, snapshot, 0])
+        y = np.float64(rows.stop_sign[row, snapshot, 1])
+        yaw = np.float64(rows.stop_sign[row, snapshot, 2])
+        cos, sin = math.cos(yaw), math.sin(yaw)
+        _fill_metric_box(plane, brush, view, x, y, cos, sin, half, half, 255)
 
 
-@range_kernel
-def paint_limit_signs_range(
-    first: int,
-    last: int,
+@device_function
+def paint_limit_signs(
+    plane: Plane,
+    brush: Brush,
+    row: int,
     view: BevView,
     rows: BevRows,
     posts: LimitPosts,
     half_extent_m: float,
-    frames: Frames,
-    channel: int,
-    fresh: bool,
-    brush: Brush,
 ) -> None:
-    """Speed-limit signs of the map on the ego's level; see `channels.SpeedLimitSigns`."""
-    for row in range(first, last):
-        plane = frames[row, channel]
-        if fresh:
-            plane[:] = 0
-        ego_x, ego_y, yaw = rows.pose[row, 0], rows.pose[row, 1], rows.pose[row, 3]
-        cos, sin = math.cos(yaw), math.sin(yaw)
-        town = rows.map_index[row, 0]
-        reach = view.size_px / view.pixels_per_meter
-        for post in range(posts.first_post[town], posts.first_post[town + 1]):
-            dx, dy = posts.x[post] - ego_x, posts.y[post] - ego_y
-            if max(abs(dx), abs(dy)) > reach:
-                continue
-            if abs(posts.z[post] - rows.pose[row, 2]) > _SIGN_SAME_LEVEL_M:
-                continue
-            angle = posts.yaw_rad[post] - yaw
-            _fill_metric_box(
-                plane,
-                brush,
-                view,
-                cos * dx + sin * dy,
-                cos * dy - sin * dx,
-                math.cos(angle),
-                math.sin(angle),
-                half_extent_m,
-                half_extent_m,
-                speed_code(posts.limit_mps[post]),
-            )
+    """Speed-limit signs around one row."""
+    ego_x, ego_y, yaw = rows.pose[row, 0], rows.pose[row, 1], rows.pose[row, 3]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    town = rows.map_index[row, 0]
+    reach = view.size_px / view.pixels_per_meter
+    for post in range(posts.first_post[town], posts.first_post[town + 1]):
+        dx, dy = posts.x[post] - ego_x, posts.y[post] - ego_y
+        if max(abs(dx), abs(dy)) > reach:
+            continue
+        if abs(posts.z[post] - rows.pose[row, 2]) > _SIGN_SAME_LEVEL_M:
+            continue
+        angle = posts.yaw_rad[post] - yaw
+        _fill_metric_box(
+            plane,
+            brush,
+            view,
+            cos * dx + sin * dy,
+            cos * dy - sin * dx,
+            math.cos(angle),
+            math.sin(angle),
+            half_extent_m,
+            half_extent_m,
+            speed_code(posts.limit_mps[post]),
+        )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.observation.raster import clip_line, divide, draw_line
+from sim_adapters.observation.raster_lines import clip_line, divide, draw_line
 
 _SHIFT = 16
 _HALF = 1 << (_SHIFT - 1)

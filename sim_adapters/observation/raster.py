@@ -1,4 +1,4 @@
-"""Drawing primitives on one uint8 plane: boxes, lines, thick lines and discs.
+"""Drawing primitives on one uint8 plane: boxes, thick lines and discs.
 
 They give what OpenCV's `fillConvexPoly` (of rounded corners), `line` and `circle` give, because
 the released policies were trained on its pictures. Limit: a shape cut by the picture's edge may
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
+from sim_adapters.observation.raster_lines import Band, Plane, clip_line, divide, round_px
 
 _SHIFT = 16
 _ONE = 1 << _SHIFT
@@ -22,94 +23,36 @@ _HALF = _ONE >> 1
 _FAR = 1 << 30
 _MAX_CORNERS = 73
 
-Plane = NDArray[np.uint8]
-
 
 class Brush(NamedTuple):
     """Scratch of one thread: column span of each row, and a polygon's corners in 16.16 pixels."""
 
-    left: NDArray[np.int64]
+    left: NDArray[np.int64]  # (rows of the band,)
     right: NDArray[np.int64]
-    corner_x: NDArray[np.int64]  # (_MAX_CORNERS,)
+    corner_x: NDArray[np.int64]  # (_MAX_CORNERS,); 4 are enough for all but `polygon_disc`
     corner_y: NDArray[np.int64]
+    band: Band
 
 
 def make_brush(size_px: int) -> Brush:
-    """A brush for planes of `size_px` rows."""
+    """A brush for whole planes of `size_px` rows."""
     spans = np.zeros((2, size_px), np.int64)
     corners = np.zeros((2, _MAX_CORNERS), np.int64)
-    return Brush(spans[0], spans[1], corners[0], corners[1])
-
-
-@inlined_function
-def round_px(value: float) -> int:
-    """Nearest whole pixel."""
-    return math.floor(value + 0.5)
+    return Brush(spans[0], spans[1], corners[0], corners[1], Band(0, size_px))
 
 
 @inlined_function
 def _widen(brush: Brush, row: int, column: int) -> None:
-    if 0 <= row < brush.left.shape[0]:
-        brush.left[row] = min(brush.left[row], column)
-        brush.right[row] = max(brush.right[row], column)
-
-
-@inlined_function
-def _put(plane: Plane, row: int, column: int, value: int) -> None:
-    if 0 <= row < plane.shape[0] and 0 <= column < plane.shape[1]:
-        plane[row, column] = value
+    if brush.band.top <= row < brush.band.bottom:
+        line = row - brush.band.top
+        brush.left[line] = min(brush.left[line], column)
+        brush.right[line] = max(brush.right[line], column)
 
 
 @device_function
-def clip_line(
-    x0: int, y0: int, x1: int, y1: int, right: int, bottom: int
-) -> tuple[bool, int, int, int, int]:
-    """Cut a line to [0, right] x [0, bottom]; False if nothing is left (Cohen-Sutherland)."""
-    if max(x0, x1) < 0 or max(y0, y1) < 0 or min(x0, x1) > right or min(y0, y1) > bottom:
-        return False, x0, y0, x1, y1
-    if y0 < 0 or y0 > bottom:
-        edge = 0 if y0 < 0 else bottom
-        x0, y0 = x0 + int(float(edge - y0) * (x1 - x0) / (y1 - y0)), edge
-    if y1 < 0 or y1 > bottom:
-        edge = 0 if y1 < 0 else bottom
-        x1, y1 = x1 + int(float(edge - y1) * (x1 - x0) / (y1 - y0)), edge
-    if max(x0, x1) < 0 or min(x0, x1) > right:
-        return False, x0, y0, x1, y1
-    if x0 < 0 or x0 > right:
-        edge = 0 if x0 < 0 else right
-        x0, y0 = edge, y0 + int(float(edge - x0) * (y1 - y0) / (x1 - x0))
-    if x1 < 0 or x1 > right:
-        edge = 0 if x1 < 0 else right
-        x1, y1 = edge, y1 + int(float(edge - x1) * (y1 - y0) / (x1 - x0))
-    return True, x0, y0, x1, y1
-
-
-@device_function
-def draw_line(plane: Plane, x0: int, y0: int, x1: int, y1: int, value: int) -> None:
-    """One-pixel line, both ends included: 8-connected Bresenham, always left to right."""
-    height, width = plane.shape
-    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, width - 1, height - 1)
-    if not visible:
-        return
-    if x1 < x0:
-        x0, y0, x1, y1 = x1, y1, x0, y0
-    dx, dy = x1 - x0, abs(y1 - y0)
-    step = 1 if y1 >= y0 else -1
-    major, minor = max(dx, dy), min(dx, dy)
-    error = major - 2 * minor
-    x, y = x0, y0
-    for _ in range(major + 1):
-        _put(plane, y, x, value)
-        turn = error < 0
-        error += 2 * major * turn - 2 * minor
-        x += 1 if dx >= dy else int(turn)
-        y += step if dy > dx else step * turn
-
-
-@device_function
-def _widen_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
+def _widen_line(brush: Brush, width: int, height: int, x0: int, y0: int, x1: int, y1: int) -> None:
     """`draw_line` into the brush's row spans."""
-    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, width - 1, brush.left.shape[0] - 1)
+    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, width - 1, height - 1)
     if not visible:
         return
     if x1 < x0:
@@ -128,9 +71,11 @@ def _widen_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) ->
 
 
 @device_function
-def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: int) -> None:
+def _widen_fixed_line(
+    brush: Brush, width: int, height: int, x0: int, y0: int, x1: int, y1: int
+) -> None:
     """Line between 16.16 points into the brush's row spans; the end is rounded on its own."""
-    right, bottom = (width << _SHIFT) - 1, (brush.left.shape[0] << _SHIFT) - 1
+    right, bottom = (width << _SHIFT) - 1, (height << _SHIFT) - 1
     visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, right, bottom)
     if not visible:
         return
@@ -154,13 +99,6 @@ def _widen_fixed_line(brush: Brush, width: int, x0: int, y0: int, x1: int, y1: i
             _widen(brush, y, x >> _SHIFT)
             x += slope
             y += 1
-
-
-@inlined_function
-def divide(numerator: int, denominator: int) -> int:
-    """Integer division towards zero, as in C."""
-    quotient = abs(numerator) // abs(denominator)
-    return quotient if (numerator >= 0) == (denominator > 0) else -quotient
 
 
 @device_function
@@ -196,24 +134,27 @@ def _fill_convex(plane: Plane, brush: Brush, count: int, whole_px: bool, value: 
     lowest, highest = brush.corner_y[0], brush.corner_y[0]
     for i in range(1, count):
         lowest, highest = min(lowest, brush.corner_y[i]), max(highest, brush.corner_y[i])
-    first = max(0, (lowest + _HALF) >> _SHIFT)
-    last = min(plane.shape[0] - 1, (highest + _HALF) >> _SHIFT)
+    top, bottom = brush.band.top, brush.band.bottom
+    first = max(top, (lowest + _HALF) >> _SHIFT)
+    last = min(bottom - 1, (highest + _HALF) >> _SHIFT)
     if first > last:
         return
-    for row in range(first, last + 1):
-        brush.left[row], brush.right[row] = _FAR, -1
-    width = plane.shape[1]
+    for line in range(first - top, last + 1 - top):
+        brush.left[line], brush.right[line] = _FAR, -1
+    height, width = plane.shape
     for i in range(count):
         x0, y0 = brush.corner_x[i], brush.corner_y[i]
         x1, y1 = brush.corner_x[(i + 1) % count], brush.corner_y[(i + 1) % count]
         if whole_px:
-            _widen_line(brush, width, x0 >> _SHIFT, y0 >> _SHIFT, x1 >> _SHIFT, y1 >> _SHIFT)
+            x0, y0, x1, y1 = x0 >> _SHIFT, y0 >> _SHIFT, x1 >> _SHIFT, y1 >> _SHIFT
+            _widen_line(brush, width, height, x0, y0, x1, y1)
         else:
-            _widen_fixed_line(brush, width, x0, y0, x1, y1)
+            _widen_fixed_line(brush, width, height, x0, y0, x1, y1)
     _widen_edges(brush, count, 1)
     _widen_edges(brush, count, -1)
     for row in range(first, last + 1):
-        for column in range(max(brush.left[row], 0), min(brush.right[row], width - 1) + 1):
+        left, right = brush.left[row - top], brush.right[row - top]
+        for column in range(max(left, 0), min(right, width - 1) + 1):
             plane[row, column] = value
 
 
@@ -258,10 +199,10 @@ def fill_box(
 
 
 @device_function
-def fill_disc(plane: Plane, row: int, column: int, radius: int, value: int) -> None:
+def fill_disc(plane: Plane, band: Band, row: int, column: int, radius: int, value: int) -> None:
     """Filled circle, by the midpoint algorithm."""
-    size_y, size_x = plane.shape
-    if row + radius < 0 or row - radius >= size_y:
+    size_x = plane.shape[1]
+    if row + radius < band.top or row - radius >= band.bottom:
         return
     if column + radius < 0 or column - radius >= size_x:
         return
@@ -271,7 +212,7 @@ def fill_disc(plane: Plane, row: int, column: int, radius: int, value: int) -> N
             left, right = max(column - half, 0), min(column + half, size_x - 1)
             for sign in (-1, 1):
                 y = row + sign * line
-                if 0 <= y < size_y:
+                if band.top <= y < band.bottom:
                     for x in range(left, right + 1):
                         plane[y, x] = value
         dy += 1
@@ -304,12 +245,14 @@ def polygon_disc(radius: int) -> NDArray[np.int64]:
 
 
 @device_function
-def stamp_disc(plane: Plane, row: int, column: int, spans: NDArray[np.int64], value: int) -> None:
+def stamp_disc(
+    plane: Plane, band: Band, row: int, column: int, spans: NDArray[np.int64], value: int
+) -> None:
     """Draw a `polygon_disc` around a pixel."""
     radius = spans.shape[0] // 2
     if column + radius < 0 or column - radius >= plane.shape[1]:
         return
-    for line in range(max(0, row - radius), min(plane.shape[0], row + radius + 1)):
+    for line in range(max(band.top, row - radius), min(band.bottom, row + radius + 1)):
         left, right = spans[line - row + radius, 0], spans[line - row + radius, 1]
         for x in range(max(0, column + left), min(plane.shape[1] - 1, column + right) + 1):
             plane[line, x] = value
@@ -336,5 +279,5 @@ def draw_thick_line(
         brush.corner_x[3], brush.corner_y[3] = end_x + across_x, end_y + across_y
         _fill_convex(plane, brush, 4, False, value)
     radius = (thickness + 1) >> 1
-    fill_disc(plane, y0, x0, radius, value)
-    fill_disc(plane, y1, x1, radius, value)
+    fill_disc(plane, brush.band, y0, x0, radius, value)
+    fill_disc(plane, brush.band, y1, x1, radius, value)

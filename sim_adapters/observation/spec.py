@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from sim_adapters.kernels import inlined_function
 
 SPEED_CODE_OFFSET_MPS = 2.67  # CaRL: codes start at this much below standing
@@ -38,13 +40,13 @@ def pixel_scale(view: BevView) -> float:
 def pixel_row(view: BevView, forward_m: float) -> float:
     """Row (downwards) of a place `forward_m` ahead."""
     bottom = view.size_px - view.ego_px_from_bottom
-    return pixel_scale(view) * (bottom - view.pixels_per_meter * forward_m)
+    return pixel_scale(view) * (bottom - view.pixels_per_meter * np.float64(forward_m))
 
 
 @inlined_function
 def pixel_column(view: BevView, left_m: float) -> float:
     """Column (to the right) of a place `left_m` to the left."""
-    return pixel_scale(view) * (0.5 * view.size_px - view.pixels_per_meter * left_m)
+    return pixel_scale(view) * (0.5 * view.size_px - view.pixels_per_meter * np.float64(left_m))
 
 
 @inlined_function

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation import vector_actors, vector_road
+from sim_adapters.observation.device_painter import CopyPainter
 from sim_adapters.observation.measurements import (
     NUM_MEASUREMENTS,
     NUM_VALUE_MEASUREMENTS,
@@ -218,6 +220,10 @@ class VectorObserver:
         """Copy stored rows: they are observations already."""
         for name, row in rows.items():
             np.copyto(out[name], row)
+
+    def device_painter(self, maps: MapBank, device: torch.device) -> CopyPainter:
+        """What copies stored rows on any device."""
+        return CopyPainter()
 
     def observe(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
         """Write one observation of each driver into `out`."""

@@ -207,6 +207,17 @@ def test_scene_storage_needs_an_environment_that_redraws() -> None:
         make_collector(vector, num_steps=2, storage="scene")
 
 
+def test_a_gpu_paints_stored_rows_of_environments_that_hand_it_over() -> None:
+    vector = SyncVectorEnv([OnePoint], autoreset_mode=AutoresetMode.SAME_STEP)
+    make = partial(make_storage, num_steps=2, device=CPU, paint_on="gpu")
+    with pytest.raises(ValueError, match="has no painter for a GPU"):
+        make("scene", as_rollout_env(vector))
+    with pytest.raises(ValueError, match=r"use ppo\.rollout_storage=scene"):
+        make("pixels", PointGoalEnv(1))
+    with pytest.raises(ValueError, match="expected 'cpu' or 'gpu'"):
+        make_storage("scene", PointGoalEnv(1), num_steps=2, device=CPU, paint_on="tpu")
+
+
 def test_unknown_storage_is_refused() -> None:
     with pytest.raises(ValueError, match="expected 'pixels' or 'scene'"):
         make_collector(PointGoalEnv(1), num_steps=2, storage="zip")

@@ -81,6 +81,12 @@ def test_scene_storage_learns_the_same_as_pixels(whole_run: Path, tmp_path: Path
     assert losses(tmp_path) == losses(whole_run)
 
 
+def test_painting_where_the_policy_is_learns_the_same(whole_run: Path, tmp_path: Path) -> None:
+    on_device = ("ppo.rollout_storage=scene", "ppo.paint_on=gpu")
+    train(tmp_path, "experiment=point_goal", *on_device, "max_minutes=5")
+    assert losses(tmp_path) == losses(whole_run)
+
+
 def test_only_resumable_checkpoints_resume(whole_run: Path, tmp_path: Path) -> None:
     result = train(tmp_path, f"resume={whole_run / 'model_best.pt'}", check=False)
     assert result.returncode != 0

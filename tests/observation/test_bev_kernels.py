@@ -15,16 +15,23 @@ from sim_adapters.observation import (
     light_lines,
     map_warp,
     painting,
+    painting_ranges,
     raster,
+    raster_lines,
     spec,
 )
+from sim_adapters.observation.bev import BevObserver
 from sim_adapters.scene import history
 from sim_adapters.scene.history import make_history, record_history
-from tests.observation.bev_helpers import busy_scene, make_observer, observe
+from sim_adapters.scene.map_bank import MapBank
+from tests.observation.bev_helpers import allocate, busy_scene, make_observer, observe
 from tests.observation.observation_scenes import straight_road_bank
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-KERNEL_MODULES = (spec, raster, map_warp, light_lines, history, painting, bev_gather, bev)
+KERNEL_MODULES = (
+    *(spec, raster_lines, raster, map_warp, light_lines, history, painting, painting_ranges),
+    *(bev_gather, bev),
+)
 
 
 def use_plain_python(monkeypatch: pytest.MonkeyPatch, modules: tuple[ModuleType, ...]) -> None:
@@ -44,7 +51,7 @@ def test_jitted_frames_equal_their_plain_python_selves(
     observer = make_observer("carl_bev_64", interpolation=interpolation)
     maps = straight_road_bank()
     jitted, jitted_rows = observe(observer, scene, memory, maps)
-    use_plain_python(monkeypatch, (*KERNEL_MODULES[:2], *KERNEL_MODULES[3:]))
+    use_plain_python(monkeypatch, tuple(m for m in KERNEL_MODULES if m is not map_warp))
     for name in (
         "place_window",
         "_fixed",
@@ -68,7 +75,7 @@ def test_golden_pictures_stay_the_same_to_the_last_pixel(name: str):
         np.testing.assert_array_equal(frames, saved["bev"])
 
 
-def golden_frames(name: str) -> np.ndarray:
+def golden_rows(name: str) -> tuple[BevObserver, dict[str, np.ndarray], MapBank]:
     """Two drivers of a busy scene, with a past where the observation looks back."""
     observer = make_observer(name)
     assert observer.required_pixels_per_meter is not None
@@ -81,10 +88,18 @@ def golden_frames(name: str) -> np.ndarray:
         scene.motion.y[:] += 0.1 * scene.motion.vy_mps
         scene.lights.state[:] = step // 6
         record_history(scene, memory.signs.shown_stop, memory.history)
-    frames, _ = observe(
-        observer, scene, memory, straight_road_bank(observer.required_pixels_per_meter)
-    )
-    return frames
+    maps = straight_road_bank(observer.required_pixels_per_meter)
+    rows = allocate(observer.stored_space, 2)
+    observer.gather(scene, memory, maps, rows)
+    return observer, rows, maps
+
+
+def golden_frames(name: str) -> np.ndarray:
+    """What is kept in tests/golden."""
+    observer, rows, maps = golden_rows(name)
+    out = allocate(observer.space, 2)
+    observer.paint(rows, maps, out)
+    return out["bev"]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import pytest
 from evaluation.speed.raster import OpenCvRaster
 from sim_adapters.observation.bev_rows import rows_of
 from sim_adapters.observation.raster import (
-    draw_line,
     draw_thick_line,
     fill_box,
     fill_disc,
@@ -19,6 +18,7 @@ from sim_adapters.observation.raster import (
     polygon_disc,
     stamp_disc,
 )
+from sim_adapters.observation.raster_lines import Band, draw_line
 from tests.observation.bev_helpers import busy_scene, make_observer, observe, town_of_noise
 from tests.observation.observation_scenes import straight_road_bank
 
@@ -90,7 +90,7 @@ def test_discs_equal_opencv():
     for radius in range(1, 10):
         for column, row in ((30, 33), (1, 62), (66, -2)):
             ours, reference = pair()
-            fill_disc(ours, row, column, radius, 1)
+            fill_disc(ours, BRUSH.band, row, column, radius, 1)
             cv2.circle(reference, (column, row), radius, 1, thickness=-1)
             np.testing.assert_array_equal(ours, reference)
 
@@ -100,13 +100,13 @@ def test_route_discs_equal_opencv_s_of_line_type_filled():
     assert sides == [4, 5, 7, 7, 7, 7, 5]
     for radius in range(1, 17):
         ours, reference = pair()
-        stamp_disc(ours, 33, 30, polygon_disc(radius), 1)
+        stamp_disc(ours, BRUSH.band, 33, 30, polygon_disc(radius), 1)
         cv2.circle(reference, (30, 33), radius, 1, thickness=cv2.FILLED, lineType=cv2.FILLED)
         np.testing.assert_array_equal(ours, reference)
     for column, row in ((1, 62), (66, -2), (-3, 30), (63, 63)):
         ours, large = np.zeros((SIZE, SIZE), np.uint8), np.zeros((SIZE + 20, SIZE + 20), np.uint8)
-        stamp_disc(ours, row, column, polygon_disc(3), 1)
-        stamp_disc(large, row + 10, column + 10, polygon_disc(3), 1)
+        stamp_disc(ours, BRUSH.band, row, column, polygon_disc(3), 1)
+        stamp_disc(large, Band(0, SIZE + 20), row + 10, column + 10, polygon_disc(3), 1)
         np.testing.assert_array_equal(ours, large[10:-10, 10:-10])
 
 
