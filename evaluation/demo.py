@@ -46,12 +46,10 @@ from evaluation.recording.recorder import recorder_of
 from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
 from evaluation.report.in_words import planner_in_words, python_to_type
-from evaluation.rollout.benchmark import Benchmark
-from evaluation.rollout.episode_rollout import run_episodes
-from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
+from evaluation.rollout.benchmark import Benchmark, EvaluationTask, make_tasks
+from evaluation.rollout.episode_rollout import make_evaluation_worlds, run_episodes
 from evaluation.rollout.progress import EvaluationProgress
 from evaluation.rollout.recording import Recording
-from evaluation.rollout.route_queue import EvaluationTask, make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_json, write_results
 from evaluation.scoring.score_table import EMBEDDED, print_scores

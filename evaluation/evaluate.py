@@ -25,11 +25,9 @@ from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
 from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import Report, write_report
-from evaluation.rollout.benchmark import Benchmark, towns_of
-from evaluation.rollout.episode_rollout import Recorder, run_episodes
-from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
+from evaluation.rollout.benchmark import Benchmark, make_tasks, towns_of
+from evaluation.rollout.episode_rollout import Recorder, make_evaluation_worlds, run_episodes
 from evaluation.rollout.progress import EvaluationProgress
-from evaluation.rollout.route_queue import make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import EPISODES_FILE, read_results, write_results
 from evaluation.scoring.score_table import print_scores

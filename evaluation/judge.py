@@ -26,7 +26,7 @@ from carl_planner.publish import weights_alone
 from carl_planner.training_run import FINAL, LATEST
 from evaluation.calibration.drives import CalibrationDrive, TriggerRecorder
 from evaluation.evaluate import drive_routes
-from evaluation.report.judged_page import SCORE, write_judged_page
+from evaluation.report.html_report import SCORE, write_judged_page
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.scoring.scores import benchmark_scores
 from sim_adapters.gymnasium_envs import compose_config

@@ -17,9 +17,8 @@ from hydra.utils import instantiate
 
 from evaluation.drivers.driver import Driver, with_parts
 from evaluation.drivers.policy_driver import policy_driver
-from evaluation.rollout.episode_rollout import Recorder, run_episodes
-from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
-from evaluation.rollout.route_queue import make_tasks
+from evaluation.rollout.benchmark import make_tasks
+from evaluation.rollout.episode_rollout import Recorder, make_evaluation_worlds, run_episodes
 from evaluation.scoring.episode_result import EpisodeResult
 from sim_adapters.gymnasium_envs import compose_config
 

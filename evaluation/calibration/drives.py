@@ -32,8 +32,7 @@ from evaluation.leaderboard_jobs.official_report import skipped_scenarios
 from evaluation.leaderboard_jobs.official_results import MissingRoutesError, official_result
 from evaluation.longest6_official import run_official
 from evaluation.rollout import episode_rollout
-from evaluation.rollout.benchmark import trace_scenarios
-from evaluation.rollout.route_queue import EvaluationTask
+from evaluation.rollout.benchmark import EvaluationTask, trace_scenarios
 from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult, result_from_row
 from evaluation.scoring.results_file import write_json
 from rewards.driving_events import DrivingEvents

@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from evaluation.recording.folder import find_episodes
 from evaluation.report.html_report import PLANNER_TITLES
+from evaluation.rollout.benchmark import EvaluationTask
 from evaluation.rollout.recording import Recording
-from evaluation.rollout.route_queue import EvaluationTask
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.results_file import read_results
 from evaluation.scoring.scores import as_grid, benchmark_scores

@@ -19,10 +19,9 @@ from evaluation.leaderboard_agent.tick_recording import TickRecording, read_reco
 from evaluation.leaderboard_jobs.job import RouteJob
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import OfficialResult
-from evaluation.recording.about import about_result
+from evaluation.recording.about import about_result, passed_percent
 from evaluation.recording.episode import RecordedEpisode, Tracks, find_presences
 from evaluation.recording.folder import EpisodeFolder
-from evaluation.recording.passed import passed_percent
 from evaluation.scoring.infractions import Infraction
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from evaluation.viewer.town import write_towns

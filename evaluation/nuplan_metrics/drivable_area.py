@@ -13,14 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.nuplan_metrics.driven_route import DrivenRoute, MapLookupError
 from evaluation.nuplan_metrics.ego_path import EgoPath
 from evaluation.nuplan_metrics.lane_graph import (
     LOOKUP_FAILURES,
     MAX_LANES,
+    DrivenRoute,
     FloatArray,
     IntArray,
     LaneGraph,
+    MapLookupError,
     RoadMap,
     is_listed,
     lanes_at,

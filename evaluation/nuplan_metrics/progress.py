@@ -7,9 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.nuplan_metrics.driven_route import DrivenRoute
 from evaluation.nuplan_metrics.ego_path import EgoPath
-from evaluation.nuplan_metrics.lane_graph import FloatArray, IntArray, LaneGraph, RoadMap, is_listed
+from evaluation.nuplan_metrics.lane_graph import (
+    DrivenRoute,
+    FloatArray,
+    IntArray,
+    LaneGraph,
+    RoadMap,
+    is_listed,
+)
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.area_lookup import area_contains, polyline_length_m, station_m
 from sim_adapters.scene.map_areas import MapAreas, Polylines

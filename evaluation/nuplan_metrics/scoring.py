@@ -1,8 +1,14 @@
-"""score_scenarios: traces of a simulation in, the eight metrics of each scenario out."""
+"""score_scenarios: traces of a simulation in, the eight metrics of each scenario and its score out.
+
+score = product of the multipliers x weighted mean of the rest.
+Source: nuPlan devkit, weighted average aggregator of the closed-loop challenges.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +25,8 @@ from evaluation.nuplan_metrics.collisions import (
     ttc_score,
 )
 from evaluation.nuplan_metrics.drivable_area import corner_lanes, stays_on_drivable_area
-from evaluation.nuplan_metrics.driven_route import driven_route
 from evaluation.nuplan_metrics.ego_path import ego_path, expert_path, seen_tracks
-from evaluation.nuplan_metrics.lane_graph import FloatArray, RoadMap, road_maps
+from evaluation.nuplan_metrics.lane_graph import FloatArray, RoadMap, driven_route, road_maps
 from evaluation.nuplan_metrics.progress import (
     RouteProgress,
     direction_score,
@@ -32,11 +37,59 @@ from evaluation.nuplan_metrics.progress import (
     route_progress,
     speed_score,
 )
-from evaluation.nuplan_metrics.scenario_scores import MetricScores, ScenarioScores
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
 from sim_adapters.scene.map_bank import MapBank
+
+
+class MetricScores(NamedTuple):
+    """Scores in [0, 1] by the devkit's names: four multipliers, then four weighted ones."""
+
+    no_ego_at_fault_collisions: float
+    drivable_area_compliance: float
+    driving_direction_compliance: float
+    ego_is_making_progress: float
+    ego_progress_along_expert_route: float
+    time_to_collision_within_bound: float
+    speed_limit_compliance: float
+    ego_is_comfortable: float
+
+
+METRICS = MetricScores._fields
+MULTIPLIERS = METRICS[:4]
+WEIGHTS = dict(zip(METRICS[4:], (5.0, 5.0, 4.0, 2.0), strict=True))
+
+
+def scenario_score(metrics: MetricScores) -> float:
+    """The score in [0, 1] that these metrics make."""
+    values = metrics._asdict()
+    weighted = sum(weight * values[name] for name, weight in WEIGHTS.items())
+    return math.prod(values[name] for name in MULTIPLIERS) * weighted / sum(WEIGHTS.values())
+
+
+@dataclass(frozen=True)
+class ScenarioScores:
+    """How one scenario was driven, or why that can't be said."""
+
+    token: str
+    scenario_type: str
+    log_name: str
+    metrics: MetricScores | None  # None: failed
+    details: dict[str, float] = field(default_factory=dict)  # what the scores come from, by name
+    failure: str = ""  # why there are no metrics
+
+    @property
+    def score(self) -> float:
+        """Score in [0, 1].
+
+        Raises:
+            ValueError: the scenario failed.
+        """
+        if self.metrics is None:
+            raise ValueError(f"scenario {self.token} has no score: {self.failure}")
+        return scenario_score(self.metrics)
+
 
 # Comfort: six smoothed signals stay within their bounds at every sample.
 #

@@ -28,9 +28,9 @@ from evaluation.play.session import DrivingSession
 from evaluation.recording.episode import RecordedEpisode
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.rollout.benchmark import Benchmark
-from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
+from evaluation.rollout.episode_rollout import make_evaluation_worlds
 from evaluation.scoring.score_table import EMBEDDED
-from evaluation.viewer.open_page import open_page
+from evaluation.viewer.page_file import open_page
 from evaluation.viewer.town import write_towns
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.routes import RouteDemands, generate_routes

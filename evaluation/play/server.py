@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import WSMsgType, web
 
-from evaluation.play.messages import drive_message, moment_message
+from evaluation.play.drive_page import drive_message, moment_message
 from evaluation.play.session import DrivingSession, Wheel
 
 log = logging.getLogger(__name__)

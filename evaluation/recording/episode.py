@@ -9,8 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.recording.packing import Column, pack, table, unpack
-from evaluation.recording.raster_frames import NO_RASTER, RasterFrames, raster_of
+from evaluation.recording.packing import (
+    NO_RASTER,
+    Column,
+    RasterFrames,
+    pack,
+    raster_of,
+    table,
+    unpack,
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

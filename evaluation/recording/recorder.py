@@ -20,14 +20,14 @@ from evaluation.recording.episode import (
     find_presences,
     kept_features,
 )
-from evaluation.recording.raster_frames import (
+from evaluation.recording.packing import (
     PERIOD_S,
     RasterFrames,
     deflate_frame,
     raster_view,
 )
 from evaluation.recording.tape import DRIVER_NUMBERS, Strip, Tape
-from evaluation.rollout.route_queue import EvaluationTask
+from evaluation.rollout.benchmark import EvaluationTask
 from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult
 from rewards.driving_events import DrivingEvents
 from rewards.reward_breakdown import RewardBreakdown

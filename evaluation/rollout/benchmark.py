@@ -1,9 +1,10 @@
-"""Benchmark: a set of routes to be driven, read from a leaderboard route file."""
+"""Benchmark: routes to be driven, read from a leaderboard route file, and their queue."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +14,7 @@ from sim_adapters.maps.route_file import RouteSpec, read_routes
 from sim_adapters.maps.route_scenarios import trace_scenario
 from sim_adapters.maps.router import Router
 from sim_adapters.maps.scenario_file import read_scenario_file, triggers_on_route
+from sim_adapters.scene.counter_rng import random_bits
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, Scenario
 
@@ -120,3 +122,59 @@ def longest_duration_s(route: Route, maps: MapBank) -> float:
     """An upper bound of the leaderboard's time budget; the referee enforces the budget itself."""
     slowest_mps = SLOWEST_SHARE_OF_LIMIT * float(maps.points.speed_limit_mps.min())
     return FIRST_BUDGET_S + route.length_m / slowest_mps
+
+
+# Every free world gets the next route until all are driven, and none is lost
+
+_SEED_PURPOSE = 7001  # of the counter-based randomness
+_SEED_MASK = (1 << 62) - 1  # fits every integer type on the way
+
+
+@dataclass(frozen=True)
+class EvaluationTask:
+    """One route to be driven with one seed; `scenario.seed` is already derived from both."""
+
+    scenario: Scenario
+    seed: int
+
+
+def make_tasks(scenarios: Iterable[Scenario], seeds: Iterable[int]) -> list[EvaluationTask]:
+    """Every route with every seed.
+
+    A world's randomness follows from the route's id and the seed alone, so that one route driven
+    again on its own, or by another planner, meets the same traffic.
+    """
+    seeds = list(seeds)
+    return [
+        EvaluationTask(replace(scenario, seed=world_seed(scenario.scenario_id, seed)), seed)
+        for scenario in scenarios
+        for seed in seeds
+    ]
+
+
+def world_seed(route_id: str, seed: int) -> int:
+    """Seed of the world in which `route_id` is driven with `seed`."""
+    route_hash = zlib.crc32(route_id.encode())
+    return int(random_bits(seed, route_hash, 0, _SEED_PURPOSE)) & _SEED_MASK
+
+
+class RouteQueue:
+    """Hands out tasks, longest routes first so that no long one is left.
+
+    `running[world]` is the task a world drives now. When none is left, a free world drives the
+    shortest route again to keep the batch whole, and `running` says None: it is not recorded.
+    """
+
+    def __init__(self, tasks: Sequence[EvaluationTask], num_worlds: int) -> None:
+        if not tasks:
+            raise ValueError("no route to drive: the benchmark is empty")
+        self._waiting = sorted(tasks, key=lambda task: task.scenario.route.length_m)
+        self._filler = self._waiting[0].scenario
+        self.num_tasks = len(tasks)
+        self.running: list[EvaluationTask | None] = [None] * num_worlds
+
+    def next_scenario(self, world: int) -> Scenario:
+        """The scenario that `world` drives from now on."""
+        task = self._waiting.pop() if self._waiting else None
+        self.running[world] = task
+        return task.scenario if task else self._filler

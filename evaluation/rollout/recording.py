@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.drivers.driver import Driver
-from evaluation.rollout.route_queue import EvaluationTask
+from evaluation.rollout.benchmark import EvaluationTask
 from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult
 from evaluation.scoring.infractions import Infraction
 from rewards.driving_events import DrivingEvents

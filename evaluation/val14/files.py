@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evaluation.nuplan_metrics.scenario_scores import METRICS, MetricScores, ScenarioScores
+from evaluation.nuplan_metrics.scoring import METRICS, MetricScores, ScenarioScores
 from evaluation.output_folder import refuse_other_results
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
 from evaluation.val14.scores import Val14Scores

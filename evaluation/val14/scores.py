@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.nuplan_metrics.scenario_scores import (
+from evaluation.nuplan_metrics.scoring import (
     METRICS,
     MetricScores,
     ScenarioScores,

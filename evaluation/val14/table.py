@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evaluation.nuplan_metrics.scenario_scores import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
+from evaluation.nuplan_metrics.scoring import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
 from evaluation.report.html_report import REPORT_FILE, template
 from evaluation.scoring.score_table import Comparison, difference, interval_text
 from evaluation.val14.files import SCENARIOS_FILE, Drive, Results, read_scenarios

@@ -1,10 +1,16 @@
-"""Writes the viewer's page: style, scripts and data in one HTML file that opens from a disk."""
+"""Writes the viewer's page: style, scripts and data in one HTML file that opens from a disk.
+
+And opens it, where somebody sits before a screen.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import os
 import re
+import sys
+import webbrowser
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -186,3 +192,14 @@ def _write_scripts(folder: Path, data: dict[str, Path]) -> None:
     for name, path in data.items():
         script = f'viewerReceive("{name}", "{_base64(path)}");\n'
         write_atomically(folder / f"{name}.js", script.encode())
+
+
+# Opens a page in the browser of whoever sits here
+
+
+def open_page(address: str) -> bool:
+    """Open it, if there is a screen: without one Python finds browsers that fill the terminal."""
+    is_x11 = sys.platform not in ("darwin", "win32")
+    if is_x11 and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False
+    return webbrowser.open(address)

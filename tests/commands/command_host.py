@@ -16,7 +16,7 @@ from typing import IO
 
 for heavy in (
     "carl_planner.learner",
-    "evaluation.rollout.evaluation_worlds",
+    "evaluation.rollout.episode_rollout",
     "sim_adapters.embedded.simulator",
 ):
     importlib.import_module(heavy)

@@ -12,7 +12,7 @@ from evaluation import judge as judge_module
 from evaluation.calibration.drives import CalibrationDrive
 from evaluation.calibration.trigger_watch import TriggerOutcome
 from evaluation.judge import BEST, JUDGED_FILE, Judgement, figures, judge, policies_to_judge
-from evaluation.report.judged_page import PAGE_FILE, SCORE
+from evaluation.report.html_report import JUDGED_PAGE, SCORE
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from sim_adapters.gymnasium_envs import compose_config
 
@@ -111,6 +111,6 @@ def test_the_best_policy_is_kept_and_the_page_has_all_judgements(
         best.append(load_checkpoint(tmp_path / "judged" / BEST).config["made_at"])
     assert best == [1_000_000, 2_000_000, 2_000_000]
     assert len((tmp_path / "judged" / JUDGED_FILE).read_text().splitlines()) == 3
-    page = (tmp_path / "judged" / PAGE_FILE).read_text()
+    page = (tmp_path / "judged" / JUDGED_PAGE).read_text()
     assert "Best policy by driving score: 2.0 M" in page
     assert "<td>40.0</td><td>70.0</td><td>55.0</td>" in page

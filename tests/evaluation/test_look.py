@@ -11,7 +11,7 @@ from evaluation.look import look, tell
 from evaluation.report.in_words import drive_in_words, planner_in_words, python_to_type
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from evaluation.scoring.infractions import Infraction, InfractionKind
-from evaluation.viewer.open_page import open_page
+from evaluation.viewer.page_file import open_page
 
 
 def result(*infractions: Infraction) -> EpisodeResult:

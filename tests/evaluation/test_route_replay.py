@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from evaluation.drivers.driver import Driver, driver_config
 from evaluation.drivers.rule_drivers import BlindFollower
-from evaluation.rollout.benchmark import Benchmark
-from evaluation.rollout.episode_rollout import run_episodes
-from evaluation.rollout.evaluation_worlds import make_evaluation_worlds
+from evaluation.rollout.benchmark import Benchmark, make_tasks
+from evaluation.rollout.episode_rollout import make_evaluation_worlds, run_episodes
 from evaluation.rollout.recording import EpisodeRecorder, Recording
-from evaluation.rollout.route_queue import make_tasks
 from evaluation.scoring.episode_result import EpisodeResult
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.route_file import RouteSpec, write_routes

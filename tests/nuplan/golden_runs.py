@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.nuplan_metrics.scenario_scores import METRICS
+from evaluation.nuplan_metrics.scoring import METRICS
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import open_cache
 from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from evaluation.nuplan_metrics.lane_graph import road_maps
-from evaluation.nuplan_metrics.scenario_scores import METRICS
-from evaluation.nuplan_metrics.scoring import Measurements, measure, score_scenarios
+from evaluation.nuplan_metrics.scoring import METRICS, Measurements, measure, score_scenarios
 from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.devkit_runs import DevkitRun, scored_log
 

@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 
 from evaluation.drivers.driver import Driver, driver_config
 from evaluation.nuplan_metrics import score_scenarios
-from evaluation.nuplan_metrics.scenario_scores import METRICS
+from evaluation.nuplan_metrics.scoring import METRICS
 from evaluation.val14.rollout import TRAFFIC, simulate
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import open_cache

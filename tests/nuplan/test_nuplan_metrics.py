@@ -19,13 +19,12 @@ from evaluation.nuplan_metrics import (
     ScenarioScores,
     collisions,
     drivable_area,
-    driven_route,
     lane_graph,
     progress,
     score_scenarios,
 )
 from evaluation.nuplan_metrics.collisions import bearing_rad, is_ahead, is_behind
-from evaluation.nuplan_metrics.scenario_scores import scenario_score
+from evaluation.nuplan_metrics.scoring import scenario_score
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene import area_lookup
@@ -49,7 +48,6 @@ HALF_LENGTH_M, HALF_WIDTH_M = 2.588, 1.1485
 KERNEL_MODULES = (
     collisions,
     drivable_area,
-    driven_route,
     lane_graph,
     progress,
     area_lookup,

@@ -20,7 +20,7 @@ import pytest
 
 from evaluation.drivers.policy_driver import policy_driver
 from evaluation.nuplan_metrics import score_scenarios
-from evaluation.nuplan_metrics.scenario_scores import METRICS
+from evaluation.nuplan_metrics.scoring import METRICS
 from evaluation.val14.rollout import simulate
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_log import TinyLog, write_log

@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 
 from evaluation import compare, evaluate
 from evaluation.nuplan_metrics import MetricScores, ScenarioScores
-from evaluation.nuplan_metrics.scenario_scores import METRICS
+from evaluation.nuplan_metrics.scoring import METRICS
 from evaluation.val14 import rollout as val14_rollout
 from evaluation.val14.benchmark import Val14, select
 from evaluation.val14.files import Drive, Results, ScenarioBook, read_scenarios

@@ -23,7 +23,7 @@ from evaluation.calibration.drives import (
 from evaluation.calibration.trigger_watch import TriggerOutcome, WatchedTrigger, walk_way
 from evaluation.leaderboard_agent.tick_recording import TickRecorder
 from evaluation.leaderboard_jobs.job import make_jobs
-from evaluation.rollout.route_queue import EvaluationTask
+from evaluation.rollout.benchmark import EvaluationTask
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecords, EpisodeResult
 from evaluation.scoring.infractions import Infraction, InfractionKind
 from rewards.driving_events import uneventful

@@ -12,8 +12,8 @@ from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import official_result
 from evaluation.leaderboard_jobs.recorded_drives import write_official_view
+from evaluation.recording.about import passed_percent
 from evaluation.recording.folder import EpisodeFolder
-from evaluation.recording.passed import passed_percent
 from evaluation.scoring.infractions import InfractionKind
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.state import ActorKind, LightState, empty_scene

@@ -1,7 +1,7 @@
 import pytest
 
 from evaluation.drivers.vehicle_control import steer_for_curvature
-from evaluation.play.hands import MOST_LATERAL_MPS2, TURN_S, Hands
+from evaluation.play.session import MOST_LATERAL_MPS2, TURN_S, Hands
 
 STEP_S = 0.05
 

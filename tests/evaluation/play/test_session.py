@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluation.play.messages import ACTOR_COLUMNS, drive_message, moment_message
+from evaluation.play.drive_page import ACTOR_COLUMNS, drive_message, moment_message
 from evaluation.play.scripts import SCRIPTS
 from evaluation.play.session import DrivingSession, Wheel
 from evaluation.recording.folder import find_episodes, read_episode

@@ -7,10 +7,10 @@ import pytest
 from evaluation.drivers.policy_driver import PolicyDriver
 from evaluation.recording.episode import pack_episode, unpack_episode
 from evaluation.recording.folder import EpisodeFolder
-from evaluation.recording.raster_frames import RasterFrames, deflate_frame
+from evaluation.recording.packing import RasterFrames, deflate_frame
 from evaluation.recording.recorder import DriveRecorder
+from evaluation.rollout.benchmark import make_tasks
 from evaluation.rollout.episode_rollout import run_episodes
-from evaluation.rollout.route_queue import make_tasks
 from evaluation.viewer.page_file import write_page
 from evaluation.viewer.town import pack_layers
 from tests.evaluation.fake_drive import MetreAStep, no_reward, straight_scenario

@@ -6,8 +6,8 @@ import pytest
 
 from evaluation.recording.recorder import DriveRecorder
 from evaluation.recording.tape import BLOCK_STEPS
+from evaluation.rollout.benchmark import make_tasks
 from evaluation.rollout.episode_rollout import run_episodes
-from evaluation.rollout.route_queue import make_tasks
 from sim_adapters.scene.scenario import ScenarioTrigger
 from sim_adapters.scene.state import ActorKind
 from tests.evaluation.fake_drive import FakeWorlds, MetreAStep, no_reward, straight_scenario
