@@ -25,6 +25,12 @@ ROACH_CONVOLUTIONS = ((8, 5, 2), (16, 5, 2), (32, 5, 2), (64, 3, 2), (128, 3, 2)
 SMALL_CONVOLUTIONS = ((16, 5, 2), (32, 3, 2), (64, 3, 2), (64, 3, 2))
 
 
+def autocast_dtype(tensor: Tensor) -> torch.dtype | None:
+    """What autocast computes in on a tensor's device; None without it."""
+    device = tensor.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+
 class RasterConv2d(nn.Conv2d):
     """First convolution of an encoder: takes 0..255 bytes and sees them as 0..1.
 
@@ -33,8 +39,12 @@ class RasterConv2d(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Map a uint8 raster (N, C, H, W) to float32 (N, out, H', W') in channels_last."""
-        raster = input.to(torch.float32, memory_format=torch.channels_last)
+        """Map a uint8 raster (N, C, H, W) to floats (N, out, H', W') in channels_last.
+
+        Under autocast the raster goes straight to its dtype: bytes are exact in bfloat16.
+        """
+        dtype = autocast_dtype(input) or torch.float32
+        raster = input.to(dtype, memory_format=torch.channels_last)
         return F.conv2d(raster, self.weight * (1.0 / 255.0), self.bias, self.stride, self.padding)
 
 
@@ -50,11 +60,14 @@ class ImageLayerNorm(nn.LayerNorm):
         last = input.permute(0, 2, 3, 1)
         if not last.is_contiguous():
             return super().forward(input)
-        weight = self.weight.permute(1, 2, 0)
-        normed = F.layer_norm(
-            last, weight.shape, weight.contiguous(), self.bias.permute(1, 2, 0).contiguous()
-        )
-        return normed.permute(0, 3, 1, 2)
+        weight, bias = self.weight.permute(1, 2, 0), self.bias.permute(1, 2, 0)
+        if autocast_dtype(input) is None:
+            normed = F.layer_norm(last, weight.shape, weight.contiguous(), bias.contiguous())
+            return normed.permute(0, 3, 1, 2)
+        # Autocast would normalise a float32 copy, twice the traffic; sums are float32 all the same
+        with torch.autocast(input.device.type, enabled=False):
+            scale, shift = (w.to(last.dtype).contiguous() for w in (weight, bias))
+            return F.layer_norm(last, weight.shape, scale, shift).permute(0, 3, 1, 2)
 
 
 def build_cnn(

@@ -15,6 +15,7 @@ from carl_planner import checkpoint as checkpoints
 from carl_planner.checkpoint import Checkpoint, CheckpointError
 from carl_planner.collector import Collector
 from carl_planner.distributed import ProcessGroup, choose_device
+from carl_planner.network_compute import set_compute
 from carl_planner.policy import ActorCritic
 from carl_planner.ppo import Ppo, PpoSettings
 from carl_planner.rollout_buffer import RolloutBuffer, make_storage
@@ -56,6 +57,7 @@ class Learner:
             observation_space=self.observation_space,
             action_space=self.env.single_action_space,
         ).to(self.device)
+        set_compute(self.policy, self.settings.precision, self.settings.compile_mode)
         self.ppo = Ppo(self.policy, self.settings, self.group)
         self.buffer = self._make_buffer()
         self.collector = Collector(

@@ -107,11 +107,12 @@ class ActorCritic(nn.Module):
         num_critic_inputs = num_features + num_value_measurements
         self.value_head = mlp(num_critic_inputs, head_widths, layer_norm=layer_norm)
         self.value_head.append(nn.Linear(head_widths[-1] if head_widths else num_critic_inputs, 1))
+        self.features_dtype: torch.dtype | None = None  # autocast's; None: float32
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(self, observation: Observation) -> PolicyOutput:
         """Distribution over actions and value of each observation."""
-        features = self.features_extractor(observation)
+        features = self._features(observation)
         return PolicyOutput(self._distribution(features), self._value(features, observation))
 
     def act(self, observation: Observation) -> SampledActions:
@@ -122,7 +123,7 @@ class ActorCritic(nn.Module):
 
     def distribution(self, observation: Observation) -> ActionDistribution:
         """Distribution over actions alone."""
-        return self._distribution(self.features_extractor(observation))
+        return self._distribution(self._features(observation))
 
     def drive(self, observation: Observation, uniform: Tensor | None = None) -> Tensor:
         """What it does in evaluation, shape (N, actions).
@@ -143,7 +144,16 @@ class ActorCritic(nn.Module):
 
     def value(self, observation: Observation) -> Tensor:
         """Expected return, shape (N,)."""
-        return self._value(self.features_extractor(observation), observation)
+        return self._value(self._features(observation), observation)
+
+    def _features(self, observation: Observation) -> Tensor:
+        """What both heads see, in float32."""
+        if self.features_dtype is None:
+            return self.features_extractor(observation)
+        device = observation["value_measurements"].device.type
+        with torch.autocast(device, dtype=self.features_dtype):
+            features = self.features_extractor(observation)
+        return features.float()
 
     def _distribution(self, features: Tensor) -> ActionDistribution:
         hidden = self.policy_head(features)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.distributed import ProcessGroup
 from carl_planner.exploration import Exploration, exploration_loss_sum
+from carl_planner.network_compute import check_compute
 from carl_planner.policy import ActionDistribution, ActorCritic
 from carl_planner.rollout_buffer import RolloutBuffer, TensorDict
 
@@ -78,14 +79,15 @@ class PpoSettings:
     exploration: Exploration | None  # Roach's additional loss
     rollout_storage: str  # "pixels" or "scene"
     paint_on: str = "cpu"  # or "gpu": stored scenes become pictures where they are learned from
-    final_entropy_coef: float | None = (
-        None  # reached linearly at the end of the run; None: constant
-    )
+    final_entropy_coef: float | None = None  # reached linearly at the run's end; None: constant
+    precision: str = "float32"  # of the shared features, see `network_compute.set_compute`
+    compile_mode: str | None = None  # of torch.compile, likewise
 
     def __post_init__(self) -> None:
         for name in ("total_samples", "num_envs", "num_steps", "minibatch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"ppo.{name} is {getattr(self, name)}, expected 1 or more")
+        check_compute(self.precision, self.compile_mode)
         if self.batch_size % self.minibatch_size:
             raise ValueError(
                 f"a batch of {self.num_envs} envs x {self.num_steps} steps = {self.batch_size} "
