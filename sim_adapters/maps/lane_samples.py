@@ -61,6 +61,7 @@ class SampledLane(NamedTuple):
     left: LaneKey | None  # lane beside the middle sample
     right: LaneKey | None
     opposite: LaneKey | None  # nearest driving lane of the other direction
+    shoulders: tuple[tuple[LaneKey, ...], ...]  # to the left and to the right, nearest first
 
 
 def sample_lanes(carla_map: carla.Map, document: OpenDriveDocument) -> list[SampledLane]:
@@ -123,6 +124,10 @@ def _sample_lane(
         left=_beside(middle.get_left_lane(), roads) if is_driving else None,
         right=_beside(middle.get_right_lane(), roads) if is_driving else None,
         opposite=_opposite(section, (road.road_id, section_index, lane_id)),
+        shoulders=tuple(
+            _shoulders(section, (road.road_id, section_index, lane_id), toward_center)
+            for toward_center in (True, False)
+        ),
     )
 
 
@@ -171,6 +176,26 @@ def _opposite(section: LaneSection, key: LaneKey) -> LaneKey | None:
         if lane_type == "driving" and (other > 0) != (lane_id > 0)
     ]
     return (*key[:2], min(others, key=abs)) if others else None
+
+
+def _shoulders(section: LaneSection, key: LaneKey, toward_center: bool) -> tuple[LaneKey, ...]:
+    """Shoulders that CARLA's `get_left_lane` (toward the center) or `get_right_lane` pass.
+
+    Up to the next driving lane, or the lane where they turn back.
+    """
+    found: list[LaneKey] = []
+    lane_id, seen = key[2], {key[2]}
+    while True:
+        away = 1 if lane_id > 0 else -1
+        if not toward_center:
+            lane_id += away
+        else:
+            lane_id = -lane_id if abs(lane_id) == 1 else lane_id - away
+        if lane_id in seen or section.lane_types.get(lane_id, "driving") == "driving":
+            return tuple(found)
+        seen.add(lane_id)
+        if section.lane_types[lane_id] == "shoulder":
+            found.append((*key[:2], lane_id))
 
 
 def _codes(markings: Markings, count: int) -> NDArray[np.uint8]:

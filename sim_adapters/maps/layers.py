@@ -181,17 +181,16 @@ def bake_layers(
 ) -> MapLayers:
     """Draw all layers of one town."""
     canvas = _empty_canvas(carla_map, pixels_per_meter)
-    driving: dict[LaneKey, _Outline] = {}
+    outlines = {lane.key: _outline(lane) for lane in samples if lane.kind in _LANE_BITS}
     for lane in samples:
-        if lane.kind in _LANE_BITS:
-            outline = _outline(lane)
-            _fill_lane(canvas, lane, outline)
-            if lane.kind == LaneKind.DRIVING:
-                driving[lane.key] = outline
-    _fill_seams(canvas, samples, driving)
-    for lane in samples:
-        if lane.kind == LaneKind.DRIVING and lane.junction_id == -1:
-            outline = driving[lane.key]
+        if lane.key in outlines:
+            _fill_lane(canvas, int(_LANE_BITS[lane.kind]), outlines[lane.key])
+    driving = [lane for lane in samples if lane.kind == LaneKind.DRIVING]
+    _fill_seams(canvas, driving, outlines)
+    _fill_medians(canvas, driving, outlines)
+    for lane in driving:
+        if lane.junction_id == -1:
+            outline = outlines[lane.key]
             _draw_markings(canvas, outline, lane.left_marking, lane.left_is_white, side=1.0)
             _draw_markings(canvas, outline, lane.right_marking, lane.right_is_white, side=-1.0)
     for first, last in zip(crosswalks.first_corner[:-1], crosswalks.first_corner[1:], strict=True):
@@ -265,12 +264,8 @@ def _edge(outline: _Outline, offset_m: FloatArray) -> tuple[FloatArray, FloatArr
     )
 
 
-def _fill_lane(canvas: _Canvas, lane: SampledLane, outline: _Outline) -> None:
-    bits = int(_LANE_BITS[lane.kind])
-    if lane.kind == LaneKind.DRIVING and lane.junction_id != -1:
-        bits |= int(LayerBit.JUNCTION)
-    left = canvas.pixels(*_edge(outline, outline.half_width_m))
-    right = canvas.pixels(*_edge(outline, -outline.half_width_m))
+def _fill_lane(canvas: _Canvas, bits: int, outline: _Outline) -> None:
+    left, right = _edges(canvas, outline)
     # One quadrilateral for each step that moves a corner, and a strip has no less than two ends
     moves = np.any(np.diff(np.stack([*left, *right]), axis=1) != 0, axis=0)
     kept = np.concatenate([[True], moves[:-1], [True]])
@@ -278,23 +273,46 @@ def _fill_lane(canvas: _Canvas, lane: SampledLane, outline: _Outline) -> None:
 
 
 def _fill_seams(
-    canvas: _Canvas, samples: list[SampledLane], outlines: dict[LaneKey, _Outline]
+    canvas: _Canvas, driving: list[SampledLane], outlines: dict[LaneKey, _Outline]
 ) -> None:
     """Close the joints of driving lanes.
 
     Where one lane ends and the next begins their corners may round to neighbouring pixels, which
     would leave a hole a pixel wide between the two outlines.
     """
-    for lane in samples:
-        if lane.kind != LaneKind.DRIVING:
-            continue
-        for key in lane.successors:
-            if key not in outlines:
-                continue
+    keys = {lane.key for lane in driving}
+    for lane in driving:
+        for key in keys.intersection(lane.successors):
             end = _cross_section(canvas, outlines[lane.key], -1)
             start = _cross_section(canvas, outlines[key], 0)
             left_x, left_y, right_x, right_y = np.stack([end, start], axis=-1)
             fill_strip(canvas.plane, left_x, left_y, right_x, right_y, int(LayerBit.DRIVING))
+
+
+def _fill_medians(
+    canvas: _Canvas, driving: list[SampledLane], outlines: dict[LaneKey, _Outline]
+) -> None:
+    """Fill what lies between the shoulders of one side, which CaRL bakes as one polygon."""
+    for lane in driving:
+        for side in lane.shoulders:
+            edges = [
+                _edges(canvas, outlines[key], reverse=(key[2] > 0) != (lane.key[2] > 0))
+                for key in side
+                if key in outlines
+            ]
+            for (left, right), (next_left, next_right) in itertools.pairwise(edges):
+                fill_strip(canvas.plane, *left, *next_left, int(LayerBit.MEDIAN))
+                fill_strip(canvas.plane, *right, *next_right, int(LayerBit.MEDIAN))
+
+
+def _edges(
+    canvas: _Canvas, outline: _Outline, *, reverse: bool = False
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Columns and rows of the left and of the right edge, in driving direction or against it."""
+    order = slice(None, None, -1 if reverse else 1)
+    half = outline.half_width_m
+    pixels = [canvas.pixels(*_edge(outline, offset_m)) for offset_m in (half, -half)]
+    return [(columns[order], rows[order]) for columns, rows in pixels]
 
 
 def _cross_section(canvas: _Canvas, outline: _Outline, vertex: int) -> NDArray[np.int64]:

@@ -26,7 +26,6 @@ _LAYER_COLORS = {  # painted in this order
     LayerBit.SHOULDER: (105, 85, 70),
     LayerBit.PARKING: (70, 70, 115),
     LayerBit.DRIVING: (66, 66, 66),
-    LayerBit.JUNCTION: (88, 74, 74),
     LayerBit.CROSSWALK: (170, 170, 170),
     LayerBit.MARKING: (255, 215, 0),
     LayerBit.MARKING_BROKEN: (255, 255, 255),

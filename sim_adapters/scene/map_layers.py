@@ -29,7 +29,7 @@ class LayerBit(IntEnum):
     SIDEWALK = 8
     MARKING = 16  # any lane marking (outside junctions)
     MARKING_BROKEN = 32  # white broken marking; MARKING is set too
-    JUNCTION = 64  # driving area inside a junction
+    MEDIAN = 64  # between two shoulders of one side of a driving lane, see configs/observation
     CROSSWALK = 128
 
 

@@ -22,8 +22,14 @@ LAYERS = {
     "road": LayerBit.DRIVING | LayerBit.PARKING,
     "markings": LayerBit.MARKING,
     "markings_broken": LayerBit.MARKING_BROKEN,
+    "shoulder": LayerBit.SHOULDER | LayerBit.MEDIAN,
 }
-CHANNELS = {"road": 0, "markings": 1, "speed_limits": 2}  # place in the golden frames
+CHANNELS = {
+    "road": 0,
+    "markings": 1,
+    "speed_limits": 2,
+    "shoulder": 3,
+}  # place in the golden frames
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,16 @@ def test_layers_are_carl_s(golden: Golden, name: str) -> None:
     assert np.count_nonzero(ours != theirs) <= LARGEST_SHARE * np.count_nonzero(theirs)
 
 
+def test_medians_are_what_carl_s_shoulders_have_more_than_lanes(golden: Golden) -> None:
+    theirs, shoulders = golden.layer("shoulder"), golden.our_layer(int(LayerBit.SHOULDER))
+    medians = golden.our_layer(int(LayerBit.MEDIAN))
+    more = np.count_nonzero(theirs & ~shoulders)
+    assert np.count_nonzero(medians & ~theirs) <= LARGEST_SHARE * np.count_nonzero(theirs)
+    assert np.count_nonzero(medians & theirs & ~shoulders) == pytest.approx(more, rel=0.01, abs=12)
+
+
 def test_frames_are_carl_s(golden: Golden) -> None:
-    observer = make_observer("carl_bev")
+    observer = make_observer("carl_bev", "channels.shoulder.layers=[SHOULDER,MEDIAN]")
     poses = golden.data["poses_carla"]
     rows = {name: 0 * array for name, array in allocate(observer.stored_space, len(poses)).items()}
     rows["pose"][:] = poses * (1.0, -1.0, 1.0, -np.pi / 180.0)

@@ -80,7 +80,7 @@ def test_strip_round_a_tight_bend_has_no_hole() -> None:
 
 def test_layers_of_the_crossing_lie_where_the_file_puts_them(crossing: MapBank) -> None:
     driving, marking = int(LayerBit.DRIVING), int(LayerBit.MARKING)
-    broken, junction = int(LayerBit.MARKING_BROKEN), int(LayerBit.JUNCTION)
+    broken = int(LayerBit.MARKING_BROKEN)
     assert pixel_at(crossing, -100.0, -1.75) == driving
     assert pixel_at(crossing, -100.0, -3.5) == driving | marking | broken  # white, broken
     assert pixel_at(crossing, -100.0, -7.0) & marking  # solid
@@ -88,7 +88,7 @@ def test_layers_of_the_crossing_lie_where_the_file_puts_them(crossing: MapBank) 
     assert pixel_at(crossing, -100.0, 0.0) == driving | marking  # yellow broken is no white broken
     assert pixel_at(crossing, -100.0, -8.5) == LayerBit.PARKING
     assert pixel_at(crossing, 30.0, 4.5) == LayerBit.SIDEWALK
-    assert pixel_at(crossing, 0.0, 0.0) == driving | junction
+    assert pixel_at(crossing, 0.0, 0.0) == driving  # and no marking in the junction
     assert pixel_at(crossing, 15.0, 2.0) == driving | LayerBit.CROSSWALK
     assert pixel_at(crossing, 0.0, 200.0) == 0
     # A double line is two lines 0.5 m apart with the road between them
@@ -141,8 +141,16 @@ def test_driving_lane_points_lie_on_the_driving_layer(towns: MapBank) -> None:
 def test_markings_stop_at_junctions(towns: MapBank) -> None:
     for row in range(len(towns.towns)):
         plane = untile_plane(towns.layers, row)
-        inside = (plane & LayerBit.JUNCTION) != 0
-        inner = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        inside = np.zeros(plane.shape, np.uint8)
+        origin = (float(towns.layers.origin_x[row]), float(towns.layers.origin_y[row]))
+        for lane in range(*towns.ranges.lane[row : row + 2]):
+            if towns.lanes.junction[lane] >= 0 and towns.lanes.kind[lane] == LaneKind.DRIVING:
+                for part in getattr(
+                    lane_polygon(towns, lane), "geoms", [lane_polygon(towns, lane)]
+                ):
+                    corners = np.array(part.exterior.coords) - origin
+                    cv2.fillPoly(inside, [np.rint(2.0 * corners).astype(np.int32)], (1,))
+        inner = cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0
         marked = (plane & LayerBit.MARKING) != 0
         # Bridges carry marked lanes across junctions, in Town05 for instance
         assert np.count_nonzero(inner & marked) < 0.02 * np.count_nonzero(inner)

@@ -27,10 +27,12 @@ from tests.observation.observation_scenes import (
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def make_observer(name: str, **changes: Any) -> BevObserver:
-    """The observer of a YAML, some keywords changed."""
+def make_observer(name: str, *deeper: str, **changes: Any) -> BevObserver:
+    """The observer of a YAML, some keywords changed, or what lies deeper ("key.below=value")."""
     with initialize_config_dir(str(CONFIGS), version_base=None):
-        config = compose(overrides=[f"+observation={name}"])
+        config = compose(
+            overrides=[f"+observation={name}", *(f"observation.{word}" for word in deeper)]
+        )
     settings = OmegaConf.to_container(config.observation)
     assert isinstance(settings, dict)
     kept = {name: value for name, value in settings.items() if name not in changes}

@@ -57,7 +57,6 @@ def road_plane(pixels_per_meter: float) -> np.ndarray:
     plane = np.zeros((rows.size, columns.size), np.uint8)
     half_px = 0.5 / pixels_per_meter
     plane[along & (np.abs(y) <= 3.5)] |= np.uint8(LayerBit.DRIVING)
-    plane[along & inside & (np.abs(y) <= 3.5)] |= np.uint8(LayerBit.JUNCTION)
     plane[along & (np.abs(y) > 3.5) & (np.abs(y) <= 5.0)] |= np.uint8(LayerBit.SHOULDER)
     plane[along & ~inside & (np.abs(np.abs(y) - 3.5) <= half_px)] |= np.uint8(LayerBit.MARKING)
     middle = along & ~inside & (np.abs(y) <= half_px) & (np.floor(x / 3.0) % 2 == 0)
