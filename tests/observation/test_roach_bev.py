@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_module
+from hydra.utils import instantiate
 
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.scene.history import SceneHistory, make_history, record_history, restart_history
+from sim_adapters.scene.map_layers import LayerBit
 from sim_adapters.scene.memory import EpisodeMemory
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch
 from tests.observation.bev_helpers import allocate, busy_scene, extent, make_observer, observe
@@ -19,6 +22,7 @@ from tests.observation.observation_scenes import (
     straight_road_bank,
     straight_scene,
 )
+from tests.scene.hand_made_map import start_drive
 
 MOMENTS = ("15_steps_ago", "10_steps_ago", "5_steps_ago", "now")
 BANK = straight_road_bank(5.0)
@@ -158,3 +162,27 @@ def test_stored_rows_redraw_the_same_past():
     painted = allocate(observer.space, 1)
     observer.paint({key: array[[1]] for key, array in rows.items()}, BANK, painted)
     np.testing.assert_array_equal(painted["bev"][0], frames[1])
+
+
+@pytest.mark.parametrize(
+    ("bit", "value"), [(LayerBit.DRIVING, 255), (LayerBit.PARKING, 0), (LayerBit.SHOULDER, 0)]
+)
+def test_roach_s_road_is_where_lanes_are_driven(bit: LayerBit, value: int):
+    observer, bank = make_observer("roach_bev"), straight_road_bank(5.0)
+    scene, memory = straight_scene()
+    memory, _ = remembering(scene, memory, observer)
+    bank.layers.tiles[:] = int(bit)
+    frames, _ = observe(observer, scene, memory, bank)
+    assert frames[0, observer.channel_names.index("road"), 96, 96] == value
+
+
+def test_roach_looks_for_stop_signs_twenty_metres_ahead():
+    # At (180, -1.75); CaRL's raster shows it from fifty metres on
+    with initialize_config_module("configs", version_base="1.3"):
+        settings = instantiate(compose("detector/roach").detector)
+    drive = start_drive(x=100.0, settings=settings)
+    shown = drive.memory.signs.shown_stop
+    drive.step(159.5)
+    assert shown[0] == -1
+    drive.step(160.5)
+    assert shown[0] == 0
