@@ -56,8 +56,11 @@ from sim_adapters.carla.contact_log import ContactLog  # noqa: E402
 from sim_adapters.carla.frames import from_carla_transform, to_carla_control  # noqa: E402
 from sim_adapters.carla.live_lights import LiveLights  # noqa: E402
 from sim_adapters.carla.scene_reader import SceneReader  # noqa: E402
-from sim_adapters.maps.planned_route import route_of_plan, route_of_points  # noqa: E402
-from sim_adapters.maps.router import Router  # noqa: E402
+from sim_adapters.maps.router import (  # noqa: E402
+    Router,
+    route_of_plan,
+    route_of_points,
+)
 from sim_adapters.scene.scenario import Scenario  # noqa: E402
 
 FULL_BRAKE = (0.0, -1.0)  # steer, acceleration

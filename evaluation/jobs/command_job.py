@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sim_adapters.carla.guarded_process import end_guarded, start_guarded
+from sim_adapters.carla.server_guard import end_guarded, start_guarded
 
 LOG_FILE = "job.log"
 PYTHON = "python"  # as first word: the interpreter of the process that runs the job

@@ -19,7 +19,7 @@ from filelock import FileLock
 import evaluation
 from evaluation.leaderboard_jobs.job import JobEnd, RouteJob, read_record, record_problem
 from evaluation.scoring.results_file import write_json
-from sim_adapters.carla.guarded_process import end_guarded, start_guarded
+from sim_adapters.carla.server_guard import end_guarded, start_guarded
 from sim_adapters.carla.servers import LiveServer, ServerSettings
 
 # Where the leaderboard, scenario_runner and CARLA's `agents` package are on this machine

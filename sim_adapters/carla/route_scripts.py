@@ -17,8 +17,7 @@ import numpy as np
 
 from sim_adapters.carla.actor_slots import EGO_SLOT
 from sim_adapters.carla.frames import to_carla_transform, to_carla_vector
-from sim_adapters.carla.script_stream import Stream
-from sim_adapters.carla.scripted_moment import LiveScript, LiveStage
+from sim_adapters.carla.script_stream import LiveScript, LiveStage, Stream
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorKind

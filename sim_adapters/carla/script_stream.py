@@ -11,15 +11,20 @@ taken out of the way.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Protocol
 
 import carla
 import numpy as np
 
+from sim_adapters.carla.actor_slots import EGO_SLOT
+from sim_adapters.carla.background_traffic import BackgroundTraffic
 from sim_adapters.carla.frames import to_carla_location, to_carla_transform, to_carla_vector
-from sim_adapters.carla.scripted_moment import LiveStage
+from sim_adapters.carla.live_lights import LiveLights
+from sim_adapters.carla.session import LiveSession
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.state import LightState
+from sim_adapters.scene.state import LightState, SceneBatch
 from sim_adapters.world.pedestrian_state import lane_place
 from sim_adapters.world.scenarios.crossers import arrives_soon
 from sim_adapters.world.scenarios.state import ScenarioKind, ScriptBook
@@ -30,6 +35,57 @@ from sim_adapters.world.scenarios.streams import (
     RUNNER_REACTION_S,
     TIMEOUT_S,
 )
+
+
+@dataclass(frozen=True)
+class LiveStage:
+    """Where scripts play; the same for a whole episode."""
+
+    session: LiveSession
+    maps: MapBank
+    scene: SceneBatch
+    lights: LiveLights
+    traffic: BackgroundTraffic | None
+
+    @property
+    def now_s(self) -> float:
+        """Episode time."""
+        return float(self.scene.clocks.elapsed_s[0])
+
+    @property
+    def seed(self) -> int:
+        """Of the episode."""
+        return int(self.scene.clocks.seed[0])
+
+    @property
+    def ego_speed_mps(self) -> float:
+        """Horizontal speed of the ego."""
+        motion = self.scene.motion
+        return math.hypot(motion.vx_mps[0, EGO_SLOT], motion.vy_mps[0, EGO_SLOT])
+
+    def ego_distance_m(self, x: float, y: float) -> float:
+        """From the ego's centre to a place."""
+        motion = self.scene.motion
+        return math.hypot(x - motion.x[0, EGO_SLOT], y - motion.y[0, EGO_SLOT])
+
+
+class LiveScript(Protocol):
+    """One scripted event after the ego has reached its trigger point."""
+
+    is_over: bool
+
+    def step(self) -> None:
+        """Play one step; reads the scene of the last tick, acts before the next."""
+        ...
+
+    def noise(self) -> tuple[float, float]:
+        """What is added to the ego's steering and throttle in this step."""
+        ...
+
+    def clear(self) -> None:
+        """Take what the script placed out of the world."""
+        ...
+
 
 NEAR_EXIT_M = 3.0  # the ego passes the end of its way through the junction
 PATH_STEP_M = 5.0  # between places that the TrafficManager is told

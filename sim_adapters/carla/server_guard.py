@@ -1,4 +1,4 @@
-"""Runs one server and ends with it, or ends it: `python server_guard.py COMMAND...`.
+"""Commands that end with whoever started them: `start_guarded`, `server_guard.py COMMAND...`.
 
 The owner holds the guard's stdin. When that closes, which it does however the owner ends, the guard
 kills the server with all its children (CarlaUE4.sh is a shell around the server proper). Standard
@@ -14,7 +14,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 
@@ -52,6 +54,48 @@ def _be_a_server() -> None:
 def _kill_group(leader: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def start_guarded(
+    command: Sequence[str],
+    log: IO[bytes] | None,
+    *,
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a command behind its guard.
+
+    Args:
+        command: To run.
+        log: Takes its output; without one nothing does, since a full pipe would stop it.
+        folder: It runs there; None is the present one.
+        environment: All of its variables; None is this process' own.
+
+    Returns:
+        The guard; its exit code is the command's. `end_guarded` ends both.
+    """
+    # -S, -E: the guard needs nothing but the standard library
+    guard = [sys.executable, "-S", "-E", __file__, *command]
+    return subprocess.Popen(
+        guard,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL if log is None else log,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def end_guarded(guard: subprocess.Popen[bytes], patience_s: float) -> None:
+    """Close the guard's stdin, upon which it kills the command's whole group; wait for it."""
+    assert guard.stdin is not None
+    guard.stdin.close()
+    try:
+        guard.wait(patience_s)
+    except subprocess.TimeoutExpired:
+        guard.kill()
+        guard.wait()
 
 
 if __name__ == "__main__":

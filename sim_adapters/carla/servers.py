@@ -21,8 +21,8 @@ from typing import Literal
 
 import carla
 
-from sim_adapters.carla.guarded_process import end_guarded, start_guarded
-from sim_adapters.carla.headless.client_version import client_version
+from sim_adapters.carla.headless.process import client_version
+from sim_adapters.carla.server_guard import end_guarded, start_guarded
 from sim_adapters.carla.session import LiveSession
 from sim_adapters.maps.town_files import CARLA_ROOT_VARIABLE
 from sim_adapters.pool_worker import WorldLostError

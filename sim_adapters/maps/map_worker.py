@@ -1,4 +1,4 @@
-"""Starts a worker that reads a map, bounds its time, and says why a document is no use.
+"""A worker that reads a map: started, its time bounded, and why a document is no use.
 
 The limit is one of CPU time: a document that hangs CARLA's parser burns it, a machine with other
 work to do does not. Kernels that the worker compiles first are taken out by `cpu_limit`.
@@ -12,10 +12,9 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-
-from sim_adapters.maps.worker_status import UNUSABLE_STATUS
 
 PARSE_CPU_LIMIT_S = 120.0  # the slowest supported town takes below 15 s on one core
 _WALL_PER_CPU = 60.0  # a worker that neither works nor ends is given up at last
@@ -72,3 +71,34 @@ def run_map_worker(
     if child.returncode > 0:
         raise RuntimeError(f"{arguments[0]} failed:\n{messages}")
     return output
+
+
+# The worker's side: what bounds it, and how it ends when its document is no usable map
+
+LEFT_OUT_SUFFIX = ".txt"  # beside a bank: a line about each thing of the file that has no effect
+UNUSABLE_STATUS = 3  # the reason is the last line of their standard error
+MEMORY_LIMIT_BYTES = 4 << 30  # CARLA's towns take below 300 MB
+
+
+@contextmanager
+def map_work() -> Iterator[None]:
+    """Bound this process's memory; end it with the reason if the document is no usable map.
+
+    A document of a kilobyte can ask CARLA's parser, or a raster of the town, for terabytes.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    allowed = MEMORY_LIMIT_BYTES
+    if hard != resource.RLIM_INFINITY:
+        allowed = min(allowed, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:  # RuntimeError: carla.Map's refusal
+        _end(str(error))
+    except MemoryError:
+        _end(f"it needs more than {allowed >> 30} GiB of memory: its roads are too long or too far")
+
+
+def _end(reason: str) -> None:
+    sys.stderr.write(f"{' '.join(reason.split())}\n")
+    sys.exit(UNUSABLE_STATUS)

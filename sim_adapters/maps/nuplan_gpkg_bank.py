@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.maps.lane_grid import build_lane_grid
-from sim_adapters.maps.nuplan_gpkg_areas import build_area_grid, build_areas, check_span
 from sim_adapters.maps.nuplan_gpkg_edges import EdgeTables, build_edges
-from sim_adapters.maps.nuplan_gpkg_layers import GpkgLayer
+from sim_adapters.maps.nuplan_gpkg_layers import GpkgLayer, build_area_grid, build_areas, check_span
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import (

@@ -11,13 +11,14 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sim_adapters.maps.nuplan_gpkg_areas import AreaRows, csr_firsts
 from sim_adapters.maps.nuplan_gpkg_layers import (
     AREA_LAYERS,
     BASELINE_LAYER,
     BOUNDARY_LAYER,
     CONNECTOR_LAYER,
+    AreaRows,
     GpkgLayer,
+    csr_firsts,
 )
 from sim_adapters.scene.map_areas import AreaKind, Polylines, RoadEdges
 

@@ -16,9 +16,13 @@ from numpy.typing import NDArray
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.bank_file import join_banks, load_bank
 from sim_adapters.maps.lane_answers import DrivingAnswers, LaneId, NearestLanes, ParkingAnswers
-from sim_adapters.maps.map_worker import PARSE_CPU_LIMIT_S, UnusableMapError, run_map_worker
+from sim_adapters.maps.map_worker import (
+    LEFT_OUT_SUFFIX,
+    PARSE_CPU_LIMIT_S,
+    UnusableMapError,
+    run_map_worker,
+)
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
-from sim_adapters.maps.worker_status import LEFT_OUT_SUFFIX
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.source_files import code_digest
 

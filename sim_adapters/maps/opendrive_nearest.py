@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.maps.lane_answers import DrivingAnswers, NearestLanes, ParkingAnswers
-from sim_adapters.maps.opendrive_shift import centred
-from sim_adapters.maps.worker_status import map_work
+from sim_adapters.maps.map_worker import map_work
+from sim_adapters.maps.opendrive_document import centred
 
 
 def ask_carla(document: bytes, places: NDArray[np.float64]) -> NearestLanes:

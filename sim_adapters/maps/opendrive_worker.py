@@ -35,17 +35,16 @@ from sim_adapters.maps.lane_grid import build_lane_grid
 from sim_adapters.maps.lane_places import TownGraph, leave_ring, ring_lanes
 from sim_adapters.maps.lane_samples import SampledLane, sample_lanes
 from sim_adapters.maps.layers import bake_layers
-from sim_adapters.maps.left_out import describe_left_out
-from sim_adapters.maps.opendrive_document import parse_document
-from sim_adapters.maps.opendrive_shift import centred, moved
+from sim_adapters.maps.map_worker import LEFT_OUT_SUFFIX, map_work
+from sim_adapters.maps.opendrive_document import centred, moved, parse_document
 from sim_adapters.maps.traffic_lights import TrafficLights, build_traffic_lights
 from sim_adapters.maps.traffic_signs import (
     TrafficSigns,
     build_traffic_signs,
+    describe_left_out,
     limit_posts,
     speed_limit_of_points,
 )
-from sim_adapters.maps.worker_status import LEFT_OUT_SUFFIX, map_work
 from sim_adapters.scene.map_bank import (
     EntryRule,
     LaneKind,

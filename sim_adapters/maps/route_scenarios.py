@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.maps.opendrive import nearest_driving_lanes
-from sim_adapters.maps.planned_route import route_of_plan
 from sim_adapters.maps.route_file import RouteSpec, read_routes
-from sim_adapters.maps.router import Router
+from sim_adapters.maps.router import Router, route_of_plan
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import Route, Scenario, ScenarioTrigger
 

@@ -15,7 +15,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sim_adapters.maps.nuplan_gpkg_areas import area_polygon
+from sim_adapters.maps.nuplan_gpkg_layers import area_polygon
 from sim_adapters.nuplan.bicycle import LENGTH_M, REAR_AXLE_TO_CENTRE_M, WIDTH_M
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.map_areas import AreaKind, VectorMap

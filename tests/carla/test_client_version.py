@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_module
 
 from evaluation.longest6_official import server_settings
-from sim_adapters.carla.headless.client_version import client_version
+from sim_adapters.carla.headless.process import client_version
 from sim_adapters.carla.servers import LiveServer, ServerSettings, describe
 
 FIRST_PORT = 26_200  # of these tests

@@ -11,11 +11,9 @@ from typing import Any
 import msgpack
 import pytest
 
-from sim_adapters.carla.headless.background import Background
-from sim_adapters.carla.headless.peers import HeldMemory, Host, Peer
+from sim_adapters.carla.headless.peers import HeldMemory, Host, Peer, SensorStreams, Subscriber
 from sim_adapters.carla.headless.process import HeadlessServer
-from sim_adapters.carla.headless.protocol import Respond, RpcPeer, unpack_message
-from sim_adapters.carla.headless.streams import SensorStreams, Subscriber
+from sim_adapters.carla.headless.protocol import Background, Respond, RpcPeer, unpack_message
 from tests.carla.test_headless_hostile import assert_fit, connect, resident_mb
 
 KB, MB = 1024, 2**20

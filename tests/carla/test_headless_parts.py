@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from sim_adapters.carla.headless import contacts, frame, motion, trigger_boxes
+from sim_adapters.carla.headless import contacts, frame, motion
 from sim_adapters.carla.headless.__main__ import parse_options
 from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
 from sim_adapters.carla.headless.actors import ActorRegistry
@@ -21,9 +21,13 @@ from sim_adapters.carla.headless.blueprints.library import build_library
 from sim_adapters.carla.headless.frame import compose, pose_from_wire, pose_to_wire
 from sim_adapters.carla.headless.motion import stand_on_lane
 from sim_adapters.carla.headless.process import HeadlessServer
-from sim_adapters.carla.headless.road_furniture import GroupPlan, RoadFurniture, RoadThing
+from sim_adapters.carla.headless.road_furniture import (
+    GroupPlan,
+    RoadFurniture,
+    RoadThing,
+    SignalCycles,
+)
 from sim_adapters.carla.headless.sensors import read_geo_reference
-from sim_adapters.carla.headless.signal_cycles import SignalCycles
 from sim_adapters.carla.headless.wire_values import BadValueError
 from sim_adapters.carla.headless.world import EpisodeSettings
 from sim_adapters.maps.opendrive import load_map_bank
@@ -169,7 +173,7 @@ def test_kernels_do_what_their_plain_python_does(monkeypatch: pytest.MonkeyPatch
         return [arrays.kinematics[:, :4].copy(), arrays.driving.speed[:4].copy()]
 
     jitted = run()
-    use_plain_python(monkeypatch, contacts, frame, motion, trigger_boxes)
+    use_plain_python(monkeypatch, contacts, frame, motion)
     for one, other in zip(jitted, run(), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 

@@ -24,8 +24,7 @@ from sim_adapters.embedded.route_triggers import (
     place_triggers,
     scenario_weights,
 )
-from sim_adapters.embedded.route_waypoints import is_same_way, thin_route
-from sim_adapters.embedded.routes import RouteDemands, generate_routes
+from sim_adapters.embedded.routes import RouteDemands, generate_routes, is_same_way, thin_route
 from sim_adapters.embedded.scenario_source import RandomRoutes, RouteFile
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.maps.opendrive import load_map_bank

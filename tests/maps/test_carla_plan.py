@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from sim_adapters.maps.opendrive import nearest_driving_lanes
-from sim_adapters.maps.planned_route import route_of_plan
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.maps.route_scenarios import CarlaPlanner, trace_scenario
-from sim_adapters.maps.router import Router
+from sim_adapters.maps.router import Router, route_of_plan
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import ScenarioTrigger
 

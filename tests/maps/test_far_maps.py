@@ -8,7 +8,7 @@ import pytest
 
 from sim_adapters.carla.headless.town import load_town
 from sim_adapters.maps.opendrive import load_map_bank, nearest_driving_lanes
-from sim_adapters.maps.opendrive_shift import centred
+from sim_adapters.maps.opendrive_document import centred
 
 EAST_M, NORTH_M = 691_000.0, 5_334_000.0  # Munich in UTM zone 32
 

@@ -71,7 +71,7 @@ def test_roads_as_far_apart_as_a_large_town_are_taken(cache: Path, tmp_path: Pat
 def test_work_that_asks_for_more_memory_than_it_may_have_ends_with_the_reason() -> None:
     code = (
         "import numpy as np\n"
-        "from sim_adapters.maps.worker_status import map_work\n"
+        "from sim_adapters.maps.map_worker import map_work\n"
         "with map_work():\n"
         "    np.ones(6 << 30, np.uint8)\n"
     )

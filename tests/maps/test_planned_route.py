@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from sim_adapters.maps.planned_route import route_of_plan, route_of_points
-from sim_adapters.maps.router import Router
+from sim_adapters.maps.router import Router, route_of_plan, route_of_points
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand
 

@@ -21,7 +21,7 @@ import pytest
 import shapely
 
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.maps.nuplan_gpkg_areas import area_polygon
+from sim_adapters.maps.nuplan_gpkg_layers import area_polygon
 from sim_adapters.nuplan.log_candidates import find_candidates
 from sim_adapters.nuplan.log_database import LogDatabase
 from sim_adapters.nuplan.log_reader import LogReader

@@ -14,7 +14,7 @@ import shapely
 from evaluation.nuplan_drivers import idm_planner
 from sim_adapters.maps import nuplan_gpkg
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.maps.nuplan_gpkg_areas import area_polygon
+from sim_adapters.maps.nuplan_gpkg_layers import area_polygon
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import EntryRule, MapBank
 from sim_adapters.scene.scenario import RouteCommand

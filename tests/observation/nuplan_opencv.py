@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sim_adapters.maps.nuplan_gpkg_areas import area_polygon
+from sim_adapters.maps.nuplan_gpkg_layers import area_polygon
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, Polylines, VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, SceneBatch

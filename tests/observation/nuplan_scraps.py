@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from sim_adapters.maps.nuplan_gpkg_areas import build_area_grid
+from sim_adapters.maps.nuplan_gpkg_layers import build_area_grid
 from sim_adapters.scene.map_areas import AreaKind, MapAreas, Polylines, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory, empty_memory

@@ -8,20 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.carla.headless.ackermann import AckermannTarget, drive_to_target
 from sim_adapters.carla.headless.actor_arrays import Kind
-from sim_adapters.carla.headless.actors import GREEN, Actor, ActorRegistry
-from sim_adapters.carla.headless.blueprints.form import Blueprint
+from sim_adapters.carla.headless.actors import (
+    GREEN,
+    AckermannTarget,
+    Actor,
+    ActorRegistry,
+    drive_to_target,
+)
+from sim_adapters.carla.headless.blueprints.vehicles import Blueprint
 from sim_adapters.carla.headless.contacts import (
     empty_contact_pairs,
+    empty_touched,
     first_body_in_the_way,
 )
 from sim_adapters.carla.headless.frame import KINEMATICS_TO_WIRE, PoseTuple
 from sim_adapters.carla.headless.motion import Ground, tick_actors
-from sim_adapters.carla.headless.road_furniture import RoadThing, furnish
-from sim_adapters.carla.headless.signal_cycles import SignalCycles
+from sim_adapters.carla.headless.road_furniture import RoadThing, SignalCycles, furnish
 from sim_adapters.carla.headless.town import ServerTown
-from sim_adapters.carla.headless.trigger_boxes import empty_touched
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import MapBank
 

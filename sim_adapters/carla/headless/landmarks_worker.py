@@ -12,7 +12,7 @@ import sys
 
 import carla
 
-from sim_adapters.maps.worker_status import map_work
+from sim_adapters.maps.map_worker import map_work
 
 
 def list_landmarks(text: str) -> list[dict[str, object]]:

@@ -24,9 +24,14 @@ from sim_adapters.carla.headless.actor_arrays import (
     Pose,
     Walking,
 )
-from sim_adapters.carla.headless.contacts import ContactPairs, touch_bodies
+from sim_adapters.carla.headless.contacts import (
+    ContactPairs,
+    Touched,
+    TriggerBoxes,
+    touch_bodies,
+    touch_boxes_range,
+)
 from sim_adapters.carla.headless.frame import compose
-from sim_adapters.carla.headless.trigger_boxes import Touched, TriggerBoxes, touch_boxes_range
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.geometry import wrap_angle
 from sim_adapters.scene.lane_lookup import nearest_lane_point

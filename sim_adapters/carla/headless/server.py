@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sim_adapters.carla.headless import wire_values as values
-from sim_adapters.carla.headless.background import Background
-from sim_adapters.carla.headless.calls.actors import ActorCalls
-from sim_adapters.carla.headless.calls.batch import BatchCalls
+from sim_adapters.carla.headless.calls.actors import ActorCalls, BatchCalls
 from sim_adapters.carla.headless.calls.dispatch import Dispatcher, call
-from sim_adapters.carla.headless.calls.lights import LightCalls
 from sim_adapters.carla.headless.calls.vehicles import VehicleCalls
 from sim_adapters.carla.headless.calls.without_effect import CallsWithoutEffect
-from sim_adapters.carla.headless.calls.world import RayCalls, WorldCalls
-from sim_adapters.carla.headless.client_version import DEFAULT_VERSION, wire_version
-from sim_adapters.carla.headless.peers import HeldMemory, Host, Peer
-from sim_adapters.carla.headless.protocol import RpcPeer
-from sim_adapters.carla.headless.streams import SensorStreams, Subscriber
+from sim_adapters.carla.headless.calls.world import LightCalls, RayCalls, WorldCalls
+from sim_adapters.carla.headless.peers import HeldMemory, Host, Peer, SensorStreams, Subscriber
+from sim_adapters.carla.headless.process import DEFAULT_VERSION, wire_version
+from sim_adapters.carla.headless.protocol import Background, RpcPeer
 from sim_adapters.carla.headless.town import load_town
 from sim_adapters.carla.headless.world import World
 

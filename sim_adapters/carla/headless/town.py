@@ -15,7 +15,7 @@ from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.lane_graph import pose_on_lane
 from sim_adapters.maps.map_worker import UnusableMapError, run_map_worker
 from sim_adapters.maps.opendrive import load_map_bank
-from sim_adapters.maps.opendrive_shift import centred
+from sim_adapters.maps.opendrive_document import centred
 from sim_adapters.maps.town_files import find_town_file, read_town_document, town_name
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.source_files import code_digest

@@ -18,10 +18,10 @@ from sim_adapters.carla.headless.actor_arrays import (
 )
 from sim_adapters.carla.headless.actors import Actor
 from sim_adapters.carla.headless.blueprints.library import build_library
-from sim_adapters.carla.headless.client_version import WireVersion
 from sim_adapters.carla.headless.episode import Episode
+from sim_adapters.carla.headless.peers import WORLD_STREAM, SensorStreams, Subscriber
+from sim_adapters.carla.headless.process import WireVersion
 from sim_adapters.carla.headless.sensors import IMU_GRAVITY_MPS2, Sensors
-from sim_adapters.carla.headless.streams import WORLD_STREAM, SensorStreams, Subscriber
 from sim_adapters.carla.headless.town import ServerTown
 
 # Episode settings: how long a tick is and who starts it.

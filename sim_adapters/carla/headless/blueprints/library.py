@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from sim_adapters.carla.headless.actor_arrays import Kind
-from sim_adapters.carla.headless.blueprints.form import (
+from sim_adapters.carla.headless.blueprints.refused_sensors import (
+    REFUSED_SENSORS,
+    refused_attributes,
+)
+from sim_adapters.carla.headless.blueprints.vehicles import (
     BOOL,
     FLOAT,
     INT,
     STRING,
     Attribute,
     Blueprint,
+    vehicle_blueprints,
 )
-from sim_adapters.carla.headless.blueprints.refused_sensors import (
-    REFUSED_SENSORS,
-    refused_attributes,
-)
-from sim_adapters.carla.headless.blueprints.vehicles import vehicle_blueprints
-from sim_adapters.carla.headless.client_version import WireVersion
+from sim_adapters.carla.headless.process import WireVersion
 from sim_adapters.world import vehicle_catalogue as catalogue
 
 # Blueprints of props: those that the leaderboard's scenarios and CARLA's examples name.

@@ -7,7 +7,7 @@ Source of names and defaults: CARLA 0.9.16, ActorBlueprintFunctionLibrary and th
 
 from __future__ import annotations
 
-from sim_adapters.carla.headless.blueprints.form import BOOL, FLOAT, INT, STRING, Attribute
+from sim_adapters.carla.headless.blueprints.vehicles import BOOL, FLOAT, INT, STRING, Attribute
 
 _RENDERING, _RADIO = "rendering", "a model of radio messages"
 REFUSED_SENSORS = {

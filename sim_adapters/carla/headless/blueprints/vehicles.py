@@ -6,20 +6,42 @@ Masses are estimates from the box's volume.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
-from sim_adapters.carla.headless.blueprints.form import (
-    BOOL,
-    COLOR,
-    INT,
-    STRING,
-    Attribute,
-    Blueprint,
-)
 from sim_adapters.scene.state import ActorKind
 from sim_adapters.world import vehicle_catalogue as catalogue
 from sim_adapters.world.dynamics import MAX_WHEEL_ANGLE_RAD
+
+BOOL, INT, FLOAT, STRING, COLOR = range(5)
+Attribute = tuple[str, int, str, tuple[str, ...], bool]  # id, type, value, recommended, modifiable
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """One kind of actor that clients can spawn.
+
+    Args:
+        type_id: Its name, e.g. "vehicle.lincoln.mkz_2020".
+        kind: Which columns of the actor arrays it uses.
+        attributes: Names, types and defaults.
+        half_extents_m: Of the bounding box; None without a body.
+        box_center_m: In the actor's frame.
+        mass_kg: Zero where nothing moves it.
+        tag: Semantic tag.
+        is_solid: Whether it collides.
+    """
+
+    type_id: str
+    kind: Kind
+    attributes: tuple[Attribute, ...]
+    half_extents_m: tuple[float, float, float] | None = None
+    box_center_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mass_kg: float = 0.0
+    tag: int = 0
+    is_solid: bool = False
+
 
 _CAR_KG_PER_M3 = 135.0  # gives a mid-size car its 1.8 t
 _SECOND_GENERATION = frozenset(

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sim_adapters.carla.headless.background import Later
-from sim_adapters.carla.headless.protocol import Answer
+from sim_adapters.carla.headless.protocol import Answer, Later
 from sim_adapters.carla.headless.wire_values import BadValueError
 
 _logger = logging.getLogger(__name__)

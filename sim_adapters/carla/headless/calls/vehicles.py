@@ -6,9 +6,8 @@ import math
 from typing import Any
 
 from sim_adapters.carla.headless import wire_values as values
-from sim_adapters.carla.headless.ackermann import AckermannTarget
 from sim_adapters.carla.headless.actor_arrays import Kind
-from sim_adapters.carla.headless.actors import Actor
+from sim_adapters.carla.headless.actors import AckermannTarget, Actor
 from sim_adapters.carla.headless.blueprints.vehicles import (
     describe_physics,
     describe_telemetry,
