@@ -12,6 +12,7 @@ import torch
 
 from carl_planner.beta_distribution import BetaDistribution
 from carl_planner.exploration import Exploration
+from carl_planner.parted_env import parts_of
 from carl_planner.policy import ActorCritic
 from carl_planner.rollout_buffer import RolloutBuffer
 from carl_planner.rollout_env import RolloutEnv, Rows, stacked_final
@@ -23,8 +24,9 @@ class RolloutStatistics:
 
     episodes: dict[str, list[float]] = field(default_factory=dict)  # of episodes that ended
     reward_terms: dict[str, float] = field(default_factory=dict)  # mean over all samples
+    term_sums: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)  # by part, name
     policy_s: float = 0.0
-    env_s: float = 0.0
+    env_s: float = 0.0  # waited for steps
 
     def add_episodes(self, info: Mapping[str, Any]) -> None:
         """Take the episodes that ended in this step."""
@@ -32,6 +34,21 @@ class RolloutStatistics:
             if not name.startswith("_"):
                 ended = np.asarray(values)[info["_finished_episode"]]
                 self.episodes.setdefault(name, []).extend(ended.tolist())
+
+    def add_terms(self, part: int, info: Mapping[str, Any]) -> None:
+        """Add the reward terms of a part's step, (worlds of the part,) each."""
+        sums = self.term_sums.setdefault(part, {})
+        for name, term in info.get("reward_terms", {}).items():
+            if name.startswith("_"):  # gymnasium's own vectors mark who has a term
+                continue
+            sums[name] = sums[name] + term if name in sums else term.copy()
+
+    def finish(self, num_steps: int) -> None:
+        """Make means over all samples of the sums of the reward terms."""
+        parts = list(self.term_sums.values())
+        for name in parts[0]:
+            total = np.concatenate([sums[name] for sums in parts])
+            self.reward_terms[name] = float(total.mean()) / num_steps
 
 
 class Collector:
@@ -59,13 +76,14 @@ class Collector:
         self.buffer = buffer
         self.bootstrap_on_truncation = bootstrap_on_truncation
         self.exploration = exploration
-        self._returned: Rows = {}
+        self._parts = parts_of(env)
+        self._returned: list[Rows] = [{} for _ in self._parts]  # of each part, its last observation
         self._at_start = True
         env.bind(buffer.storage.rows)
 
     def reset(self, seed: int) -> None:
         """Start the first episodes of `seed`; row 0 then holds their first observations."""
-        self._returned, _ = self.env.reset(seed=seed)
+        self._hand_out(self.env.reset(seed=seed)[0])
         self._at_start = True
 
     def current_rows(self) -> dict[str, np.ndarray]:
@@ -78,62 +96,85 @@ class Collector:
         for name, array in self.buffer.storage.rows.items():
             array[-1] = rows[name]
         self.env.rewind()
-        self._returned = self.buffer.storage.restore()
+        self._hand_out(self.buffer.storage.restore())
         self._at_start = True
+
+    def _hand_out(self, observation: Rows) -> None:
+        """Give each part the observation of its worlds."""
+        self._returned = [
+            {name: array[part.worlds] for name, array in observation.items()}
+            for part in self._parts
+        ]
 
     @torch.inference_mode()
     def collect(
         self, should_stop: Callable[[], bool], on_step: Callable[[int], None]
     ) -> RolloutStatistics | None:
-        """Fill the buffer, or give up with None as soon as `should_stop`."""
-        buffer, storage = self.buffer, self.buffer.storage
+        """Fill the buffer, or give up with None as soon as `should_stop`.
+
+        Of an environment in parts, the policy acts for one while others are on their way.
+        """
+        buffer = self.buffer
         statistics = RolloutStatistics()
-        term_sums: dict[str, np.ndarray] = {}
         if not self._at_start:
             self.env.rewind()
         self._at_start = False
         buffer.suggestion[:] = 0
-        returned = self._returned
         for t in range(buffer.num_steps):
-            started = perf_counter()
-            sampled = self.policy.act(storage.current(t, returned))
-            action = sampled.action.cpu().numpy()
-            buffer.action[t] = action
-            if isinstance(sampled.distribution, BetaDistribution):
-                buffer.alpha[t] = sampled.distribution.alpha.cpu().numpy()
-                buffer.beta[t] = sampled.distribution.beta.cpu().numpy()
-            buffer.log_prob[t] = sampled.log_prob.cpu().numpy()
-            buffer.value[t] = sampled.value.cpu().numpy()
-            acted = perf_counter()
-            returned, reward, terminated, truncated, info = self.env.step(action)
-            statistics.policy_s += acted - started
-            statistics.env_s += perf_counter() - acted
-            buffer.reward[t] = reward
-            buffer.terminated[t] = terminated
-            buffer.truncated[t] = truncated
-            buffer.final_value[t] = 0.0
-            if self.bootstrap_on_truncation and truncated.any():
-                self._value_truncated(t, truncated & ~terminated, info)
-            statistics.add_episodes(info)
-            if self.exploration is not None:
-                self.exploration.write(buffer.suggestion, t, info)
-            for name, term in info.get("reward_terms", {}).items():
-                if name.startswith("_"):  # gymnasium's own vectors mark who has a term
-                    continue
-                term_sums[name] = term_sums[name] + term if name in term_sums else term.copy()
+            for index in range(len(self._parts)):
+                if t:
+                    self._take(t - 1, index, statistics)
+                self._act(t, index, statistics)
             on_step(t)
             if should_stop():
+                for part in self._parts:
+                    part.wait()
                 return None
-        self._returned = returned
-        last = self.policy.value(storage.current(buffer.num_steps, returned))
-        buffer.value[buffer.num_steps] = last.cpu().numpy()
-        statistics.reward_terms = {
-            name: float(total.mean()) / buffer.num_steps for name, total in term_sums.items()
-        }
+        for index, part in enumerate(self._parts):
+            self._take(buffer.num_steps - 1, index, statistics)
+            last = buffer.storage.current(buffer.num_steps, self._returned[index], part.worlds)
+            buffer.value[buffer.num_steps, part.worlds] = self.policy.value(last).cpu().numpy()
+        statistics.finish(buffer.num_steps)
         return statistics
 
-    def _value_truncated(self, t: int, truncated: np.ndarray, info: Mapping[str, Any]) -> None:
-        """Value the last observations of the episodes that were cut off in step t."""
+    def _act(self, t: int, index: int, statistics: RolloutStatistics) -> None:
+        """Decide for a part and begin its step."""
+        buffer, part = self.buffer, self._parts[index]
+        started, at = perf_counter(), (t, part.worlds)
+        sampled = self.policy.act(buffer.storage.current(t, self._returned[index], part.worlds))
+        action = sampled.action.cpu().numpy()
+        buffer.action[at] = action
+        if isinstance(sampled.distribution, BetaDistribution):
+            buffer.alpha[at] = sampled.distribution.alpha.cpu().numpy()
+            buffer.beta[at] = sampled.distribution.beta.cpu().numpy()
+        buffer.log_prob[at] = sampled.log_prob.cpu().numpy()
+        buffer.value[at] = sampled.value.cpu().numpy()
+        acted = perf_counter()
+        part.start(action)
+        statistics.policy_s += acted - started
+        statistics.env_s += perf_counter() - acted
+
+    def _take(self, t: int, index: int, statistics: RolloutStatistics) -> None:
+        """Wait for a part's step t and keep what it has brought."""
+        buffer, part = self.buffer, self._parts[index]
+        started, at = perf_counter(), (t, part.worlds)
+        self._returned[index], reward, terminated, truncated, info = part.wait()
+        statistics.env_s += perf_counter() - started
+        buffer.reward[at] = reward
+        buffer.terminated[at] = terminated
+        buffer.truncated[at] = truncated
+        buffer.final_value[at] = 0.0
+        if self.bootstrap_on_truncation and truncated.any():
+            self._value_truncated(buffer.final_value[at], truncated & ~terminated, info)
+        statistics.add_episodes(info)
+        statistics.add_terms(index, info)
+        if self.exploration is not None:
+            self.exploration.write(buffer.suggestion[:, part.worlds], t, info)
+
+    def _value_truncated(
+        self, final_value: np.ndarray, truncated: np.ndarray, info: Mapping[str, Any]
+    ) -> None:
+        """Value the last observations of the episodes that a step has cut off."""
         worlds = np.flatnonzero(truncated & info.get("_final_obs", False))
         if len(worlds) != truncated.sum():
             raise RuntimeError(
@@ -144,4 +185,4 @@ class Collector:
             name: torch.from_numpy(array).to(self.buffer.device)
             for name, array in stacked_final(info["final_obs"], worlds).items()
         }
-        self.buffer.final_value[t, worlds] = self.policy.value(final).cpu().numpy()
+        final_value[worlds] = self.policy.value(final).cpu().numpy()

@@ -16,10 +16,11 @@ from carl_planner.checkpoint import Checkpoint, CheckpointError
 from carl_planner.collector import Collector
 from carl_planner.distributed import ProcessGroup, choose_device
 from carl_planner.network_compute import set_compute
+from carl_planner.parted_env import make_parts, num_saved_parts
 from carl_planner.policy import ActorCritic
 from carl_planner.ppo import Ppo, PpoSettings
 from carl_planner.rollout_buffer import RolloutBuffer, make_storage
-from carl_planner.rollout_env import as_rollout_env, can_be_saved, prepare
+from carl_planner.rollout_env import RolloutEnv, as_rollout_env, can_be_saved, prepare
 from carl_planner.state_dicts import load_strictly
 from carl_planner.torch_cpu import keep_freed_memory
 
@@ -45,12 +46,7 @@ class Learner:
         self.settings.check_ranks(group.world_size)
         self.num_envs = self.settings.num_envs // group.world_size  # of this rank
         log.info("making %s environments; maps and kernels are prepared once", self.num_envs)
-        self.env = as_rollout_env(
-            hydra.utils.instantiate(
-                config.env, num_envs=self.num_envs, rank=group.rank, seed=config.seed
-            ),
-            group.rank,
-        )
+        self.env = self._make_env()
         self.observation_space: spaces.Dict = self.env.single_observation_space
         self.policy: ActorCritic = hydra.utils.instantiate(
             config.policy,
@@ -120,6 +116,11 @@ class Learner:
         load_strictly(self.policy, resumed.policy, "the checkpoint")
         self.ppo.optimizer.load_state_dict(resumed.optimizer)
         if "env" in state:
+            if num_saved_parts(state["env"]) != self.settings.collect_parts:
+                raise CheckpointError(
+                    f"the checkpoint's worlds are in {num_saved_parts(state['env'])} parts, this "
+                    f"run's in {self.settings.collect_parts}: leave ppo.collect_parts as it was"
+                )
             self.env.load_state_dict(state["env"])  # pyright: ignore[reportAttributeAccessIssue]
             self.collector.restore_rows(state["rows"])
         else:
@@ -179,6 +180,15 @@ class Learner:
             torch.set_num_threads(self.config.num_threads)
         torch.manual_seed(self.config.seed + self.group.rank)
         np.random.seed(self.config.seed + self.group.rank)
+
+    def _make_env(self) -> RolloutEnv:
+        def make(num_envs: int, rank: int) -> RolloutEnv:
+            env = hydra.utils.instantiate(
+                self.config.env, num_envs=num_envs, rank=rank, seed=self.config.seed
+            )
+            return as_rollout_env(env, rank)
+
+        return make_parts(make, self.num_envs, self.group.rank, self.settings.collect_parts)
 
     def _make_buffer(self) -> RolloutBuffer:
         num_steps = self.settings.num_steps

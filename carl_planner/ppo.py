@@ -80,6 +80,7 @@ class PpoSettings:
     rollout_storage: str  # "pixels" or "scene"
     paint_on: str = "cpu"  # or "gpu": stored scenes become pictures where they are learned from
     final_entropy_coef: float | None = None  # reached linearly at the run's end; None: constant
+    collect_parts: int = 1  # of a process's worlds: threads step some while the policy acts for one
     precision: str = "float32"  # of the shared features, see `network_compute.set_compute`
     compile_mode: str | None = None  # of torch.compile, likewise
 

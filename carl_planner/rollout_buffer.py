@@ -15,6 +15,7 @@ from gymnasium import spaces
 from torch import Tensor
 
 TensorDict = dict[str, Tensor]
+ALL = slice(None)  # worlds
 
 
 class ObservationStorage(Protocol):
@@ -22,8 +23,13 @@ class ObservationStorage(Protocol):
 
     rows: dict[str, np.ndarray]  # (T + 1, E, ...), bound to the environment
 
-    def current(self, t: int, returned: Mapping[str, np.ndarray]) -> TensorDict:
-        """Observation at step t, on the policy's device; `returned` is the environment's."""
+    def current(
+        self, t: int, returned: Mapping[str, np.ndarray], worlds: slice = ALL
+    ) -> TensorDict:
+        """Observation of these worlds at step t, on the policy's device.
+
+        `returned` is what the environment gave for them.
+        """
         ...
 
     def fetch(self, indices: Tensor) -> TensorDict:
@@ -50,9 +56,12 @@ class PixelStorage:
             for t in range(num_steps + 1)
         ]
 
-    def current(self, t: int, returned: Mapping[str, np.ndarray]) -> TensorDict:
+    def current(
+        self, t: int, returned: Mapping[str, np.ndarray], worlds: slice = ALL
+    ) -> TensorDict:
         """Row t."""
-        return _to_device(self._steps[t], self._device)
+        row = {name: tensor[worlds] for name, tensor in self._steps[t].items()}
+        return _to_device(row, self._device)
 
     def fetch(self, indices: Tensor) -> TensorDict:
         """Gather rows."""
@@ -82,7 +91,9 @@ class SceneStorage:
         self._flat = {name: tensor.flatten(0, 1) for name, tensor in self._tensors.items()}
         self._canvas: TensorDict = {}
 
-    def current(self, t: int, returned: Mapping[str, np.ndarray]) -> TensorDict:
+    def current(
+        self, t: int, returned: Mapping[str, np.ndarray], worlds: slice = ALL
+    ) -> TensorDict:
         """The observation that the environment returned; it isn't kept."""
         return _to_device({k: torch.from_numpy(v) for k, v in returned.items()}, self._device)
 
@@ -135,11 +146,14 @@ class DeviceSceneStorage:
         self._flat = {name: tensor.flatten(0, 1) for name, tensor in self._uploaded.items()}
         self._canvas: TensorDict = {}
 
-    def current(self, t: int, returned: Mapping[str, np.ndarray]) -> TensorDict:
+    def current(
+        self, t: int, returned: Mapping[str, np.ndarray], worlds: slice = ALL
+    ) -> TensorDict:
         """Upload row t and paint it; `returned` is the same row."""
+        rows = {name: tensor[t, worlds] for name, tensor in self._uploaded.items()}
         for name, tensor in self._tensors.items():
-            self._uploaded[name][t].copy_(tensor[t], non_blocking=True)
-        return self._paint({name: tensor[t] for name, tensor in self._uploaded.items()})
+            rows[name].copy_(tensor[t, worlds], non_blocking=True)
+        return self._paint(rows)
 
     def fetch(self, indices: Tensor) -> TensorDict:
         """Paint rows that have been acted on; the result is overwritten by the next call."""
