@@ -151,6 +151,32 @@ def test_nothing_drives_in_mid_air(world: carla.World, height_m: float) -> None:
     assert hero.get_location().distance(place.location) > 3.0
 
 
+@pytest.mark.parametrize("has_physics", [True, False])
+def test_a_prop_falls_once_it_has_physics(world: carla.World, has_physics: bool) -> None:
+    place = world.get_map().get_spawn_points()[3]
+    place.location.z = 4.0
+    cone = world.spawn_actor(world.get_blueprint_library().find("static.prop.trafficcone01"), place)
+    cone.set_simulate_physics(has_physics)  # without, as all props begin, it stays where it is put
+    for _ in range(40):
+        world.tick()
+    assert cone.get_location().z == pytest.approx(0.0 if has_physics else 4.0, abs=0.02)
+    cone.destroy()
+
+
+def test_a_car_beside_the_road_falls_and_drives_on_the_ground(world: carla.World) -> None:
+    place = carla.Transform(carla.Location(200.0, 150.0, 5.0))  # in a meadow of Town01
+    car = world.spawn_actor(world.get_blueprint_library().find(HERO), place)
+    car.apply_control(carla.VehicleControl(throttle=1.0))
+    for _ in range(20):
+        world.tick()
+    assert car.get_location().x == pytest.approx(200.0, abs=1e-3)
+    for _ in range(60):
+        world.tick()
+    assert car.get_location().z == pytest.approx(0.0, abs=0.02)
+    assert car.get_location().x > 205.0
+    car.destroy()
+
+
 def test_a_car_that_flies_keeps_its_velocity_and_heading(world: carla.World) -> None:
     place = world.get_map().get_spawn_points()[2]
     place.location.z += 5.0

@@ -19,7 +19,7 @@ from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
 from sim_adapters.carla.headless.actors import ActorRegistry
 from sim_adapters.carla.headless.blueprints.library import build_library
 from sim_adapters.carla.headless.frame import compose, pose_from_wire, pose_to_wire
-from sim_adapters.carla.headless.motion import stand_on_lane
+from sim_adapters.carla.headless.motion import stand_on_ground
 from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.headless.road_furniture import (
     GroupPlan,
@@ -225,15 +225,33 @@ def test_server_of_the_older_release_speaks_its_numbers() -> None:
         assert struct.unpack_from("<Q", head, 4)[0] == 16  # the world observer; 17 from 0.9.16 on
 
 
+@pytest.mark.parametrize("place", [(-40.0, -1.75), (-40.0, 60.0), (5000.0, 5000.0)])
 @pytest.mark.parametrize("height_m", [0.5, 1.5, 2.5, 5.5, 30.0, -2.6, -9.0])
-def test_body_above_or_a_little_below_a_road_comes_to_stand_on_it(height_m: float) -> None:
+def test_body_above_or_a_little_below_the_ground_comes_to_stand_on_it(
+    place: tuple[float, float], height_m: float
+) -> None:
+    # On a road, beside it, and off the map: the ground is as high as the nearest road, 0 m
     bank = load_map_bank([str(Path(__file__).parents[1] / "data" / "crossing.xodr")])
     arrays = ActorArrays()
     row = arrays.add()
     arrays.body.kind[row] = Kind.VEHICLE
-    arrays.pose_block[:3, row] = -40.0, -1.75, height_m
+    arrays.pose_block[:3, row] = *place, height_m
     for _ in range(100):  # 5 s; the way from 30 m takes 2.5 s
-        args = (arrays.pose, arrays.motion, arrays.body, bank.grid, bank.points, bank.lanes)
-        stand_on_lane(row, *args, 0.05)
+        args = (arrays.pose, arrays.motion, arrays.body, arrays.mount)
+        stand_on_ground(row, *args, bank.grid, bank.points, bank.lanes, 0.05)
     assert arrays.pose.z[row] == pytest.approx(0.0, abs=1e-6)
     assert arrays.motion.vz[row] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_body_that_leaves_the_road_goes_on_at_its_height() -> None:
+    # The western road climbs from -1 m at x = -160 m to 0 m at x = -60 m, where the others lie
+    bank = load_map_bank([str(Path(__file__).parents[1] / "data" / "crossing.xodr")])
+    arrays = ActorArrays()
+    row = arrays.add()
+    arrays.body.kind[row] = Kind.VEHICLE
+    arrays.pose.z[row] = -0.9
+    for y in (-1.75, -20.0, 500.0):
+        arrays.pose_block[:2, row] = -150.0, y
+        args = (arrays.pose, arrays.motion, arrays.body, arrays.mount)
+        stand_on_ground(row, *args, bank.grid, bank.points, bank.lanes, 0.05)
+        assert arrays.pose.z[row] == pytest.approx(-0.9, abs=0.01)

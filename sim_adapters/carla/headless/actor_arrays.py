@@ -141,7 +141,7 @@ class Walking(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """How an attached actor sits on its parent."""
+    """What holds an actor: the parent that it sits on, or the ground."""
 
     parent_row: IntArray  # -1: not attached
     x: FloatArray
@@ -150,6 +150,7 @@ class Mount(NamedTuple):
     pitch: FloatArray
     yaw: FloatArray
     roll: FloatArray
+    ground_z: FloatArray  # [m] of the road that it left, or of the nearest; NaN not looked up yet
 
 
 class ActorColumns(NamedTuple):
@@ -200,7 +201,7 @@ class ActorArrays:
             np.zeros(capacity, np.int32),
         )
         self.walking = Walking(np.zeros(capacity), np.zeros(capacity))
-        self.mount = Mount(np.full(capacity, -1, np.int32), *np.zeros((6, capacity)))
+        self.mount = Mount(np.full(capacity, -1, np.int32), *np.zeros((7, capacity)))
         self.records = np.zeros(capacity, ACTOR_RECORD)
 
     @property
@@ -227,6 +228,7 @@ class ActorArrays:
             column[row] = np.zeros((), column.dtype)
         self.driving.held_speed[row] = np.nan
         self.mount.parent_row[row] = -1
+        self.mount.ground_z[row] = np.nan
         self.body.kind[row] = Kind.OTHER
         return row
 

@@ -113,7 +113,7 @@ class ActorRegistry:
             actor.parent_id = parent.actor_id
             parent.children.add(actor.actor_id)
             arrays.mount.parent_row[row] = parent.row
-            for column, value in zip(arrays.mount[1:], pose, strict=True):
+            for column, value in zip(arrays.mount[1:7], pose, strict=True):
                 column[row] = value
         self.forget_rows()
         return actor

@@ -52,7 +52,7 @@ BURIED_M = 10.0  # a body that is so far below a road does not belong on it
 STICK_M = 0.3  # lower than this above the road the wheels follow it, higher up a car falls
 GRAVITY_MPS2 = 9.81
 _DRIVING_LANE = int(LaneKind.DRIVING)
-_VEHICLE, _WALKER = int(Kind.VEHICLE), int(Kind.WALKER)
+_VEHICLE, _WALKER, _PROP = int(Kind.VEHICLE), int(Kind.WALKER), int(Kind.PROP)
 
 
 class Ground(NamedTuple):
@@ -165,26 +165,46 @@ def lane_point_of_ground(
 
 
 @device_function
-def stand_on_lane(
+def nearest_road_height_m(points: LanePoints, lanes: Lanes, x: float, y: float) -> float:
+    """Height of the driving lane that is nearest to a place beside all roads."""
+    height, nearest = 0.0, math.inf
+    for point in range(len(points.x)):
+        dx, dy = points.x[point] - x, points.y[point] - y
+        distance = dx * dx + dy * dy
+        if distance < nearest and lanes.kind[points.lane[point]] == _DRIVING_LANE:
+            height, nearest = float(points.z[point]), distance
+    return height
+
+
+@device_function
+def stand_on_ground(
     row: int,
     pose: Pose,
     motion: Motion,
     body: Body,
+    mount: Mount,
     grid: LaneGrid,
     points: LanePoints,
     lanes: Lanes,
     dt: float,
 ) -> None:
-    """Put a body on the lane below it, or let it fall there; where there is none height stays."""
+    """Put a body on the lane below it, or let it fall there.
+
+    Beside all roads the ground is as high as the road that it left, or as the nearest one.
+    """
     x, y = float(pose.x[row]), float(pose.y[row])
     # A walker's origin is its middle, a vehicle's the ground below it
     foot = float(body.half_height[row]) if body.kind[row] == _WALKER else 0.0
     z = float(pose.z[row]) - foot
     point = lane_point_of_ground(grid, points, lanes, x, y, z)
-    if point < 0:
+    if point >= 0:
+        mount.ground_z[row] = lane_height_m(points, lanes, point, x, y)
+    elif math.isnan(mount.ground_z[row]):
+        mount.ground_z[row] = nearest_road_height_m(points, lanes, x, y)
+    ground = float(mount.ground_z[row])
+    if ground - z > BURIED_M:
         motion.vz[row] = motion.az[row] = 0.0
         return
-    ground = lane_height_m(points, lanes, point, x, y)
     if z - ground > STICK_M:
         motion.vz[row] -= GRAVITY_MPS2 * dt
         motion.az[row] = -GRAVITY_MPS2
@@ -192,7 +212,7 @@ def stand_on_lane(
         return
     motion.vz[row], motion.az[row] = (ground - z) / dt, 0.0
     pose.z[row] = foot + ground
-    if body.kind[row] == _VEHICLE:
+    if body.kind[row] == _VEHICLE and point >= 0:
         lane, other = points.lane[point], point + 1
         if other >= lanes.first_point[lane + 1]:
             point, other = point - 1, point
@@ -254,9 +274,9 @@ def advance_actors_range(
                 drive_vehicle(row, pose, motion, driving, dt)
         elif body.kind[row] == _WALKER:
             walk(row, pose, motion, walking, dt)
-        else:
+        elif body.kind[row] != _PROP:
             continue
-        stand_on_lane(row, pose, motion, body, grid, points, lanes, dt)
+        stand_on_ground(row, pose, motion, body, mount, grid, points, lanes, dt)
     for row in range(first, last):
         if mount.parent_row[row] >= 0:
             follow_parent(row, pose, motion, mount)

@@ -132,10 +132,11 @@ class ActorCalls:
         arrays = self._world.episode.registry.arrays
         row = actor.row
         if arrays.mount.parent_row[row] >= 0:
-            for column, value in zip(arrays.mount[1:], pose, strict=True):
+            for column, value in zip(arrays.mount[1:7], pose, strict=True):
                 column[row] = value
         else:
             arrays.pose_block[:, row] = pose
+            arrays.mount.ground_z[row] = np.nan
             arrays.pose.yaw[row] = math.remainder(pose[4], 2.0 * math.pi)
 
     @call("set_actor_target_velocity", Answer.VOID)
@@ -196,7 +197,7 @@ class ActorCalls:
         actor = self.find(actor_id)
         is_on = values.flag(enabled)
         arrays, row = self._world.episode.registry.arrays, actor.row
-        has_body = actor.kind in (Kind.VEHICLE, Kind.WALKER)
+        has_body = actor.kind in (Kind.VEHICLE, Kind.WALKER, Kind.PROP)
         arrays.body.is_simulated[row] = is_on and has_body
         if not is_on:
             arrays.motion_block[:, row] = 0.0
