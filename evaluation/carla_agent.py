@@ -47,11 +47,11 @@ from evaluation.leaderboard_agent.agent_parts import (  # noqa: E402
     build_agent_parts,
     read_agent_config,
 )
-from evaluation.leaderboard_agent.official_criteria import (  # noqa: E402
+from evaluation.leaderboard_agent.tick_recording import (  # noqa: E402
     CriteriaLog,
+    TickRecorder,
     official_stop_lines,
 )
-from evaluation.leaderboard_agent.tick_recording import TickRecorder  # noqa: E402
 from sim_adapters.carla.contact_log import ContactLog  # noqa: E402
 from sim_adapters.carla.frames import from_carla_transform, to_carla_control  # noqa: E402
 from sim_adapters.carla.live_lights import LiveLights  # noqa: E402

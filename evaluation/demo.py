@@ -43,20 +43,21 @@ from evaluation.drivers.policy_driver import PolicyDriver, policy_driver, untrai
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
-from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
-from evaluation.report.in_words import planner_in_words, python_to_type
+from evaluation.report.in_words import dynamics_statement, planner_in_words, python_to_type
 from evaluation.rollout.benchmark import Benchmark, EvaluationTask, make_tasks
-from evaluation.rollout.episode_rollout import make_evaluation_worlds, run_episodes
-from evaluation.rollout.progress import EvaluationProgress
+from evaluation.rollout.episode_rollout import (
+    EvaluationProgress,
+    make_evaluation_worlds,
+    run_episodes,
+)
 from evaluation.rollout.recording import Recording
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_json, write_results
 from evaluation.scoring.score_table import EMBEDDED, print_scores
 from evaluation.scoring.scores import benchmark_scores
-from evaluation.viewer.page_file import VIEW_FILE, write_page
-from evaluation.viewer.town import write_towns
-from rewards.reward_breakdown import Reward
+from evaluation.viewer.page_file import VIEW_FILE, write_page, write_towns
+from rewards.reward_terms import Reward
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.scene.map_bank import MapBank
 

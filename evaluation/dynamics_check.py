@@ -14,7 +14,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
-from evaluation.report.dynamics_statement import dynamics_statement, keep_check
+from evaluation.report.in_words import dynamics_statement, keep_check
 from sim_adapters.world.dynamics_check import (
     DriveRecording,
     check_recordings,

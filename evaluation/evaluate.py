@@ -23,18 +23,21 @@ from evaluation.drivers.driver import Driver, EstimatesValues, driver_words, wit
 from evaluation.recording.folder import EpisodeFolder, file_name
 from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
-from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import Report, write_report
+from evaluation.report.in_words import dynamics_statement
 from evaluation.rollout.benchmark import Benchmark, make_tasks, towns_of
-from evaluation.rollout.episode_rollout import Recorder, make_evaluation_worlds, run_episodes
-from evaluation.rollout.progress import EvaluationProgress
+from evaluation.rollout.episode_rollout import (
+    EvaluationProgress,
+    Recorder,
+    make_evaluation_worlds,
+    run_episodes,
+)
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import EPISODES_FILE, read_results, write_results
 from evaluation.scoring.score_table import print_scores
 from evaluation.scoring.scores import benchmark_scores
 from evaluation.video.film import VideoFrames, write_mp4
-from evaluation.viewer.page_file import VIEW_FILE, write_page
-from evaluation.viewer.town import write_towns
+from evaluation.viewer.page_file import VIEW_FILE, write_page, write_towns
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.map_bank import MapBank

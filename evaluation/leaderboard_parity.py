@@ -25,8 +25,12 @@ from evaluation.leaderboard_jobs.job import RouteJob, job_of_folder, read_record
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import official_result
 from evaluation.leaderboard_jobs.second_opinion import judge_recording
-from evaluation.scoring.episode_result import EpisodeRecord
-from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_factor
+from evaluation.scoring.episode_result import (
+    EpisodeRecord,
+    Infraction,
+    InfractionKind,
+    penalty_factor,
+)
 from evaluation.scoring.results_file import write_json
 from evaluation.scoring.scores import natural_key
 from sim_adapters.maps.opendrive import load_map_bank

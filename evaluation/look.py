@@ -24,8 +24,7 @@ from evaluation.report.in_words import drive_in_words, python_to_type
 from evaluation.rollout.benchmark import Benchmark, towns_of
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_results
-from evaluation.viewer.page_file import VIEW_FILE, open_page, write_page
-from evaluation.viewer.town import write_towns
+from evaluation.viewer.page_file import VIEW_FILE, open_page, write_page, write_towns
 
 log = logging.getLogger(__name__)
 

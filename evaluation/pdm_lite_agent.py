@@ -21,8 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.leaderboard_agent.bounding_boxes import remember_bounding_boxes
-from evaluation.leaderboard_agent.scenario_runner_repair import leave_out_openscenario
+from evaluation.leaderboard_agent.scenario_runner_repair import (
+    leave_out_openscenario,
+    remember_bounding_boxes,
+)
 
 leave_out_openscenario()  # where the evaluator was started by its own command
 

@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.drivers.driver import Driver, driver_words
 from rewards.driving_events import DrivingEvents
-from rewards.reward_breakdown import Reward, RewardBreakdown
+from rewards.reward_terms import Reward, RewardBreakdown
 from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.scene.state import ActorKind

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from rewards.driving_events import DrivingEvents
-from rewards.episode_ends import EpisodeEnds, StepEnds
-from rewards.reward_breakdown import RewardBreakdown
-from rewards.reward_terms import Term, checked_names
+from rewards.driving_reward import EpisodeEnds, StepEnds
+from rewards.reward_terms import RewardBreakdown, Term, checked_names
 
 _BRAKING_RANGE_M = 5.0  # the desired speed falls over so many metres before a hazard
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from rewards.reward_breakdown import Reward
+from rewards.reward_terms import Reward
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.driving.env import DrivingVectorEnv
 from sim_adapters.driving.world_scenarios import ScenarioSource, checked_seed

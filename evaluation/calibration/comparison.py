@@ -16,7 +16,7 @@ import numpy as np
 
 from evaluation.calibration.drives import CalibrationDrive
 from evaluation.calibration.trigger_watch import TriggerOutcome
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import InfractionKind
 from evaluation.scoring.scores import (
     FloatArray,
     Interval,

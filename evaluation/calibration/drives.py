@@ -36,7 +36,7 @@ from evaluation.rollout.benchmark import EvaluationTask, trace_scenarios
 from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult, result_from_row
 from evaluation.scoring.results_file import write_json
 from rewards.driving_events import DrivingEvents
-from rewards.reward_breakdown import RewardBreakdown
+from rewards.reward_terms import RewardBreakdown
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded import simulator
 from sim_adapters.maps.opendrive import load_map_bank

@@ -22,7 +22,7 @@ from evaluation.calibration.comparison import (
     ScriptComparison,
 )
 from evaluation.calibration.trigger_watch import MET_M
-from evaluation.scoring.infractions import NAMES
+from evaluation.scoring.episode_result import NAMES
 from evaluation.scoring.scores import Interval
 
 WIDTH = 80

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import Infraction, InfractionKind
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario

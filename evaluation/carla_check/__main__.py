@@ -64,7 +64,7 @@ def _rows(config: DictConfig, client: carla.Client, world: carla.World) -> list[
     from sim_adapters.driving.worlds import DrivingWorlds
     from sim_adapters.maps.opendrive import load_map_bank
     from sim_adapters.maps.town_files import short_town_name, town_name
-    from sim_adapters.observation.unseen import Unseen
+    from sim_adapters.observation.observer import Unseen
     from sim_adapters.world.ego_speed import SUBSTEP_S
 
     town = config.town or short_town_name(world.get_map().name)

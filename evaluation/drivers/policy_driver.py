@@ -16,8 +16,7 @@ from carl_planner.checkpoint import CheckpointError, describe_space
 from carl_planner.policy import ActorCritic
 from carl_planner.policy_files import POLICY_MODULES, LoadedPolicy, load_policy
 from carl_planner.trusted_config import trusted_node
-from sim_adapters.driving.rows import Observation, allocate
-from sim_adapters.driving.worlds import ACTION_SPACE, DrivingWorlds
+from sim_adapters.driving.worlds import ACTION_SPACE, DrivingWorlds, Observation, allocate
 from sim_adapters.scene.counter_rng import uniform
 
 MODEL_PATTERN = "model_final*.pt*"

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from evaluation.drivers.route_following import (
     VIEW_POINTS,
+    comfortable_braking_mps2,
+    follow_actors,
     follow_routes_range,
+    idm_towards,
     nearest_route_point,
     place_on_route,
 )
-from evaluation.drivers.route_hazards import comfortable_braking_mps2, follow_actors, idm_towards
 from evaluation.drivers.vehicle_control import pedal_for_acceleration, pedals_range
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.kernels import device_function, range_kernel

@@ -1,4 +1,4 @@
-"""Lets scenario_runner run in our environment; mends, on request, its fault in Town03 and Town04.
+"""Lets scenario_runner and agents run in our environment; mends a fault in Town03 and Town04.
 
 The leaderboard imports every file of scenario_runner's `scenarios` folder. That of OpenSCENARIO 2
 needs antlr 4.10, hydra needs 4.9, and no route uses it: an empty module takes its place.
@@ -14,7 +14,10 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import carla
 
 
 def leave_out_openscenario() -> None:
@@ -50,3 +53,29 @@ def join_complex_junctions(behavior: Any, passed: Sequence[Any]) -> list[Any]:
             joined.append(data)
         previous = group
     return joined
+
+
+# Bounding boxes of actors, asked for once: for agents that read them many times a tick
+
+
+def remember_bounding_boxes() -> None:
+    """Let `carla.Actor.bounding_box` ask the server once an actor, in this process.
+
+    CARLA's client asks whenever the attribute is read. PDM-Lite reads it for every forecast frame
+    of every actor, hundreds of round trips a tick. The boxes of actors do not change.
+    """
+    import carla  # the evaluator's own starter imports this module before it is asked for
+
+    actor_class: Any = carla.Actor
+    ask = actor_class.bounding_box.fget
+    boxes: dict[int, carla.BoundingBox] = {}
+
+    def bounding_box(actor: carla.Actor) -> carla.BoundingBox:
+        if actor.id not in boxes:
+            boxes[actor.id] = ask(actor)
+        known = boxes[actor.id]
+        fresh: Any = carla.BoundingBox(known.location, known.extent)  # callers scale what they get
+        fresh.rotation = known.rotation
+        return fresh
+
+    actor_class.bounding_box = property(bounding_box)

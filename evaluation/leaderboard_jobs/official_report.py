@@ -15,9 +15,9 @@ from evaluation.leaderboard_jobs.official_results import (
     merged_document,
     official_result,
 )
-from evaluation.report.dynamics_statement import dynamics_statement
 from evaluation.report.html_report import Report, write_report
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.report.in_words import dynamics_statement
+from evaluation.scoring.episode_result import InfractionKind
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
 from evaluation.scoring.score_table import ScoredWorld, print_scores
 from evaluation.scoring.scores import benchmark_scores

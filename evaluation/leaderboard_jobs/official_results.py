@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.leaderboard_jobs.job import RouteJob, read_record
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
-from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_factor
+from evaluation.scoring.episode_result import (
+    EpisodeEnd,
+    EpisodeResult,
+    Infraction,
+    InfractionKind,
+    penalty_factor,
+)
 from evaluation.scoring.results_file import LABELS, OTHER_DIGITS, SCORE_DIGITS
 from evaluation.scoring.scores import natural_key
 

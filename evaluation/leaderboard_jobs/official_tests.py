@@ -14,8 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.leaderboard_agent.official_criteria import CriteriaEvent, StopLineRow
-from evaluation.leaderboard_agent.tick_recording import TickRecording
+from evaluation.leaderboard_agent.tick_recording import CriteriaEvent, StopLineRow, TickRecording
 from sim_adapters.maps.lane_answers import NearestLanes
 from sim_adapters.scene.geometry import segments_cross, wrap_angle
 from sim_adapters.scene.state import LightState

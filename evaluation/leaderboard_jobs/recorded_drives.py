@@ -22,9 +22,8 @@ from evaluation.leaderboard_jobs.official_results import OfficialResult
 from evaluation.recording.about import about_result, passed_percent
 from evaluation.recording.episode import RecordedEpisode, Tracks, find_presences
 from evaluation.recording.folder import EpisodeFolder
-from evaluation.scoring.infractions import Infraction
-from evaluation.viewer.page_file import VIEW_FILE, write_page
-from evaluation.viewer.town import write_towns
+from evaluation.scoring.episode_result import Infraction
+from evaluation.viewer.page_file import VIEW_FILE, write_page, write_towns
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import MapBank
 

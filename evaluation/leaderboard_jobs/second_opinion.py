@@ -16,14 +16,13 @@ from evaluation.leaderboard_jobs.official_tests import (
     ScenarioSwitches,
     tail_places,
 )
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecord
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecord, InfractionKind
 from evaluation.scoring.referee import COLLISION_INFRACTIONS, LeaderboardReferee, ScriptFacts
 from rewards.driving_events import DrivingEvents
 from sim_adapters.driving.worlds import DrivingWorlds, GivenScene
 from sim_adapters.maps.opendrive import nearest_lanes
 from sim_adapters.maps.town_files import town_name
-from sim_adapters.observation.unseen import Unseen
+from sim_adapters.observation.observer import Unseen
 from sim_adapters.scene.events.collisions import detect_collisions_range
 from sim_adapters.scene.events.detection import DetectorSettings, EventArrays
 from sim_adapters.scene.map_bank import MapBank

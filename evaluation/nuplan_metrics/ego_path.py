@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.nuplan.bicycle import LENGTH_M, REAR_AXLE_TO_CENTRE_M, WIDTH_M
-from sim_adapters.nuplan.scenario_log import EgoLog, TrackType
-from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
+from sim_adapters.nuplan.scenario_log import EgoLog, EgoTrace, TrackTrace, TrackType
 
 FloatArray = NDArray[np.float64]
 

@@ -30,8 +30,7 @@ from evaluation.recording.folder import EpisodeFolder
 from evaluation.rollout.benchmark import Benchmark
 from evaluation.rollout.episode_rollout import make_evaluation_worlds
 from evaluation.scoring.score_table import EMBEDDED
-from evaluation.viewer.page_file import open_page
-from evaluation.viewer.town import write_towns
+from evaluation.viewer.page_file import open_page, write_towns
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.routes import RouteDemands, generate_routes
 from sim_adapters.maps.opendrive import load_map_bank

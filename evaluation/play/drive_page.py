@@ -12,9 +12,15 @@ import numpy as np
 from evaluation.play.scripts import SCRIPTS
 from evaluation.play.session import DrivingSession
 from evaluation.recording.about import about_infraction
-from evaluation.scoring.infractions import penalty_factor
-from evaluation.viewer.page_file import VIEW_FILE, data_element, json_element, shell, write_page
-from evaluation.viewer.town import pack_town
+from evaluation.scoring.episode_result import penalty_factor
+from evaluation.viewer.page_file import (
+    VIEW_FILE,
+    data_element,
+    json_element,
+    pack_town,
+    shell,
+    write_page,
+)
 from sim_adapters.embedded.settings import SPARE_VEHICLES
 from sim_adapters.world.scenarios.state import Phase
 from sim_adapters.world.slots import first_scripted_pedestrian

@@ -22,7 +22,7 @@ from evaluation.rollout.benchmark import make_tasks
 from evaluation.rollout.episode_rollout import advance_judged, episode_result, script_facts
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.referee import LeaderboardReferee
-from rewards.reward_breakdown import Reward, RewardBreakdown
+from rewards.reward_terms import Reward, RewardBreakdown
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.simulator import EmbeddedSimulator
 from sim_adapters.scene.scenario import Scenario

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.infractions import NAMES, Infraction, InfractionKind, penalty_factor
+from evaluation.scoring.episode_result import (
+    NAMES,
+    EpisodeResult,
+    Infraction,
+    InfractionKind,
+    penalty_factor,
+)
 from sim_adapters.scene.scenario import ScenarioTrigger
 
 

@@ -8,7 +8,7 @@ from evaluation.recording.about import read_infractions
 from evaluation.recording.episode import RecordedEpisode
 from evaluation.rollout.recording import Frame, Recording
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene_picture.moment import KEPT_RADIUS_M
+from sim_adapters.scene_picture.scene_picture import KEPT_RADIUS_M
 
 
 def frames_of(episode: RecordedEpisode, maps: MapBank) -> Recording:

@@ -30,7 +30,7 @@ from evaluation.recording.tape import DRIVER_NUMBERS, Strip, Tape
 from evaluation.rollout.benchmark import EvaluationTask
 from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult
 from rewards.driving_events import DrivingEvents
-from rewards.reward_breakdown import RewardBreakdown
+from rewards.reward_terms import RewardBreakdown
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.observation.vector import VectorObserver

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rewards.reward_breakdown import RewardBreakdown
+from rewards.reward_terms import RewardBreakdown
 from sim_adapters.scene.state import SceneBatch
 
 BLOCK_STEPS = 256

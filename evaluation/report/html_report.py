@@ -17,8 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.infractions import NAMES
+from evaluation.scoring.episode_result import NAMES, EpisodeResult
 from evaluation.scoring.score_table import EMBEDDED, ScoredWorld, interval_text, score_cells
 from evaluation.scoring.scores import BenchmarkScores, as_grid, benchmark_scores
 from sim_adapters.atomic_file import write_atomically

@@ -1,25 +1,29 @@
 """Drives all routes of a benchmark in a batch of worlds and returns one EpisodeResult each.
 
-The worlds are built here, too.
+The worlds are built here, too, and shown is how far they are.
 """
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from evaluation.drivers.driver import Driver
 from evaluation.rollout.benchmark import EvaluationTask, RouteQueue, towns_of, trace_scenarios
 from evaluation.scoring.episode_result import EpisodeRecord, EpisodeRecords, EpisodeResult
 from evaluation.scoring.referee import LeaderboardReferee, ScriptFacts
 from rewards.driving_events import DrivingEvents
-from rewards.reward_breakdown import Reward, RewardBreakdown
+from rewards.reward_terms import Reward, RewardBreakdown
 from sim_adapters.driving.worlds import DEFAULT_PIXELS_PER_METER, DrivingWorlds
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
@@ -264,3 +268,74 @@ def with_town_files(towns: Sequence[str], configured: Sequence[str]) -> list[str
     """`towns` of a route file, with the files that `simulator.towns` gives for some of them."""
     files = {town_name(town): town for town in configured}
     return [files.get(town, town) for town in towns]
+
+
+# Progress of an evaluation: a bar in a terminal, plain lines in a log file
+
+log = logging.getLogger(__name__)
+LINE_INTERVAL_S = 10.0
+BAR_INTERVAL_S = 0.2
+BAR_WIDTH = 11  # characters
+
+
+class EvaluationProgress:
+    """A Listener that shows how far a rollout has come; use it as a context manager."""
+
+    def __init__(self, name: str, num_episodes: int) -> None:
+        self.name, self.num_episodes = name, num_episodes
+        self.num_finished, self.score_sum = 0, 0.0
+        self._next_time = 0.0
+        self._is_terminal = sys.stderr.isatty()
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(BAR_WIDTH),  # with the longest name and the rest 80 columns
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            disable=not self._is_terminal,
+        )
+        self._task = self._bar.add_task(name, total=num_episodes, state="")
+
+    @property
+    def mean_score(self) -> float:
+        """Mean driving score of the finished episodes, as the table has it; 0 before the first."""
+        return self.score_sum / self.num_finished if self.num_finished else 0.0
+
+    def __enter__(self) -> EvaluationProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.update(self._task, state=self._state())
+        self._bar.stop()
+        if not self._is_terminal and kind is None:
+            self._log()
+
+    def episode_finished(self, result: EpisodeResult) -> None:
+        """Count one finished route."""
+        self.num_finished += 1
+        self.score_sum += result.driving_score
+        self._bar.advance(self._task)
+
+    def stepped(self, num_steps: int) -> None:
+        """Refresh the display now and then."""
+        now = time.monotonic()
+        if now < self._next_time:
+            return
+        self._next_time = now + (BAR_INTERVAL_S if self._is_terminal else LINE_INTERVAL_S)
+        self._bar.update(self._task, state=self._state())
+        if not self._is_terminal and num_steps > 1:
+            self._log()
+
+    def _state(self) -> str:
+        return f"mean score {self.mean_score:.1f}" if self.num_finished else "mean score -"
+
+    def _log(self) -> None:
+        log.info(
+            "%s: %d/%d routes, %s", self.name, self.num_finished, self.num_episodes, self._state()
+        )

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from evaluation.drivers.driver import Driver
 from evaluation.rollout.benchmark import EvaluationTask
-from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult
-from evaluation.scoring.infractions import Infraction
+from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult, Infraction
 from rewards.driving_events import DrivingEvents
-from rewards.reward_breakdown import RewardBreakdown
+from rewards.reward_terms import RewardBreakdown
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import SceneBatch
-from sim_adapters.scene_picture.moment import Moment, surroundings
+from sim_adapters.scene_picture.scene_picture import Moment, surroundings
 
 FloatArray = NDArray[np.float64]
 

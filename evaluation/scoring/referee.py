@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecords
-from evaluation.scoring.infractions import (
+from evaluation.scoring.episode_result import (
     LAST_CHECKPOINT_PERCENT,
+    EpisodeEnd,
+    EpisodeRecords,
     Infraction,
     InfractionKind,
     MinimumSpeedTest,

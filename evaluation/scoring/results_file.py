@@ -13,8 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, result_from_row
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import (
+    EpisodeEnd,
+    EpisodeResult,
+    Infraction,
+    InfractionKind,
+    result_from_row,
+)
 from evaluation.scoring.scores import as_grid
 from sim_adapters.atomic_file import write_atomically
 

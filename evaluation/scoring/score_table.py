@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import InfractionKind
 from evaluation.scoring.scores import BenchmarkScores, FloatArray, Interval, mean_interval
 
 # ScoredWorld: where scores come from, in the words that every table and report says it with.

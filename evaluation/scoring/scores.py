@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.infractions import (
+from evaluation.scoring.episode_result import (
     FIXED_PENALTIES,
     NUM_CHECKPOINTS,
     ROUTE_ENDS,
+    EpisodeResult,
     InfractionKind,
     penalty_factor,
 )

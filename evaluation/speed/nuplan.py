@@ -21,8 +21,7 @@ from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.gymnasium_envs import compose_config, compose_training_config
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.nuplan.export.data_set import make_data_set
-from sim_adapters.nuplan.export.log_summary import write_filter
+from sim_adapters.nuplan.export.data_set import make_data_set, write_filter
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import (
     SHARD_FOLDER,
@@ -30,7 +29,7 @@ from sim_adapters.nuplan.scenario_cache.file import (
     open_cache,
     write_index,
 )
-from sim_adapters.nuplan.scenario_cache.shard import SHARD_SUFFIX, read_header, write_shard
+from sim_adapters.nuplan.scenario_cache.record import SHARD_SUFFIX, read_header, write_shard
 from sim_adapters.nuplan.scenario_filter import load_filter
 from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, LoggedScenario, ScenarioLog
 from sim_adapters.nuplan.scenario_source import logged_scenario

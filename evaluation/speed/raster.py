@@ -14,7 +14,7 @@ import numpy as np
 
 from evaluation.speed.environment import busy_env, mean_actors
 from evaluation.speed.stopwatch import Measurement, measure_rate
-from sim_adapters.driving.rows import allocate
+from sim_adapters.driving.worlds import allocate
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.spec import BevView

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageDraw
 
 from evaluation.rollout.recording import Frame
-from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_factor
+from evaluation.scoring.episode_result import Infraction, InfractionKind, penalty_factor
 from sim_adapters.scene_picture import style
 
 SHORT_NAMES = {

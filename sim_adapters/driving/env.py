@@ -18,14 +18,13 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rewards.driving_events import DrivingEvents
-from rewards.reward_breakdown import Reward, RewardBreakdown
+from rewards.reward_terms import Reward, RewardBreakdown
 from sim_adapters.driving import world_scenarios
-from sim_adapters.driving.rows import Observation
 from sim_adapters.driving.world_scenarios import ScenarioSource, Seeds, WorldScenarios
-from sim_adapters.driving.worlds import ACTION_SPACE, DrivingWorlds
+from sim_adapters.driving.worlds import ACTION_SPACE, DrivingWorlds, Observation
 from sim_adapters.observation.observer import DevicePainter
+from sim_adapters.scene.memory_reset import restore_memory, save_memory
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
-from sim_adapters.scene.saved_memory import restore_memory, save_memory
 from sim_adapters.scene_picture.scene_picture import SceneRenderer
 from sim_adapters.simulator import Simulator
 

@@ -87,3 +87,22 @@ class GathersSome(Protocol):
     ) -> None:
         """`gather` of these drivers alone."""
         ...
+
+
+class Unseen:
+    """An `Observer` without any entry."""
+
+    required_pixels_per_meter: float | None = None
+    history_steps: tuple[int, ...] = ()
+
+    def __init__(self) -> None:
+        self.space, self.stored_space = spaces.Dict(), spaces.Dict()
+
+    def gather(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
+        """Nothing."""
+
+    def paint(self, rows: Arrays, maps: MapBank, out: Arrays) -> None:
+        """Nothing."""
+
+    def observe(self, scene: SceneBatch, memory: EpisodeMemory, maps: MapBank, out: Arrays) -> None:
+        """Nothing."""

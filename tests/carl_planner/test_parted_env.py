@@ -19,7 +19,7 @@ from carl_planner.parted_env import PartedEnv, make_parts
 from carl_planner.policy import ActorCritic
 from carl_planner.rollout_buffer import RolloutBuffer, make_storage
 from sim_adapters.driving.env import DrivingVectorEnv
-from sim_adapters.driving.rows import allocate
+from sim_adapters.driving.worlds import allocate
 from sim_adapters.gymnasium_envs import compose_training_config
 
 CPU = torch.device("cpu")

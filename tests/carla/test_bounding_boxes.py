@@ -5,7 +5,7 @@ from __future__ import annotations
 import carla
 import pytest
 
-from evaluation.leaderboard_agent.bounding_boxes import remember_bounding_boxes
+from evaluation.leaderboard_agent.scenario_runner_repair import remember_bounding_boxes
 
 
 def test_a_box_is_asked_for_once_and_cannot_be_changed_by_its_reader(

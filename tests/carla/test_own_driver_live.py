@@ -15,7 +15,7 @@ from sim_adapters.carla.servers import LiveServer, ServerSettings
 from sim_adapters.carla.simulator import CarlaSimulator, LiveWorldSettings
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.opendrive import load_map_bank
-from sim_adapters.observation.unseen import Unseen
+from sim_adapters.observation.observer import Unseen
 from sim_adapters.scene.events.settings import DetectorSettings
 from tests.embedded.lane_routes import scenario_along_lanes
 from tests.evaluation.own_driver import gained, write_own_driver

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rewards.driving_events import DrivingEvents, uneventful
-from rewards.reward_breakdown import RewardBreakdown
+from rewards.reward_terms import RewardBreakdown
 from sim_adapters.scene.memory import EpisodeMemory, empty_memory
 from sim_adapters.scene.scenario import Route, Scenario
 from sim_adapters.scene.state import ActorKind, SceneBatch, empty_scene

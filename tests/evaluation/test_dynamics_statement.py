@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.dynamics_check import check, find_recordings
-from evaluation.report.dynamics_statement import UNVALIDATED, dynamics_statement
+from evaluation.report.in_words import UNVALIDATED, dynamics_statement
 from sim_adapters.world.dynamics import ego_step
 from sim_adapters.world.dynamics_check import read_recordings
 
@@ -51,7 +51,7 @@ def test_a_check_of_other_sources_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check(read_recordings(_drive(tmp_path / "drive.csv", is_carla=1)))
-    monkeypatch.setattr("evaluation.report.dynamics_statement._sources_hash", lambda: "changed")
+    monkeypatch.setattr("evaluation.report.in_words._sources_hash", lambda: "changed")
     assert dynamics_statement() == UNVALIDATED
 
 

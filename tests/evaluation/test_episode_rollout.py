@@ -8,7 +8,7 @@ import pytest
 from evaluation.evaluate import triggers_statement
 from evaluation.rollout.benchmark import RouteQueue, make_tasks, world_seed
 from evaluation.rollout.episode_rollout import run_episodes
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import InfractionKind
 from sim_adapters.scene.scenario import ScenarioTrigger
 from tests.evaluation.fake_drive import FakeWorlds, MetreAStep, no_reward, straight_scenario
 

@@ -9,8 +9,7 @@ from hydra import compose, initialize_config_module
 from evaluation import look as command
 from evaluation.look import look, tell
 from evaluation.report.in_words import drive_in_words, planner_in_words, python_to_type
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, Infraction, InfractionKind
 from evaluation.viewer.page_file import open_page
 
 

@@ -1,7 +1,6 @@
 import pytest
 
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, Infraction, InfractionKind
 from evaluation.scoring.scores import normalised_score, slowness_percent
 
 

@@ -2,7 +2,7 @@ import logging
 import re
 
 from evaluation.report.html_report import PLANNER_TITLES
-from evaluation.rollout.progress import EvaluationProgress
+from evaluation.rollout.episode_rollout import EvaluationProgress
 from evaluation.scoring.scores import benchmark_scores
 from tests.evaluation.test_scores import result
 from tests.terminal import Terminal

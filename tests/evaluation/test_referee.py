@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluation.scoring.episode_result import EpisodeEnd
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import EpisodeEnd, InfractionKind
 from evaluation.scoring.referee import LeaderboardReferee, ScriptFacts
 from rewards.driving_events import CollisionKind
 from sim_adapters.scene.memory import empty_memory

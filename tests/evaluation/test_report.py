@@ -7,8 +7,7 @@ from PIL import Image
 from rich.console import Console
 
 from evaluation.report.html_report import Report, exponential_mean, learning_curves, write_report
-from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import EpisodeResult, InfractionKind
 from evaluation.scoring.score_table import interval_text, terminal_table
 from evaluation.scoring.scores import Interval, benchmark_scores
 from tests.evaluation.test_scores import infraction, result

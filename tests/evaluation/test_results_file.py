@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import Infraction, InfractionKind
 from evaluation.scoring.results_file import read_results, write_json, write_results
 from tests.evaluation.test_scores import infraction, result
 

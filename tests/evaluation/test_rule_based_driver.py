@@ -3,8 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from evaluation.drivers.route_following import bend_speed_mps, pursuit_steer
-from evaluation.drivers.route_hazards import MAX_ACCELERATION_MPS2, follow_actors, idm_towards
+from evaluation.drivers.route_following import (
+    MAX_ACCELERATION_MPS2,
+    bend_speed_mps,
+    follow_actors,
+    idm_towards,
+    pursuit_steer,
+)
 from evaluation.drivers.rule_drivers import stop_at_signs, stop_for_lights
 from evaluation.drivers.vehicle_control import pedal_for_acceleration
 from sim_adapters.scene.map_bank import MapRanges, Signals, SignKind, Signs, StopLines

@@ -3,8 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
-from evaluation.scoring.infractions import Infraction, InfractionKind, penalty_factor
+from evaluation.scoring.episode_result import (
+    EpisodeEnd,
+    EpisodeResult,
+    Infraction,
+    InfractionKind,
+    penalty_factor,
+)
 from evaluation.scoring.scores import benchmark_scores, mean_interval, ratio_interval
 
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from evaluation.rollout.recording import Frame, Recording
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import Infraction, InfractionKind
 from evaluation.video.film import MP4_STRIDE, SIZE_PX, VideoFrames, smooth, write_gif, write_mp4
 from evaluation.video.panel import heat
 from sim_adapters.maps.opendrive import load_map_bank

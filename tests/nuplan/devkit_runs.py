@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog
-from sim_adapters.nuplan.traces import EgoTrace, TrackTrace
+from sim_adapters.nuplan.scenario_log import (
+    BoxLog,
+    EgoLog,
+    EgoTrace,
+    LightLog,
+    ScenarioLog,
+    TrackTrace,
+)
 
 
 @dataclass(frozen=True)

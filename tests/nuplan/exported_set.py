@@ -12,7 +12,7 @@ from sim_adapters.nuplan.export.data_set import (
     make_data_set,
     record_drive,
 )
-from sim_adapters.nuplan.export.recording import Recording
+from sim_adapters.nuplan.export.logged_world import Recording
 from sim_adapters.nuplan.export.road_network import RoadNetwork, build_road_network
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.world.pedestrian_state import PedestrianSettings

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sim_adapters.nuplan.export.log_summary import write_filter
+from sim_adapters.nuplan.export.data_set import write_filter
 from tests.nuplan.exported_set import LOCATION, ExportedSet, export_small_set
 
 pytestmark = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]

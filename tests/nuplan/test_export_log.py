@@ -11,9 +11,14 @@ import pyogrio
 import pytest
 import yaml
 
-from sim_adapters.nuplan.export.data_set import ExportedDrive, make_data_set, make_log
+from sim_adapters.nuplan.export.data_set import (
+    ExportedDrive,
+    make_data_set,
+    make_log,
+    tagged_frames,
+    write_filter,
+)
 from sim_adapters.nuplan.export.geopackage import FIRST_CONNECTOR_FID, ORIGIN_X, ORIGIN_Y
-from sim_adapters.nuplan.export.log_summary import tagged_frames, write_filter
 from sim_adapters.nuplan.export.map_files import DEVKIT_LOCATIONS, map_path
 from sim_adapters.nuplan.export.picture import draw_frame
 from sim_adapters.nuplan.scenario_log import TrackType

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sim_adapters.nuplan.export.recording import Recording
+from sim_adapters.nuplan.export.logged_world import Recording
 from sim_adapters.nuplan.export.road_network import (
     BlockLink,
     IntersectionType,

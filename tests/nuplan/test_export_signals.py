@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sim_adapters.maps.opendrive import load_map_bank
-from sim_adapters.nuplan.export.recording import Recording
+from sim_adapters.nuplan.export.logged_world import Recording
 from sim_adapters.nuplan.export.scenario_tags import DriveSignals, drive_signals
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.map_bank import LaneKind, MapBank

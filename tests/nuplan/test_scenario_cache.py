@@ -20,9 +20,13 @@ from sim_adapters.nuplan.scenario_cache import build as cache_build
 from sim_adapters.nuplan.scenario_cache import file as cache_file
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache, find_logs
 from sim_adapters.nuplan.scenario_cache.file import CacheSize, open_cache
-from sim_adapters.nuplan.scenario_cache.record import ScenarioName, pack_scenario, unpack_scenario
+from sim_adapters.nuplan.scenario_cache.record import (
+    ScenarioName,
+    pack_scenario,
+    read_header,
+    unpack_scenario,
+)
 from sim_adapters.nuplan.scenario_cache.report import CacheReport
-from sim_adapters.nuplan.scenario_cache.shard import read_header
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.nuplan.scenario_log import BoxLog, LightLog, ScenarioLog
 from sim_adapters.scene.map_bank import MapBank

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from sim_adapters.kernel_cache import CACHE_ROOT_VARIABLE
-from sim_adapters.nuplan.export.data_set import make_data_set
-from sim_adapters.nuplan.export.log_summary import tagged_frames
+from sim_adapters.nuplan.export.data_set import make_data_set, tagged_frames
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from tests.nuplan.exported_set import TOWN, export_settings

@@ -19,7 +19,7 @@ import torch
 from numba.core import config
 
 from carl_planner.rollout_buffer import make_storage
-from sim_adapters.driving.rows import ObservationRows
+from sim_adapters.driving.worlds import ObservationRows
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.scene.history import make_history, record_history
 from sim_adapters.scene.map_bank import MapBank

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
-from sim_adapters.driving.rows import allocate
+from sim_adapters.driving.worlds import allocate
 from sim_adapters.observation.nuplan_bev import NuplanBevObserver
 from sim_adapters.observation.nuplan_view import speed_value
 from sim_adapters.observation.polygon_fill import (

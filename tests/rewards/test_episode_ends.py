@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rewards import terminations
-from rewards.episode_ends import EpisodeEnds
+from rewards.driving_reward import EpisodeEnds
 from tests.rewards.reward_scenes import events_with, load_reward
 
 

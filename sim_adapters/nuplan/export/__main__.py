@@ -13,8 +13,13 @@ import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from sim_adapters.nuplan.export.data_set import MadeLog, make_data_set
-from sim_adapters.nuplan.export.log_summary import count_types, tagged_frames, write_filter
+from sim_adapters.nuplan.export.data_set import (
+    MadeLog,
+    count_types,
+    make_data_set,
+    tagged_frames,
+    write_filter,
+)
 
 _logger = logging.getLogger("sim_adapters.nuplan.export")
 

@@ -21,8 +21,7 @@ from sim_adapters.nuplan.export.geopackage import (
     ORIGIN_Y,
     PROJECTION,
 )
-from sim_adapters.nuplan.export.logged_world import STEP_S
-from sim_adapters.nuplan.export.recording import Recording
+from sim_adapters.nuplan.export.logged_world import STEP_S, Recording
 from sim_adapters.nuplan.export.road_network import RoadNetwork
 from sim_adapters.nuplan.export.scenario_tags import Tag
 from sim_adapters.nuplan.export.scene_routes import Scene

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from sim_adapters.nuplan.export.logged_world import STEP_S
-from sim_adapters.nuplan.export.recording import Recording
+from sim_adapters.nuplan.export.logged_world import STEP_S, Recording
 from sim_adapters.nuplan.export.roadworks import is_on_driving_lane
 from sim_adapters.nuplan.scenario_log import TrackType
 from sim_adapters.scene.map_bank import MapBank

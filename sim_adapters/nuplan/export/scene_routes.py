@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sim_adapters.nuplan.export.geopackage import FIRST_BLOCK_FID, FIRST_BLOCK_LINK_FID
-from sim_adapters.nuplan.export.recording import Recording
+from sim_adapters.nuplan.export.logged_world import Recording
 from sim_adapters.nuplan.export.road_network import RoadNetwork
 
 

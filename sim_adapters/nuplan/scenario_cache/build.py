@@ -29,16 +29,15 @@ from sim_adapters.nuplan.scenario_cache.file import (
     MapFolder,
     write_index,
 )
-from sim_adapters.nuplan.scenario_cache.record import RECORD_VERSION
-from sim_adapters.nuplan.scenario_cache.report import CacheReport
-from sim_adapters.nuplan.scenario_cache.shard import (
+from sim_adapters.nuplan.scenario_cache.record import (
+    RECORD_VERSION,
     SHARD_SUFFIX,
     ShardEntry,
     ShardHeader,
     read_header,
     write_shard,
 )
-from sim_adapters.nuplan.scenario_cache.workers import Workers
+from sim_adapters.nuplan.scenario_cache.report import CacheReport, Workers
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter, keep_of_log, select_scenarios
 from sim_adapters.nuplan.scenario_mapping import ScenarioMapping, absent_types
 

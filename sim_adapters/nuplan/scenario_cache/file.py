@@ -12,11 +12,13 @@ from typing import Any
 
 from sim_adapters.atomic_file import write_atomically
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION
-from sim_adapters.nuplan.scenario_cache.record import RECORD_VERSION, ScenarioName, unpack_scenario
-from sim_adapters.nuplan.scenario_cache.shard import (
+from sim_adapters.nuplan.scenario_cache.record import (
+    RECORD_VERSION,
     SHARD_SUFFIX,
+    ScenarioName,
     ShardEntry,
     ShardHeader,
+    unpack_scenario,
 )
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 

@@ -1,14 +1,17 @@
-"""CacheReport: what became of every log and every scenario that a cache was asked for."""
+"""CacheReport: what became of every log and scenario of a cache, and the workers that make it."""
 
 from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -127,3 +130,47 @@ def _with_lines(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
             next_s = time.monotonic() + LINE_INTERVAL_S
             log.info("%s: %d/%d", what, number, total)
     log.info("%s: %d done", what, total)
+
+
+# Workers: a list of tasks done by several processes, or in this one, with a progress bar
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+
+class Workers:
+    """Processes that live through several lists of tasks; a context manager.
+
+    Args:
+        num_workers: Processes; with 1 tasks are done here.
+    """
+
+    def __init__(self, num_workers: int) -> None:
+        # Spawned rather than forked: libraries that run threads do not survive a fork
+        context = multiprocessing.get_context("spawn")
+        self._pool = (
+            ProcessPoolExecutor(num_workers, mp_context=context) if num_workers > 1 else None
+        )
+
+    def run(
+        self, work: Callable[[Task], Answer], tasks: Sequence[Task], what: str
+    ) -> Iterator[tuple[Task, Answer]]:
+        """Every task with its answer, as they come."""
+        if self._pool is None or len(tasks) <= 1:
+            done = ((task, work(task)) for task in tasks)
+        else:
+            futures = {self._pool.submit(work, task): task for task in tasks}
+            done = ((futures[future], future.result()) for future in as_completed(futures))
+        yield from show_progress(done, len(tasks), what)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)  # a stopped command leaves its list undone

@@ -15,8 +15,7 @@ from evaluation.calibration.comparison import (
 from evaluation.calibration.drives import CalibrationDrive
 from evaluation.calibration.table import WIDTH, json_form, markdown, print_tables, sections
 from evaluation.calibration.trigger_watch import TriggerOutcome
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, Infraction, InfractionKind
 from evaluation.scoring.scores import Interval, ratio_difference_interval
 
 PEDESTRIAN, LEFT_TURN, DEBRIS = (

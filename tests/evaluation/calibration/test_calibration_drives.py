@@ -24,8 +24,13 @@ from evaluation.calibration.trigger_watch import TriggerOutcome, WatchedTrigger,
 from evaluation.leaderboard_agent.tick_recording import TickRecorder
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.rollout.benchmark import EvaluationTask
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecords, EpisodeResult
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import (
+    EpisodeEnd,
+    EpisodeRecords,
+    EpisodeResult,
+    Infraction,
+    InfractionKind,
+)
 from rewards.driving_events import uneventful
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.scenario import Scenario

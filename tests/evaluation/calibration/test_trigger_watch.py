@@ -15,7 +15,7 @@ from evaluation.calibration.trigger_watch import (
     walk_way,
     watched_triggers,
 )
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import Infraction, InfractionKind
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router
 from sim_adapters.scene.map_bank import LaneKind, MapBank

@@ -6,8 +6,7 @@ from omegaconf import OmegaConf
 
 from evaluation.demo import again_with
 from evaluation.demo_run.drives import summarise, traffic_statement
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, InfractionKind
 from tests.evaluation.test_scores import infraction, result
 
 TRAINING = {"samples": 6_200_000, "elapsed_s": 540.25, "update": 9}

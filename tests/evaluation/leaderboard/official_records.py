@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from evaluation.leaderboard_jobs.job import RouteJob
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import InfractionKind
 
 COLLISION = (
     "Agent collided against object with type=vehicle.audi.tt and id=77 at (x=10.5, y=-2.25, z=0.1)"

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.leaderboard_agent.official_criteria import CriteriaEvent, CriteriaLog, StopLineRow
 from evaluation.leaderboard_agent.tick_recording import (
+    CriteriaEvent,
+    CriteriaLog,
+    StopLineRow,
     TickRecorder,
     TickRecording,
     read_recording,
@@ -17,8 +19,7 @@ from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_report import skipped_scenarios
 from evaluation.leaderboard_jobs.second_opinion import OfficialTests, judge_recording
 from evaluation.leaderboard_parity import compare_route, infraction_differences
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecord
-from evaluation.scoring.infractions import Infraction, InfractionKind
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeRecord, Infraction, InfractionKind
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router
 from sim_adapters.scene.events.arrays import EventArrays

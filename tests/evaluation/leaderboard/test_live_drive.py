@@ -24,7 +24,7 @@ from evaluation.leaderboard_agent.agent_parts import (
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.router import Router
-from sim_adapters.observation.unseen import Unseen
+from sim_adapters.observation.observer import Unseen
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.scene.events.settings import DetectorSettings
 from sim_adapters.scene.map_bank import MapBank

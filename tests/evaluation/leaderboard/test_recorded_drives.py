@@ -14,7 +14,7 @@ from evaluation.leaderboard_jobs.official_results import official_result
 from evaluation.leaderboard_jobs.recorded_drives import write_official_view
 from evaluation.recording.about import passed_percent
 from evaluation.recording.folder import EpisodeFolder
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import InfractionKind
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.state import ActorKind, LightState, empty_scene
 from tests.evaluation.leaderboard.official_records import SLOW, write_record

@@ -25,7 +25,7 @@ from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
 from evaluation.leaderboard_jobs.official_results import merged_document, official_results
 from evaluation.longest6_official import run_official
-from evaluation.scoring.infractions import InfractionKind
+from evaluation.scoring.episode_result import InfractionKind
 from tests.evaluation.leaderboard.constant_checkpoints import save_constant_policy
 from tests.evaluation.leaderboard.official_records import (
     COLLISION,

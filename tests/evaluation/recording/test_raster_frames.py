@@ -11,8 +11,7 @@ from evaluation.recording.packing import RasterFrames, deflate_frame
 from evaluation.recording.recorder import DriveRecorder
 from evaluation.rollout.benchmark import make_tasks
 from evaluation.rollout.episode_rollout import run_episodes
-from evaluation.viewer.page_file import write_page
-from evaluation.viewer.town import pack_layers
+from evaluation.viewer.page_file import pack_layers, write_page
 from tests.evaluation.fake_drive import MetreAStep, no_reward, straight_scenario
 from tests.evaluation.recording.drives import small_drive
 from tests.evaluation.recording.test_recorder import MAPS, ChangingWorlds

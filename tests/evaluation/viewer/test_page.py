@@ -13,8 +13,7 @@ from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.packing import unpack
 from evaluation.view import export_tables, main, parse
 from evaluation.viewer import page_file
-from evaluation.viewer.page_file import DATA_FOLDER, bundle, write_page
-from evaluation.viewer.town import pack_layers, pack_town
+from evaluation.viewer.page_file import DATA_FOLDER, bundle, pack_layers, pack_town, write_page
 from sim_adapters.maps.opendrive import load_map_bank
 from tests.evaluation.recording.drives import small_drive
 from tests.evaluation.viewer.browser import Browser, needs_chromium
