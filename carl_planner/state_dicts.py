@@ -164,7 +164,11 @@ def check_weights(state: Mapping[str, Any], source: object) -> None:
     Raises:
         CheckpointError: names the entries.
     """
-    odd = [n for n, v in state.items() if not isinstance(v, Tensor) or v.layout != torch.strided]
+    odd = [
+        name
+        for name, value in state.items()
+        if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta
+    ]
     if odd:
         raise CheckpointError(
             f"{source} holds entries that are no weights: {_some(odd)}. Save the network's "
@@ -194,6 +198,12 @@ def load_strictly(network: nn.Module, state: Mapping[str, Any], source: object) 
             f"{name} {tuple(state[name].shape)} instead of {tuple(wanted[name].shape)}"
             for name in wanted
             if name in state and state[name].shape != wanted[name].shape
+        ],
+        # Torch would copy quantized weights as the numbers that they are not
+        "has as other numbers": [
+            f"{name} {state[name].dtype} instead of {wanted[name].dtype}"
+            for name in wanted
+            if name in state and state[name].is_floating_point() != wanted[name].is_floating_point()
         ],
     }
     found = [f"it {fault} {_some(names)}" for fault, names in faults.items() if names]

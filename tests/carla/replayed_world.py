@@ -19,7 +19,7 @@ from sim_adapters.carla.frames import from_carla_location, to_carla_transform, t
 from sim_adapters.carla.live_lights import LIGHT_TYPE
 from sim_adapters.carla.servers import LiveServer, ServerSettings
 from sim_adapters.carla.session import LiveSession
-from sim_adapters.carla.simulator import CarlaSimulator
+from sim_adapters.carla.simulator import CarlaSimulator, LiveWorldSettings
 from sim_adapters.maps.traffic_lights import ALL_RED_S, GREEN_S, YELLOW_S
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, LightBit, SceneBatch
@@ -119,14 +119,16 @@ class ReplayedWorld(CarlaSimulator):
         maps: Towns.
         port: Of a running server.
         frames: Frame 0 is shown during the warm-up, frame k after step k.
-        settings: Keywords of `CarlaSimulator`.
+        settings: Of `CarlaSimulator`.
     """
 
-    def __init__(self, maps: MapBank, port: int, frames: list[Frame], **settings: float) -> None:
+    def __init__(
+        self, maps: MapBank, port: int, frames: list[Frame], settings: LiveWorldSettings
+    ) -> None:
         server = LiveServer(
             ServerSettings(kind="running", first_port=port), 0, 1, town="", step_s=0.1
         )
-        super().__init__(maps, server, traffic=None, **settings)  # pyright: ignore[reportArgumentType]
+        super().__init__(maps, server, traffic=None, settings=settings)
         self.frames = frames
         self.stage = Stage()
         self._next_frame = 0

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim_adapters.action_layout import ActionLayout
 from sim_adapters.carla.headless.process import HeadlessServer
+from sim_adapters.carla.simulator import LiveWorldSettings
 from sim_adapters.driving.env import DrivingVectorEnv, Observation
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.scenario_source import RandomRoutes
@@ -147,7 +148,8 @@ def pair(request: pytest.FixtureRequest, maps: MapBank, server: HeadlessServer) 
         drive.step(actions[-1])
         frames.append(record_frame(simulator.scene))
     num_slots = simulator.scene.num_slots
-    live = ReplayedWorld(maps, server.port, frames, warm_up_s=WARM_UP_S, max_actors=num_slots)
+    settings = LiveWorldSettings(max_actors=num_slots, warm_up_s=WARM_UP_S)
+    live = ReplayedWorld(maps, server.port, frames, settings)
     live_drive = Drive(live, scenario)
     slots = [live.slots_of_puppets()]
     for action in actions:
