@@ -131,8 +131,7 @@ class DeviceSceneStorage:
         device: The policy's.
 
     Raises:
-        ValueError: the environment has no painter for a GPU.
-        RuntimeError: there is no GPU.
+        ValueError: the environment has no painter for a GPU, or there is no GPU.
     """
 
     def __init__(self, env: Any, *, num_steps: int, device: torch.device) -> None:
@@ -180,8 +179,7 @@ def make_storage(
     """Storage of the given kind, "pixels" or "scene", the latter painted on "cpu" or "gpu".
 
     Raises:
-        ValueError: no such kind, or the environment can't do it.
-        RuntimeError: there is no GPU to paint on.
+        ValueError: no such kind, the environment can't do it, or there is no GPU to paint on.
     """
     if paint_on not in ("cpu", "gpu"):
         raise ValueError(f"ppo.paint_on is {paint_on!r}, expected 'cpu' or 'gpu'")

@@ -35,21 +35,21 @@ def check_device(device: torch.device) -> None:
     """Make sure that grid kernels can run there.
 
     Raises:
-        RuntimeError: there is no GPU, no numba-cuda, or the device is none; says what to do.
+        ValueError: there is no GPU, no numba-cuda, or the device is none; says what to do.
     """
     if is_simulated():
         if not _numba_config.DISABLE_JIT:
-            raise RuntimeError(
+            raise ValueError(
                 "NUMBA_ENABLE_CUDASIM=1 runs CUDA kernels as Python: set NUMBA_DISABLE_JIT=1 too"
             )
         return
     if device.type != "cuda":
-        raise RuntimeError(
+        raise ValueError(
             f"pictures are to be painted on a GPU, but this run's device is {device}: use "
             "ppo.paint_on=cpu, or device=cuda on a machine with a GPU"
         )
     if not cuda.is_available():
-        raise RuntimeError(
+        raise ValueError(
             "numba finds no CUDA: pip install 'carl-planner[gpu]' brings what it needs beside the "
             "driver; or paint on the CPU with ppo.paint_on=cpu"
         )

@@ -93,8 +93,8 @@ class ObservationRows:
         """Let the learner paint bound rows on a GPU; `draw` then returns the rows.
 
         Raises:
-            ValueError: rows are not stored, or the observer or a painter of it is CPU only.
-            RuntimeError: there is no GPU.
+            ValueError: rows are not stored, the observer or a painter of it is CPU only, or
+                there is no GPU.
         """
         if self.storage != "scene":
             raise ValueError("ppo.paint_on=gpu paints stored rows: use ppo.rollout_storage=scene")

@@ -51,8 +51,7 @@ class BevDevicePainter:
         device: A GPU, or any device in numba's simulator.
 
     Raises:
-        ValueError: a painter of one's own, which is CPU only.
-        RuntimeError: there is no GPU.
+        ValueError: a painter of one's own, which is CPU only, or there is no GPU.
     """
 
     def __init__(self, source: RasterSource, device: torch.device) -> None:

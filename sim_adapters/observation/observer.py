@@ -67,8 +67,7 @@ class PaintsOnDevice(Protocol):
         """A painter of these maps.
 
         Raises:
-            ValueError: something of it is CPU only.
-            RuntimeError: there is no GPU.
+            ValueError: something of it is CPU only, or there is no GPU.
         """
         ...
 

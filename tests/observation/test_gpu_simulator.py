@@ -41,12 +41,12 @@ def test_a_painter_of_ones_own_says_that_it_is_cpu_only() -> None:
 
 def test_without_a_gpu_nothing_is_painted_on_one() -> None:
     observer = make_observer("carl_bev_64", channels={"sign": StopSign()})
-    with pytest.raises(RuntimeError, match=r"device is cpu: use ppo\.paint_on=cpu"):
+    with pytest.raises(ValueError, match=r"device is cpu: use ppo\.paint_on=cpu"):
         observer.device_painter(straight_road_bank(), torch.device("cpu"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_machine_without_cuda_is_told_what_to_install() -> None:
     observer = make_observer("carl_bev_64", channels={"sign": StopSign()})
-    with pytest.raises(RuntimeError, match=r"pip install 'carl-planner\[gpu\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'carl-planner\[gpu\]'"):
         observer.device_painter(straight_road_bank(), torch.device("cuda", 0))
