@@ -9,14 +9,17 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
 from evaluation.leaderboard_jobs.evaluator_process import MissingUpstreamError, find_upstream
 from evaluation.leaderboard_parity import RouteParity, run_parity
 from evaluation.longest6_official import run_official
-from evaluation.scenario_routes import NEEDS
+from evaluation.scenario_routes import NEEDS, TOWNS
+from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec, read_routes
+from sim_adapters.scene.map_bank import LaneKind
 from tests.evaluation.leaderboard.constant_checkpoints import save_constant_policy
 
 FIRST_PORT = 24_200  # of these tests
@@ -24,13 +27,17 @@ ROUTES = Path(__file__).parents[2] / "data" / "scenario_types.xml"
 PYTHON = os.environ.get("LEADERBOARD_PYTHON", sys.executable)
 SPECS = {spec.triggers[0].scenario_type: spec for spec in read_routes(ROUTES)}
 TWO_WAYS = [name for name in SPECS if name.endswith("TwoWays")]
-# scenario_runner finds no room for these in the supported towns
-WITHOUT_ROOM = set(NEEDS) - set(SPECS)
 
 
 def test_a_route_has_one_scenario_and_is_named_by_its_type():
     assert all(len(spec.triggers) == 1 for spec in SPECS.values())
     assert [sorted(NEEDS)[int(spec.route_id)] for spec in SPECS.values()] == list(SPECS)
+
+
+def test_only_the_type_that_needs_a_bicycle_lane_has_no_route():
+    assert set(NEEDS) - set(SPECS) == {"CrossingBicycleFlow"}
+    maps = load_map_bank(TOWNS.split(","))
+    assert not np.any(maps.lanes.kind == LaneKind.BIKING)
 
 
 def judge_both(folder: Path, spec: RouteSpec, *overrides: str) -> RouteParity:
