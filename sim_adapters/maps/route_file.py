@@ -29,7 +29,10 @@ from sim_adapters.scene.scenario import ScenarioTrigger
 # Ids that become parts of file names: names, never paths.
 
 MAX_NAME_BYTES = 100  # file systems take 255, of which the rest of the name needs some
-_NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
+# Beside what paths are made of also what makes a name look like another: marks that nobody sees
+_NOT_IN_NAMES = re.compile(
+    r'[/\\:*?"<>|\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]'
+)
 
 
 def checked_name(text: str, what: str) -> str:
@@ -187,9 +190,14 @@ def _positions(place: _Place, element: Element) -> list[Element]:
 
 def _read_town(place: _Place, element: Element) -> str:
     """The route's town by its short name."""
-    named = element.get("town") or element.get("map")
-    if named:
-        return short_town_name(named)
+    named = [element.get(key, "").strip() for key in ("town", "map")]
+    towns = [short_town_name(name) for name in named if name]
+    if len(set(towns)) > 1:
+        raise place.error(
+            f"<route> has town={named[0]!r} and map={named[1]!r}", "leave one of them out"
+        )
+    if towns:
+        return towns[0]
     folders = [folder.name for folder in place.path.resolve().parents]
     towns = [name for name in map(short_town_name, folders) if _TOWN_FOLDER.fullmatch(name)]
     if not towns:

@@ -12,6 +12,7 @@ from sim_adapters.maps.route_file import RouteSpec, checked_name, read_routes
 
 PATHS = [
     *("../../x", "/etc/passwd", "a/b", "..", ".", ".hidden", "a\\b", "C:x", "a\nb", "a\x7fb"),
+    *("a\u202eb", "a\u200bb", "\ufeffa", "a\x85b"),
     *("", " ", " 1", "1 ", "x" * 101, "ü" * 51, "a?b", "*"),
 ]
 NAMES = ["0", "1711", "Town01_05", "RouteScenario_3_rep0", "route 7", "a-b.c", "größer", "x" * 100]

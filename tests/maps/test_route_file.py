@@ -218,8 +218,15 @@ def test_roach_route_has_its_town_from_the_folder(tmp_path: Path) -> None:
     [
         *('map="Town01"', 'town="Town01_Opt"', 'town="Carla/Maps/Town01"'),
         *('town="/Game/Carla/Maps/Town01"', 'map="/Game/Carla/Maps/Town01_Opt"'),
+        *('town=" Town01 "', 'town="Town01_Opt" map="/Game/Carla/Maps/Town01"'),
     ],
 )
 def test_town_may_be_spelt_as_carla_spells_it(tmp_path: Path, attribute: str) -> None:
     text = LEADERBOARD_1.replace('town="Town01"', attribute)
     assert read_routes(_file(tmp_path, text))[0].town == "Town01"
+
+
+def test_two_towns_of_one_route_are_refused(tmp_path: Path) -> None:
+    text = LEADERBOARD_1.replace('town="Town01"', 'town="Town01" map="Town02"')
+    with pytest.raises(ValueError, match="town='Town01' and map='Town02': leave one of them out"):
+        read_routes(_file(tmp_path, text))
