@@ -302,7 +302,9 @@ class CarlaSimulator:
         ego.apply_control(control)
         snapshot = session.tick()
         clocks = self.scene.clocks
-        clocks.elapsed_s[0] = snapshot.timestamp.elapsed_seconds - self._started_s
+        # The server's clock goes on over episodes; rounded, theirs do not depend on earlier ones
+        elapsed_s = snapshot.timestamp.elapsed_seconds - self._started_s
+        clocks.elapsed_s[0] = round(elapsed_s, 9)
         if not reader.read(snapshot, ego):
             _logger.warning("the ego has vanished from the server: the episode is given up")
             clocks.failed[0] = True
