@@ -23,11 +23,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.progress import Progress
 
+from carl_planner.run_folder import locked_folder
 from evaluation.drivers.driver import NUPLAN_NAMES, Driver, driver_config, with_parts
 from evaluation.drivers.policy_driver import checkpoint_files
 from evaluation.nuplan_metrics import ScenarioScores
 from evaluation.recording.folder import find_episodes
-from evaluation.val14.files import Drive, Results, ScenarioBook, write_val14
+from evaluation.val14.files import Drive, DrivenScenarios, ScenarioBook, write_val14
 from evaluation.val14.provenance import Provenance, provenance
 from evaluation.val14.recording import ScenarioRecorder
 from evaluation.val14.rollout import TRAFFIC, drive_scenarios
@@ -184,7 +185,7 @@ class Val14:
             if getattr(self, key) == "":
                 raise ValueError(f"{key} is empty: name a file or folder, or leave it out")
 
-    def evaluate(self, config: DictConfig) -> Results:
+    def evaluate(self, config: DictConfig) -> DrivenScenarios:
         """Run the composed config of `evaluate`; returns every scenario by planner and mode."""
         if not (isinstance(config.num_worlds, int) and config.num_worlds >= 1):
             raise ValueError(f"num_worlds={config.num_worlds}: at least one is needed")
@@ -199,18 +200,19 @@ class Val14:
         data = provenance(selection.names, wanted.name or cache.filter_name)
         about = describe(config, self, data)
         output = Path(config.output)
-        book = ScenarioBook(output, about)
-        recorder = None
-        if config.record_episodes:
-            recorder = ScenarioRecorder(
-                output, maps, {"benchmark": data.score_name, "world": data.warning}
-            )
-        results: Results = {}
-        for drive in (Drive(name, mode) for mode in self.modes for name in drivers):
-            results[drive] = _drive_all(
-                drive, drivers[drive.planner], config, selection, cache, maps, book, recorder
-            )
-        finish(output, results, about, data)
+        with locked_folder(output):
+            book = ScenarioBook(output, about)
+            recorder = None
+            if config.record_episodes:
+                recorder = ScenarioRecorder(
+                    output, maps, {"benchmark": data.score_name, "world": data.warning}
+                )
+            results: DrivenScenarios = {}
+            for drive in (Drive(name, mode) for mode in self.modes for name in drivers):
+                results[drive] = _drive_all(
+                    drive, drivers[drive.planner], config, selection, cache, maps, book, recorder
+                )
+            finish(output, results, about, data)
         return results
 
     def drivers(self, config: DictConfig) -> dict[str, Driver]:
@@ -226,7 +228,7 @@ class Val14:
                 drivers[node.name] = instantiate(node)
         return drivers
 
-    def shortfall(self, results: Results) -> str:
+    def shortfall(self, results: DrivenScenarios) -> str:
         """What a run lacks: a line on its failed scenarios, "" if there are none."""
         lost = {
             "/".join(drive): sum(one.metrics is None for one in scenarios)
@@ -239,7 +241,7 @@ class Val14:
 
 
 def finish(
-    folder: Path, results: Results, about: Mapping[str, Any], data: Provenance
+    folder: Path, results: DrivenScenarios, about: Mapping[str, Any], data: Provenance
 ) -> dict[Drive, Val14Scores]:
     """Write all files of a run and print its tables."""
     scores = {drive: val14_scores(scenarios) for drive, scenarios in results.items()}
