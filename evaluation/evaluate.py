@@ -18,9 +18,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
-from carl_planner.run_folder import locked_folder
 from evaluation import output_folder  # gives configs their ${evaluation_folder:}
 from evaluation.drivers.driver import Driver, EstimatesValues, driver_words, with_parts
+from evaluation.jobs.parts import Parts
 from evaluation.recording.folder import EpisodeFolder, file_name
 from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
@@ -32,6 +32,7 @@ from evaluation.rollout.episode_rollout import (
     Recorder,
     make_evaluation_worlds,
     run_episodes,
+    with_town_files,
 )
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import EPISODES_FILE, read_results, write_results
@@ -40,6 +41,7 @@ from evaluation.scoring.scores import benchmark_scores
 from evaluation.video.film import VideoFrames, write_mp4
 from evaluation.viewer.page_file import VIEW_FILE, write_page, write_towns
 from sim_adapters.driving.worlds import DrivingWorlds
+from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.map_bank import MapBank
 
@@ -47,34 +49,22 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(config: DictConfig) -> list[EpisodeResult]:
-    """Run the composed config; returns one result per route and seed.
-
-    Raises:
-        ValueError: options that cannot be meant, or another evaluation writes into the folder.
-    """
+    """Run the composed config; returns one result per route and seed."""
     check_options(config)
     torch.set_num_threads(config.num_threads)
     benchmark: Benchmark = instantiate(config.benchmark)
     specs = benchmark.read(route_id(config))
-    with locked_folder(Path(config.output)):
-        return _evaluate(config, benchmark, specs)
-
-
-def _evaluate(
-    config: DictConfig, benchmark: Benchmark, specs: Sequence[RouteSpec]
-) -> list[EpisodeResult]:
-    """Drive and report, into a folder that is ours."""
     seeds = range(config.seed, config.seed + config.seeds)
     folder, about = Path(config.output), describe(config, benchmark)
     if (folder / EPISODES_FILE).is_file():
         output_folder.refuse_other_results(folder, EPISODES_FILE, read_results(folder)[1], about)
     drives = EpisodeFolder(folder)
-    drives.clear()
-
-    def make_recorder(worlds: DrivingWorlds) -> Recorder | None:
-        return recorder_of(worlds, drives.write, about) if config.record_episodes else None
-
-    results, maps = drive_routes(config, specs, seeds, make_recorder)
+    if config.get("jobs") is None:
+        drives.clear()
+        results, maps = drive_routes(config, specs, seeds, recorders(config, about))
+    else:
+        results = drive_in_parts(config, specs, about)
+        maps = load_map_bank(with_town_files(towns_of(specs), config.simulator.towns))
     if config.record_episodes:
         write_towns(drives, maps, towns_of(specs))
         log.info("drives: %s", write_page([folder], folder / VIEW_FILE))
@@ -86,6 +76,48 @@ def _evaluate(
     log.info("scenarios: %s", triggers_statement(results))
     log.info("report: %s", write_report(folder, report))
     return results
+
+
+def recorders(
+    config: DictConfig, about: dict[str, Any]
+) -> Callable[[DrivingWorlds], Recorder | None]:
+    """What makes the recorder of an evaluation's drives, if they are to be kept."""
+    drives = EpisodeFolder(Path(config.output))
+
+    def make_recorder(worlds: DrivingWorlds) -> Recorder | None:
+        return recorder_of(worlds, drives.write, about) if config.record_episodes else None
+
+    return make_recorder
+
+
+def drive_in_parts(
+    config: DictConfig, specs: Sequence[RouteSpec], about: dict[str, Any]
+) -> list[EpisodeResult]:
+    """Drive the routes as jobs of an engine; results in the order of routes and seeds."""
+    names = [spec.route_id for spec in specs]
+    evaluated = about | {"checkpoint": output_folder.checkpoint_digest(config.checkpoint)}
+    parts = Parts(
+        config,
+        names,
+        driver="evaluation.evaluate:drive_part",
+        result=EPISODES_FILE,
+        about=evaluated,
+    )
+    if not parts.is_resumed:
+        EpisodeFolder(Path(config.output)).clear()
+    results = [result for folder in parts.drive() for result in read_results(folder)[0]]
+    parts.clear()
+    return sorted(results, key=lambda result: (names.index(result.route_id), result.seed))
+
+
+def drive_part(config: DictConfig, route_ids: Sequence[str], folder: Path) -> None:
+    """Drive some routes of the benchmark; results go to `folder`, drives to the config's output."""
+    torch.set_num_threads(config.num_threads)
+    benchmark: Benchmark = instantiate(config.benchmark)
+    specs = [spec for spec in benchmark.read() if spec.route_id in route_ids]
+    seeds, about = range(config.seed, config.seed + config.seeds), describe(config, benchmark)
+    results, _ = drive_routes(config, specs, seeds, recorders(config, about))
+    write_results(folder, results, about)
 
 
 def drive_routes(

@@ -43,10 +43,23 @@ def checkpoint_label(checkpoint: Any) -> str:
     paths = [checkpoint] if isinstance(checkpoint, str) else list(checkpoint)
     try:
         files = checkpoint_files(paths)
-        digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+        digest = checkpoint_digest(checkpoint)
     except (CheckpointError, OSError):  # said where it is loaded, before anything is written
         return Path(str(paths[0])).stem
     return f"{files[0].resolve().parent.name}_{digest}"
+
+
+def checkpoint_digest(checkpoint: Any) -> str | None:
+    """Digest of the content of all files of a checkpoint; None without one.
+
+    Raises:
+        CheckpointError, OSError: a file is missing.
+    """
+    if checkpoint is None:
+        return None
+    paths = [checkpoint] if isinstance(checkpoint, str) else list(checkpoint)
+    content = b"".join(file.read_bytes() for file in checkpoint_files(paths))
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def refuse_other_results(

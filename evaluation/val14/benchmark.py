@@ -8,11 +8,9 @@ same scenarios beside the planner.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,132 +21,27 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.progress import Progress
 
-from carl_planner.run_folder import locked_folder
 from evaluation.drivers.driver import NUPLAN_NAMES, Driver, driver_config, with_parts
 from evaluation.drivers.policy_driver import checkpoint_files
+from evaluation.jobs.parts import Parts
 from evaluation.nuplan_metrics import ScenarioScores
 from evaluation.recording.folder import find_episodes
-from evaluation.val14.files import Drive, DrivenScenarios, ScenarioBook, write_val14
+from evaluation.scoring.results_file import write_json
+from evaluation.val14.files import Drive, Results, ScenarioBook, read_scenarios, write_val14
 from evaluation.val14.provenance import Provenance, provenance
 from evaluation.val14.recording import ScenarioRecorder
 from evaluation.val14.rollout import TRAFFIC, drive_scenarios
 from evaluation.val14.scores import Val14Scores, val14_scores
+from evaluation.val14.selection import Selection, select
 from evaluation.val14.table import Val14Report, print_val14, write_val14_report
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
-from sim_adapters.nuplan.scenario_cache.file import REPORT_FILE, ScenarioCache, open_cache
-from sim_adapters.nuplan.scenario_cache.record import ScenarioName
+from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter, load_filter
-from sim_adapters.nuplan.scenario_mapping import absent_types
 from sim_adapters.scene.map_bank import MapBank
 
-# Which scenarios of a cache a Val14 run drives, with every wanted one accounted for by name.
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Scenarios to drive and those that can't be.
-
-    Args:
-        names: To drive, in the order of their tokens.
-        missing: Why a wanted scenario is not among them, by token.
-    """
-
-    names: Sequence[ScenarioName]
-    missing: Mapping[str, str]
-
-
-def select(cache: ScenarioCache, wanted: ScenarioFilter) -> Selection:
-    """What a filter means for a cache that was made with it, or with a wider one.
-
-    Tokens, types, logs, maps and numbers of a type are applied. Thresholds on the drives and
-    between them need the logs and belong to the making of the cache.
-
-    Args:
-        cache: Where the scenarios are.
-        wanted: Filter; one without any key takes the whole cache, and all that its making skipped.
-
-    Raises:
-        ValueError: nothing is left to drive, or the filter names a type that nobody knows.
-    """
-    _name_empty_keys(cache, wanted)
-    missing = {}
-    chosen: list[ScenarioName] = []
-    skipped = _skipped_by_cache(cache)
-    for token in sorted(wanted.scenario_tokens or {*cache.tokens, *skipped}):
-        if token not in cache.entries:
-            missing[token] = skipped.get(token, "not in the cache")
-            continue
-        name = cache.entries[token].name
-        reason = _other_than_wanted(name, wanted)
-        if not reason:
-            chosen.append(name)
-        elif wanted.scenario_tokens:
-            missing[token] = reason
-    if wanted.num_scenarios_per_type is not None and not wanted.scenario_tokens:
-        chosen = list(_first_of_each_type(chosen, wanted.num_scenarios_per_type))
-    if not chosen:
-        raise ValueError(
-            f"no scenario to drive: {cache.folder} holds {len(cache)}, the filter takes none of "
-            f"them"
-        )
-    return Selection(chosen, missing)
-
-
-def _skipped_by_cache(cache: ScenarioCache) -> dict[str, str]:
-    """Why the making of the cache left out a scenario, by token."""
-    path = cache.folder / REPORT_FILE
-    if not path.is_file():
-        return {}
-    try:
-        report = json.loads(path.read_text())
-        return {**report["missing_tokens"], **report["skipped"]}
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error!r}): run the cache command again, which writes it anew"
-        ) from error
-
-
-def _name_empty_keys(cache: ScenarioCache, wanted: ScenarioFilter) -> None:
-    """Say which types, logs and maps of the filter no scenario of the cache has."""
-    names = [entry.name for entry in cache.entries.values()]
-    types = absent_types(
-        wanted.scenario_types or (), {name.scenario_type for name in names}, str(cache.folder)
-    )
-    logs, maps = {name.log_name for name in names}, {name.map_name for name in names}
-    for what, absent in (
-        ("scenario types", types),
-        ("logs", [name for name in wanted.log_names or () if name not in logs]),
-        ("maps", [name for name in wanted.map_names or () if name not in maps]),
-    ):
-        if absent:
-            log.warning(
-                "%d %s of the filter have no scenario in %s: %s%s",
-                *(len(absent), what, cache.folder, ", ".join(absent[:5])),
-                ", ..." if len(absent) > 5 else "",
-            )
-
-
-def _other_than_wanted(name: ScenarioName, wanted: ScenarioFilter) -> str:
-    """Why a scenario of the cache is not what the filter takes, "" if it is."""
-    for what, value, allowed in (
-        ("type", name.scenario_type, wanted.scenario_types),
-        ("log", name.log_name, wanted.log_names),
-        ("map", name.map_name, wanted.map_names),
-    ):
-        if allowed is not None and value not in allowed:
-            return f"its {what} {value} is not among those of the filter"
-    return ""
-
-
-def _first_of_each_type(names: Sequence[ScenarioName], count: int) -> Iterator[ScenarioName]:
-    taken: dict[str, int] = defaultdict(int)
-    for name in names:
-        if taken[name.scenario_type] < count:
-            taken[name.scenario_type] += 1
-            yield name
+PART_FILE = "part.json"  # written when a part of a run is done
 
 
 @dataclass(frozen=True)
@@ -185,8 +78,22 @@ class Val14:
             if getattr(self, key) == "":
                 raise ValueError(f"{key} is empty: name a file or folder, or leave it out")
 
-    def evaluate(self, config: DictConfig) -> DrivenScenarios:
+    def evaluate(self, config: DictConfig) -> Results:
         """Run the composed config of `evaluate`; returns every scenario by planner and mode."""
+        run = self.open(config)
+        book = ScenarioBook(run.output, run.about)
+        if config.get("jobs") is not None:
+            drive_in_parts(run, book)
+        results = run.drive(run.selection, book)
+        finish(run.output, results, run.about, run.data)
+        return results
+
+    def open(self, config: DictConfig) -> Val14Run:
+        """All that a run needs, read and checked.
+
+        Raises:
+            ValueError: something that cannot be meant, or a cache without a scenario to drive.
+        """
         if not (isinstance(config.num_worlds, int) and config.num_worlds >= 1):
             raise ValueError(f"num_worlds={config.num_worlds}: at least one is needed")
         torch.set_num_threads(config.num_threads)
@@ -199,21 +106,7 @@ class Val14:
         maps = load_nuplan_maps(folder.root, locations, map_version=folder.version)
         data = provenance(selection.names, wanted.name or cache.filter_name)
         about = describe(config, self, data)
-        output = Path(config.output)
-        with locked_folder(output):
-            book = ScenarioBook(output, about)
-            recorder = None
-            if config.record_episodes:
-                recorder = ScenarioRecorder(
-                    output, maps, {"benchmark": data.score_name, "world": data.warning}
-                )
-            results: DrivenScenarios = {}
-            for drive in (Drive(name, mode) for mode in self.modes for name in drivers):
-                results[drive] = _drive_all(
-                    drive, drivers[drive.planner], config, selection, cache, maps, book, recorder
-                )
-            finish(output, results, about, data)
-        return results
+        return Val14Run(config, self.modes, drivers, cache, selection, maps, data, about)
 
     def drivers(self, config: DictConfig) -> dict[str, Driver]:
         """The chosen driver first, then the yardsticks, by name.
@@ -228,7 +121,7 @@ class Val14:
                 drivers[node.name] = instantiate(node)
         return drivers
 
-    def shortfall(self, results: DrivenScenarios) -> str:
+    def shortfall(self, results: Results) -> str:
         """What a run lacks: a line on its failed scenarios, "" if there are none."""
         lost = {
             "/".join(drive): sum(one.metrics is None for one in scenarios)
@@ -240,8 +133,74 @@ class Val14:
         )
 
 
+@dataclass(frozen=True)
+class Val14Run:
+    """What a run drives, by whom and where."""
+
+    config: DictConfig
+    modes: Sequence[str]
+    drivers: Mapping[str, Driver]
+    cache: ScenarioCache
+    selection: Selection
+    maps: MapBank
+    data: Provenance
+    about: Mapping[str, Any]
+
+    @property
+    def output(self) -> Path:
+        """Where its files go."""
+        return Path(self.config.output)
+
+    @property
+    def drives(self) -> list[Drive]:
+        """Every driver in every mode."""
+        return [Drive(name, mode) for mode in self.modes for name in self.drivers]
+
+    def drive(self, selection: Selection, book: ScenarioBook) -> Results:
+        """Every scenario of a selection that the book has no score of, by every driver."""
+        recorder = None
+        if self.config.record_episodes:
+            about = {"benchmark": self.data.score_name, "world": self.data.warning}
+            recorder = ScenarioRecorder(self.output, self.maps, about)
+        return {
+            drive: _drive_all(
+                *(drive, self.drivers[drive.planner], self.config, selection),
+                *(self.cache, self.maps, book, recorder),
+            )
+            for drive in self.drives
+        }
+
+
+def drive_in_parts(run: Val14Run, book: ScenarioBook) -> None:
+    """Drive what the book has no score of as jobs of an engine, and write it there."""
+    scored = [book.scored(drive).keys() for drive in run.drives]
+    tokens = [name.token for name in run.selection.names]
+    missing = [token for token in tokens if not all(token in known for known in scored)]
+    if not missing:
+        return
+    parts = Parts(
+        run.config,
+        missing,
+        driver="evaluation.val14.benchmark:drive_part",
+        result=PART_FILE,
+        about=dict(run.about),
+    )
+    for folder in parts.drive():
+        for drive, scenarios in read_scenarios(folder)[1].items():
+            book.add(drive, scenarios)
+    parts.clear()
+
+
+def drive_part(config: DictConfig, tokens: Sequence[str], folder: Path) -> None:
+    """Drive some scenarios; scores go to `folder`, drives to the config's output."""
+    run = instantiate(config.benchmark).open(config)
+    names = [name for name in run.selection.names if name.token in tokens]
+    run.drive(Selection(names, {}), ScenarioBook(folder, run.about))
+    write_json(folder / PART_FILE, {"scenarios": len(names)})
+
+
 def finish(
-    folder: Path, results: DrivenScenarios, about: Mapping[str, Any], data: Provenance
+    folder: Path, results: Results, about: Mapping[str, Any], data: Provenance
 ) -> dict[Drive, Val14Scores]:
     """Write all files of a run and print its tables."""
     scores = {drive: val14_scores(scenarios) for drive, scenarios in results.items()}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_module
 
-from evaluation.val14.benchmark import select
+from evaluation.val14.selection import select
 from sim_adapters.nuplan.cache import make_cache
 from sim_adapters.nuplan.log_reader import read_scenarios
 from sim_adapters.nuplan.scenario_cache import build as cache_build

@@ -19,11 +19,12 @@ from evaluation import compare, evaluate
 from evaluation.nuplan_metrics import MetricScores, ScenarioScores
 from evaluation.nuplan_metrics.scoring import METRICS
 from evaluation.val14 import rollout as val14_rollout
-from evaluation.val14.benchmark import Val14, select
-from evaluation.val14.files import Drive, DrivenScenarios, ScenarioBook, read_scenarios
+from evaluation.val14.benchmark import Val14
+from evaluation.val14.files import Drive, Results, ScenarioBook, read_scenarios
 from evaluation.val14.provenance import NUPLAN, SYNTHETIC, provenance
 from evaluation.val14.rollout import UnfitDriverError
 from evaluation.val14.scores import val14_scores
+from evaluation.val14.selection import select
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import MapFolder, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
@@ -58,7 +59,7 @@ def cache(cache_folder: Path) -> ScenarioCache:
     return open_cache(cache_folder)
 
 
-def run(cache_folder: Path, map_root: Path | None, output: Path, *options: str) -> DrivenScenarios:
+def run(cache_folder: Path, map_root: Path | None, output: Path, *options: str) -> Results:
     overrides = [f"cache={cache_folder}", f"output={output}", *options]
     if map_root is not None:
         overrides.append(f"map_root={map_root}")
@@ -283,6 +284,20 @@ def test_the_command_accounts_for_every_scenario(
     html = (output / "report.html").read_text()
     assert "not nuPlan results" in html
     assert "00" * 8 in html
+
+
+def test_scenarios_score_the_same_in_parts_as_in_one_process(
+    cache_folder: Path, tiny_map_root: Path, tmp_path: Path
+) -> None:
+    options = ("driver=nuplan/idm", "mode=reactive", "yardsticks=[log_replay]")
+    together = run(cache_folder, tiny_map_root, tmp_path / "together", *options)
+    apart = run(
+        cache_folder, tiny_map_root, tmp_path / "apart", *options, "jobs=local", "num_parts=2"
+    )
+    assert apart == together
+    folders = {path.name for path in (tmp_path / "apart").iterdir() if path.is_dir()}
+    assert folders == {"idm_reactive", "log_replay_reactive"}  # recorded drives, no parts
+    assert not any(one.failure for scenarios in apart.values() for one in scenarios)
 
 
 def test_a_scenario_that_fails_costs_the_others_nothing(
