@@ -128,6 +128,8 @@ LOCK_FILE = "lock"
 def locked_folder(folder: Path) -> Iterator[None]:
     """Make and hold a folder; the system lets go of it when this process ends, however that is.
 
+    The lock's file stays, unless what failed inside has left nothing else.
+
     Raises:
         ValueError: another run holds it; both would write the same files.
     """
@@ -140,7 +142,12 @@ def locked_folder(folder: Path) -> Iterator[None]:
             f"another run writes into {folder}: wait for it, or choose another folder"
         ) from error
     with held:
-        yield
+        try:
+            yield
+        except BaseException:
+            if all(path.name == LOCK_FILE or path.suffix == ".log" for path in folder.iterdir()):
+                (folder / LOCK_FILE).unlink()
+            raise
 
 
 # Here, because a launcher's job imports this module but does not go through `main`.

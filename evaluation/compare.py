@@ -1,25 +1,32 @@
 """Compare two evaluations: `python -m evaluation.compare DIR_A DIR_B [--json FILE]`.
 
-Episodes are paired by route and seed, Val14's by scenario: both planners met the same world, so the
-differences are far less noisy than the two scores. Intervals are bootstrapped over the pairs.
+A folder is that of evaluation.evaluate or of evaluation.longest6_official. Episodes are paired by
+route and seed, Val14's by scenario: both planners met the same world, so the differences are far
+less noisy than the two scores. Intervals are bootstrapped over the pairs.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
+from evaluation.leaderboard_jobs.official_results import read_official
 from evaluation.scoring.episode_result import EpisodeResult
-from evaluation.scoring.results_file import read_results, write_json
-from evaluation.scoring.score_table import Comparison, comparison_table, difference
-from evaluation.scoring.scores import COUNTED_KINDS, as_grid
-from evaluation.val14.table import TITLES, compare_val14, is_val14_run
+from evaluation.scoring.results_file import EPISODES_FILE, RESULTS_FILE, read_results, write_json
+from evaluation.scoring.score_table import (
+    Comparison,
+    Results,
+    compare_results,
+    comparison_table,
+)
+from evaluation.scoring.scores import COUNTED_KINDS
+from evaluation.val14.table import is_val14_run, val14_results
 
+EMBEDDED_WORLD = "in the embedded world"
 COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     "driving_score": lambda result: result.driving_score,
     "route_completion": lambda result: result.route_completion,
@@ -31,35 +38,51 @@ COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
 }
 
 
-def paired(
-    first: Sequence[EpisodeResult], second: Sequence[EpisodeResult]
-) -> tuple[list[list[EpisodeResult]], list[list[EpisodeResult]]]:
-    """Both results as routes x seeds, the same episode at the same place.
+def compare(first: Sequence[EpisodeResult], second: Sequence[EpisodeResult]) -> Comparison:
+    """Differences of the figures in `COMPARED`, of episodes driven in one world.
 
     Raises:
         ValueError: an episode of one is missing in the other, or its route is another one.
     """
-    keys = [{(r.route_id, r.seed): round(r.length_m, 1) for r in side} for side in (first, second)]
-    if keys[0].keys() != keys[1].keys():
-        only = sorted(keys[0].keys() ^ keys[1].keys())
+    (comparison,) = compare_results(route_results(first), route_results(second))
+    return comparison
+
+
+def route_results(episodes: Sequence[EpisodeResult], world: str = EMBEDDED_WORLD) -> Results:
+    """Episodes on routes as results that are compared pair by pair.
+
+    Args:
+        episodes: Every route with every seed.
+        world: That they were driven in.
+
+    Raises:
+        ValueError: an episode is there twice.
+    """
+    drives = {
+        (episode.route_id, episode.seed): {name: of(episode) for name, of in COMPARED.items()}
+        for episode in episodes
+    }
+    if len(drives) != len(episodes):
         raise ValueError(
-            f"{len(only)} episodes are in one evaluation only, e.g. (route, seed) {only[:3]}: "
-            "evaluate both on the same routes with the same seeds"
+            f"{len(episodes) - len(drives)} of {len(episodes)} episodes are there twice"
         )
-    other = [key for key in keys[0] if keys[0][key] != keys[1][key]]
-    if other:
-        raise ValueError(f"route {other[0][0]} has another length in each: not the same route file")
-    return as_grid(first), as_grid(second)
+    lengths_m = {episode.route_id: episode.length_m for episode in episodes}
+    return Results(world, {"routes": drives}, "pairs of route and seed", lengths_m)
 
 
-def compare(first: Sequence[EpisodeResult], second: Sequence[EpisodeResult]) -> Comparison:
-    """Differences of the figures in `COMPARED`."""
-    grids = paired(first, second)
-    differences = {}
-    for name, of in COMPARED.items():
-        sides = (np.array([[of(result) for result in row] for row in grid]) for grid in grids)
-        differences[name] = difference(*sides)
-    return Comparison("routes", "pairs of route and seed", differences, len(first))
+def read_folder(folder: Path) -> Results:
+    """Results of whichever evaluation wrote into a folder.
+
+    Raises:
+        FileNotFoundError: none did.
+        ValueError: its file is damaged.
+    """
+    if is_val14_run(folder):
+        return val14_results(folder)
+    if not (folder / EPISODES_FILE).is_file() and (folder / RESULTS_FILE).is_file():
+        episodes, about = read_official(folder)
+        return route_results(episodes, f"under the official evaluator on {about.get('server')}")
+    return route_results(read_results(folder)[0])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -71,12 +94,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     names = (str(options.first), str(options.second))
     try:
-        comparisons, titles, digits = compare_folders(options.first, options.second)
+        first, second = read_folder(options.first), read_folder(options.second)
+        comparisons = compare_results(first, second)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"error: {error}") from error
     for one in comparisons:
         shown = short_names(options.first, options.second)
-        Console().print(comparison_table(shown, one, titles, digits))
+        Console().print(comparison_table(shown, one, first.titles, first.digits))
     if options.json:
         changes = {one.label: asdict(one) for one in comparisons}
         write_json(options.json, {"first": names[0], "second": names[1], "changes": changes})
@@ -92,14 +116,6 @@ def short_names(first: Path, second: Path) -> tuple[str, str]:
             for side in parts:
                 del side[end]
     return str(Path(*parts[0])), str(Path(*parts[1]))
-
-
-def compare_folders(first: Path, second: Path) -> tuple[list[Comparison], Mapping[str, str], int]:
-    """Comparisons of two evaluations, titles of their figures, and digits behind the point."""
-    if is_val14_run(first):
-        return compare_val14(first, second), TITLES, 2
-    (episodes, _), (others, _) = read_results(first), read_results(second)
-    return [compare(episodes, others)], {}, 1
 
 
 if __name__ == "__main__":

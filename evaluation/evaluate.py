@@ -18,6 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.run_folder import locked_folder
 from evaluation import output_folder  # gives configs their ${evaluation_folder:}
 from evaluation.drivers.driver import Driver, EstimatesValues, driver_words, with_parts
 from evaluation.jobs.parts import Parts
@@ -49,11 +50,23 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(config: DictConfig) -> list[EpisodeResult]:
-    """Run the composed config; returns one result per route and seed."""
+    """Run the composed config; returns one result per route and seed.
+
+    Raises:
+        ValueError: options that cannot be meant, or another evaluation writes into the folder.
+    """
     check_options(config)
     torch.set_num_threads(config.num_threads)
     benchmark: Benchmark = instantiate(config.benchmark)
     specs = benchmark.read(route_id(config))
+    with locked_folder(Path(config.output)):
+        return _evaluate(config, benchmark, specs)
+
+
+def _evaluate(
+    config: DictConfig, benchmark: Benchmark, specs: Sequence[RouteSpec]
+) -> list[EpisodeResult]:
+    """Drive and report, into a folder that is ours."""
     seeds = range(config.seed, config.seed + config.seeds)
     folder, about = Path(config.output), describe(config, benchmark)
     if (folder / EPISODES_FILE).is_file():

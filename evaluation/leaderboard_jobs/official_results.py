@@ -5,10 +5,12 @@ Scores are the evaluator's own to the last digit; infractions are read out of it
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from evaluation.leaderboard_jobs.job import RouteJob, read_record
@@ -19,7 +21,7 @@ from evaluation.scoring.episode_result import (
     InfractionKind,
     penalty_factor,
 )
-from evaluation.scoring.results_file import LABELS, OTHER_DIGITS, SCORE_DIGITS
+from evaluation.scoring.results_file import LABELS, OTHER_DIGITS, RESULTS_FILE, SCORE_DIGITS
 from evaluation.scoring.scores import natural_key
 
 SCORE_NAMES = ("score_composed", "score_route", "score_penalty")
@@ -28,6 +30,7 @@ _PENALTY_TOLERANCE = 1e-3
 _PLACE = re.compile(r"\(x=(?P<x>[-\d.e]+), y=(?P<y>[-\d.e]+), z=(?P<z>[-\d.e]+)\)")
 _PERCENT = re.compile(r"(?P<percent>[\d.e+-]+)%")
 _METERS = re.compile(r"about (?P<meters>[\d.e+-]+) meters")
+_ROUTE = re.compile(r"RouteScenario_(?P<route>.+)_rep(?P<repetition>\d+)")
 _OTHER = re.compile(r"type=(?P<type>\S+) and id=(?P<id>\d+)")
 
 
@@ -105,6 +108,34 @@ def official_result(job: RouteJob, record: Mapping[str, Any]) -> OfficialResult:
         episode_return=math.nan,
         score_penalty=float(scores["score_penalty"]),
     )
+
+
+def read_official(folder: Path) -> tuple[list[OfficialResult], dict[str, Any]]:
+    """The routes of a finished run of `evaluation.longest6_official`, and what was run.
+
+    Raises:
+        FileNotFoundError: the folder has no results.json.
+        ValueError: it is none of that command's, or damaged.
+    """
+    path = folder / RESULTS_FILE
+    try:
+        document = json.loads(path.read_text())
+        about = dict(document["about"])
+        first_seed = int(about["seeds"].split()[0])  # "0 to 2"
+        found = []
+        for record in document["_checkpoint"]["records"]:
+            match = _ROUTE.fullmatch(record["route_id"])
+            if match is None:
+                raise ValueError(f"route_id {record['route_id']!r}")
+            seed = first_seed + int(match["repetition"])
+            town = str(record.get("town_name", ""))
+            job = RouteJob(match["route"], town, seed, folder / str(record["route_id"]))
+            found.append(official_result(job, record))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is no results.json of evaluation.longest6_official ({error!r})"
+        ) from error
+    return found, about
 
 
 def read_infractions(record: Mapping[str, Any]) -> tuple[Infraction, ...]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from evaluation.scoring.episode_result import InfractionKind
-from evaluation.scoring.scores import BenchmarkScores, FloatArray, Interval, mean_interval
+from evaluation.scoring.scores import (
+    BenchmarkScores,
+    FloatArray,
+    Interval,
+    mean_interval,
+    natural_key,
+)
 
 # ScoredWorld: where scores come from, in the words that every table and report says it with.
 
@@ -137,6 +144,32 @@ def score_cells(planners: Mapping[str, BenchmarkScores], world: ScoredWorld) -> 
 
 # Comparison: two drivers over the same episodes, pair by pair, on routes and in nuPlan alike.
 
+Figures = Mapping[str, float]  # by name
+Drives = Mapping[tuple[str, int], Figures]  # by route and seed, or by nuPlan's scenario and 0
+
+
+@dataclass(frozen=True)
+class Results:
+    """What one evaluation measured, wherever its driver drove.
+
+    Args:
+        world: What it drove in; evaluations of different worlds met different traffic.
+        parts: Drives by label: "routes", or each mode of nuPlan.
+        pairs: What pairs of drives are, e.g. "pairs of route and seed".
+        lengths_m: Of routes, by their ids; none where names cannot mean two routes.
+        is_complete: Drives that one evaluation lacks are an error; else they are named.
+        titles: Of figures that are not told by their names.
+        digits: Behind the point.
+    """
+
+    world: str
+    parts: Mapping[str, Drives]
+    pairs: str
+    lengths_m: Mapping[str, float] = field(default_factory=dict)
+    is_complete: bool = True
+    titles: Mapping[str, str] = field(default_factory=dict)
+    digits: int = 1
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -178,6 +211,70 @@ def difference(first: FloatArray, second: FloatArray) -> Difference:
         num_better=int((change > 0.0).sum()),
         num_worse=int((change < 0.0).sum()),
     )
+
+
+def compare_results(first: Results, second: Results) -> list[Comparison]:
+    """Differences in every part that both evaluations have.
+
+    Raises:
+        ValueError: they drove in different worlds or on other routes, share no part or no drive of
+            one, or one lacks drives that the other has.
+    """
+    if first.world != second.world:
+        raise ValueError(
+            f"one evaluation drove {first.world}, the other {second.world}: they met different "
+            "worlds, so nothing pairs their drives"
+        )
+    ways = [
+        {route: round(length, 1) for route, length in side.lengths_m.items()}
+        for side in (first, second)
+    ]
+    for route in ways[0].keys() & ways[1].keys():
+        if ways[0][route] != ways[1][route]:
+            raise ValueError(f"route {route} has another length in each: not the same route file")
+    labels = [label for label in first.parts if label in second.parts]
+    if not labels:
+        ours, theirs = (", ".join(side.parts) for side in (first, second))
+        raise ValueError(f"one evaluation was driven {ours}, the other {theirs}")
+    return [_compare_part(label, first, second) for label in labels]
+
+
+def _compare_part(label: str, first: Results, second: Results) -> Comparison:
+    sides = first.parts[label], second.parts[label]
+    unpaired = sorted(sides[0].keys() ^ sides[1].keys())
+    if unpaired and first.is_complete:
+        raise ValueError(
+            f"{len(unpaired)} episodes are in one evaluation only, e.g. (route, seed) "
+            f"{unpaired[:3]}: evaluate both on the same routes with the same seeds"
+        )
+    shared = sides[0].keys() & sides[1].keys()
+    if not shared:
+        raise ValueError(f"the runs share no {label} scenario with a score")
+    grid = _grid(shared)
+    figures = next(iter(sides[0].values()))
+    differences = {
+        name: difference(
+            *(np.array([[side[key][name] for key in row] for row in grid]) for side in sides)
+        )
+        for name in figures
+    }
+    names = tuple(name for name, _ in unpaired)
+    return Comparison(label, first.pairs, differences, len(shared), names)
+
+
+def _grid(keys: Iterable[tuple[str, int]]) -> list[list[tuple[str, int]]]:
+    """Keys as routes x seeds, both sorted.
+
+    Raises:
+        ValueError: a route lacks a seed that others have.
+    """
+    keys = set(keys)
+    routes = sorted({route for route, _ in keys}, key=natural_key)
+    seeds = sorted({seed for _, seed in keys})
+    missing = [(r, s) for r in routes for s in seeds if (r, s) not in keys]
+    if missing:
+        raise ValueError(f"each route needs each seed once; missing: {missing[:5]}")
+    return [[(route, seed) for seed in seeds] for route in routes]
 
 
 def comparison_table(

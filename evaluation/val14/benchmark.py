@@ -21,13 +21,20 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.progress import Progress
 
+from carl_planner.run_folder import locked_folder
 from evaluation.drivers.driver import NUPLAN_NAMES, Driver, driver_config, with_parts
 from evaluation.drivers.policy_driver import checkpoint_files
 from evaluation.jobs.parts import Parts
 from evaluation.nuplan_metrics import ScenarioScores
 from evaluation.recording.folder import find_episodes
 from evaluation.scoring.results_file import write_json
-from evaluation.val14.files import Drive, Results, ScenarioBook, read_scenarios, write_val14
+from evaluation.val14.files import (
+    Drive,
+    DrivenScenarios,
+    ScenarioBook,
+    read_scenarios,
+    write_val14,
+)
 from evaluation.val14.provenance import Provenance, provenance
 from evaluation.val14.recording import ScenarioRecorder
 from evaluation.val14.rollout import TRAFFIC, drive_scenarios
@@ -78,14 +85,15 @@ class Val14:
             if getattr(self, key) == "":
                 raise ValueError(f"{key} is empty: name a file or folder, or leave it out")
 
-    def evaluate(self, config: DictConfig) -> Results:
+    def evaluate(self, config: DictConfig) -> DrivenScenarios:
         """Run the composed config of `evaluate`; returns every scenario by planner and mode."""
         run = self.open(config)
-        book = ScenarioBook(run.output, run.about)
-        if config.get("jobs") is not None:
-            drive_in_parts(run, book)
-        results = run.drive(run.selection, book)
-        finish(run.output, results, run.about, run.data)
+        with locked_folder(run.output):
+            book = ScenarioBook(run.output, run.about)
+            if config.get("jobs") is not None:
+                drive_in_parts(run, book)
+            results = run.drive(run.selection, book)
+            finish(run.output, results, run.about, run.data)
         return results
 
     def open(self, config: DictConfig) -> Val14Run:
@@ -121,7 +129,7 @@ class Val14:
                 drivers[node.name] = instantiate(node)
         return drivers
 
-    def shortfall(self, results: Results) -> str:
+    def shortfall(self, results: DrivenScenarios) -> str:
         """What a run lacks: a line on its failed scenarios, "" if there are none."""
         lost = {
             "/".join(drive): sum(one.metrics is None for one in scenarios)
@@ -156,7 +164,7 @@ class Val14Run:
         """Every driver in every mode."""
         return [Drive(name, mode) for mode in self.modes for name in self.drivers]
 
-    def drive(self, selection: Selection, book: ScenarioBook) -> Results:
+    def drive(self, selection: Selection, book: ScenarioBook) -> DrivenScenarios:
         """Every scenario of a selection that the book has no score of, by every driver."""
         recorder = None
         if self.config.record_episodes:
@@ -200,7 +208,7 @@ def drive_part(config: DictConfig, tokens: Sequence[str], folder: Path) -> None:
 
 
 def finish(
-    folder: Path, results: Results, about: Mapping[str, Any], data: Provenance
+    folder: Path, results: DrivenScenarios, about: Mapping[str, Any], data: Provenance
 ) -> dict[Drive, Val14Scores]:
     """Write all files of a run and print its tables."""
     scores = {drive: val14_scores(scenarios) for drive, scenarios in results.items()}

@@ -33,7 +33,7 @@ class Drive(NamedTuple):
     mode: str  # "nonreactive" or "reactive"
 
 
-Results = dict[Drive, list[ScenarioScores]]
+DrivenScenarios = dict[Drive, list[ScenarioScores]]
 
 
 class ScenarioBook:
@@ -50,7 +50,7 @@ class ScenarioBook:
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / SCENARIOS_FILE
-        self.results: Results = {}
+        self.results: DrivenScenarios = {}
         content = self._path.read_bytes() if self._path.is_file() else b""
         num_whole = content.rfind(b"\n") + 1  # bytes; a run that is killed may cut its last line
         if num_whole:
@@ -76,7 +76,7 @@ class ScenarioBook:
                 file.write(json.dumps(_row(drive, scenario), allow_nan=False) + "\n")
 
 
-def read_scenarios(folder: Path) -> tuple[dict[str, Any], Results]:
+def read_scenarios(folder: Path) -> tuple[dict[str, Any], DrivenScenarios]:
     """What `ScenarioBook` wrote: the description, and the last line of every scenario.
 
     A last line without an end is no line yet; others that cannot be read are left out.
@@ -102,7 +102,7 @@ def read_scenarios(folder: Path) -> tuple[dict[str, Any], Results]:
     return about, _read_rows(lines, path)
 
 
-def _read_rows(lines: Sequence[bytes], path: Path) -> Results:
+def _read_rows(lines: Sequence[bytes], path: Path) -> DrivenScenarios:
     """Scenarios of the lines below the first."""
     found: dict[Drive, dict[str, ScenarioScores]] = {}
     damaged: dict[int, Exception] = {}

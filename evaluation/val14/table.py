@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from evaluation.nuplan_metrics.scoring import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
 from evaluation.report.html_report import REPORT_FILE, template
-from evaluation.scoring.score_table import Comparison, difference, interval_text
-from evaluation.val14.files import SCENARIOS_FILE, Drive, Results, read_scenarios
+from evaluation.scoring.score_table import Results, interval_text
+from evaluation.val14.files import SCENARIOS_FILE, Drive, read_scenarios
 from evaluation.val14.provenance import Provenance
 from evaluation.val14.scores import Val14Scores
 
@@ -159,7 +158,7 @@ def write_val14_report(folder: Path, report: Val14Report) -> Path:
     return path
 
 
-# Two Val14 runs side by side, scenario by scenario.
+# A Val14 run as results that are compared scenario by scenario.
 
 
 def is_val14_run(folder: Path) -> bool:
@@ -167,43 +166,24 @@ def is_val14_run(folder: Path) -> bool:
     return (folder / SCENARIOS_FILE).is_file()
 
 
-def compare_val14(first: Path, second: Path) -> list[Comparison]:
-    """Differences in every mode that both runs have.
+def val14_results(folder: Path) -> Results:
+    """Score and metrics [%] of the planner that a run is about (not of its yardsticks), by mode.
 
     Raises:
-        FileNotFoundError: a folder holds no run.
-        ValueError: the runs share no mode, or no scenario of it.
+        FileNotFoundError: the folder holds no run.
+        ValueError: nobody can say of what it is.
     """
-    runs = [_own_drives(folder) for folder in (first, second)]
-    modes = [mode for mode in runs[0] if mode in runs[1]]
-    if not modes:
-        raise ValueError(f"{first} was driven {', '.join(runs[0])}, {second} {', '.join(runs[1])}")
-    return [_compare_mode(mode, runs[0][mode], runs[1][mode]) for mode in modes]
-
-
-def _own_drives(folder: Path) -> dict[str, list[ScenarioScores]]:
-    """Scenarios of the planner that a run is about (not of its yardsticks), by mode."""
     about, results = read_scenarios(folder)
-    found: Results = results
-    return {d.mode: rows for d, rows in found.items() if d.planner == about["planner"]}
-
-
-def _compare_mode(
-    mode: str, first: Sequence[ScenarioScores], second: Sequence[ScenarioScores]
-) -> Comparison:
-    sides = [
-        {one.token: one for one in side if one.metrics is not None} for side in (first, second)
-    ]
-    tokens = sorted(sides[0].keys() & sides[1].keys())
-    if not tokens:
-        raise ValueError(f"the runs share no {mode} scenario with a score")
-    rows = [
-        np.array([(side[token].score, *(side[token].metrics or ())) for token in tokens])
-        for side in sides
-    ]
-    differences = {
-        name: difference(*(100.0 * side[:, i : i + 1] for side in rows))
-        for i, name in enumerate(("score", *METRICS))
+    parts = {
+        drive.mode: {(one.token, 0): _figures(one) for one in scenarios if one.metrics is not None}
+        for drive, scenarios in results.items()
+        if drive.planner == about["planner"]
     }
-    unpaired = tuple(sorted(sides[0].keys() ^ sides[1].keys()))
-    return Comparison(mode, "scenarios", differences, len(tokens), unpaired)
+    return Results(
+        "nuPlan's scenarios", parts, "scenarios", is_complete=False, titles=TITLES, digits=2
+    )
+
+
+def _figures(one: ScenarioScores) -> dict[str, float]:
+    metrics = {} if one.metrics is None else one.metrics._asdict()
+    return {name: 100.0 * value for name, value in {"score": one.score, **metrics}.items()}

@@ -11,6 +11,9 @@ from sim_adapters.maps.lane_samples import LaneKey, SampledLane
 from sim_adapters.scene.map_bank import LaneKind, LanePoints, Lanes
 
 POINT_STEP_M = 1.0
+LEAST_STEP_M = 0.05
+MAX_BEND_RAD = np.radians(45.0)
+MAX_BENT_SHARE = 0.05
 MAX_LINK_GAP_M = 1.0
 MAX_LINK_TURN_RAD = np.radians(30.0)
 _CHANGE_RIGHT = 1  # carla.LaneChange flags
@@ -94,6 +97,28 @@ def _change_target(
     same_direction = (target[2] > 0) == (lane.key[2] > 0)
     allowed = np.mean((lane.change & flag) != 0) >= 0.5
     return index[target] if same_direction and allowed else -1
+
+
+def refuse_bent_lanes(points: LanePoints, lanes: Lanes) -> None:
+    """Refuse a town whose driving lanes lead elsewhere than their heading.
+
+    Of CARLA's towns none does so for a metre. It takes a curvature that no road has, or coordinates
+    that float32 cannot hold.
+
+    Raises:
+        ValueError: a twentieth of their length does.
+    """
+    dx, dy = np.diff(points.x), np.diff(points.y)
+    step_m = np.hypot(dx, dy)
+    is_driving = lanes.kind[points.lane[1:]] == LaneKind.DRIVING
+    counted = (points.lane[1:] == points.lane[:-1]) & is_driving & (step_m > LEAST_STEP_M)
+    off = np.cos(np.arctan2(dy, dx) - points.yaw_rad[:-1]) < np.cos(MAX_BEND_RAD)
+    bent_m, all_m = step_m[counted & off].sum(), step_m[counted].sum()
+    if bent_m > MAX_BENT_SHARE * all_m:
+        raise ValueError(
+            f"{bent_m:.0f} of {all_m:.0f} m of its driving lanes lead elsewhere than their heading "
+            "says: look for curvatures and coordinates that no road has"
+        )
 
 
 def link_successors(

@@ -132,7 +132,10 @@ def _sample_lane(
 
 
 def _waypoint(carla_map: carla.Map, road_id: int, lane_id: int, s_m: float) -> carla.Waypoint:
-    waypoint = carla_map.get_waypoint_xodr(road_id, lane_id, s_m)
+    try:
+        waypoint = carla_map.get_waypoint_xodr(road_id, lane_id, s_m)
+    except (IndexError, OverflowError) as error:  # from tables of lanes that CARLA has not filled
+        raise ValueError(f"CARLA has no lane {lane_id} on road {road_id} ({error})") from error
     if waypoint is None:
         raise ValueError(f"CARLA knows no lane {lane_id} on road {road_id} at s = {s_m:.2f} m")
     return waypoint

@@ -28,6 +28,7 @@ from sim_adapters.maps.lane_graph import (
     build_points,
     first_ahead,
     link_successors,
+    refuse_bent_lanes,
     reverse_links,
     to_csr,
 )
@@ -107,6 +108,7 @@ def _build_graph(samples: list[SampledLane]) -> tuple[TownGraph, list[int]]:
     junction_ids = sorted({lane.junction_id for lane in samples} - {-1})
     points = build_points(samples)
     lanes = build_lanes(samples, points, junction_ids)
+    refuse_bent_lanes(points, lanes)
     successors = link_successors(samples, points, lanes)
     graph = TownGraph(samples, points, lanes, successors, reverse_links(successors))
     return graph, junction_ids

@@ -36,3 +36,17 @@ def test_a_killed_run_leaves_its_folder_free(tmp_path):
         os.kill(holder.pid, signal.SIGKILL)
     with locked_folder(tmp_path):
         pass
+
+
+def test_what_fails_before_it_has_written_leaves_no_lock(tmp_path):
+    (tmp_path / "evaluate.log").write_text("")
+    with pytest.raises(RuntimeError, match="no such town"), locked_folder(tmp_path):
+        raise RuntimeError("no such town")
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluate.log"]
+
+
+def test_what_fails_after_it_has_written_leaves_the_lock(tmp_path):
+    written = tmp_path / "drives"
+    with pytest.raises(FileExistsError), locked_folder(tmp_path):
+        [written.mkdir() for _ in range(2)]
+    assert (tmp_path / "lock").is_file()

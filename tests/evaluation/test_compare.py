@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from evaluation.compare import compare, main, short_names
-from evaluation.scoring.results_file import write_results
+from evaluation.leaderboard_jobs.job import make_jobs
+from evaluation.leaderboard_jobs.official_results import merged_document, official_result
+from evaluation.scoring.results_file import write_json, write_results
+from tests.evaluation.leaderboard.official_records import make_record
 from tests.evaluation.test_scores import result
 
 
@@ -81,3 +84,57 @@ def test_folders_are_told_apart_by_what_differs(tmp_path, monkeypatch):
     assert short_names(Path("x/run_1/idm"), Path("x/run_2/idm")) == ("run_1", "run_2")
     assert short_names(Path("x/run"), Path("x/run/idm")) == ("run", "run/idm")
     assert short_names(Path("x"), Path("x")) == ("x", "x")
+
+
+def write_official(folder, completions, *, server="headless 0.9.16", first_seed=0):
+    """A finished run of routes 1, 2 ... with two seeds each; the second seed gets 10 % less."""
+    routes = [(str(number), "Town01") for number in range(1, len(completions) + 1)]
+    jobs = make_jobs(routes, range(first_seed, first_seed + 2), folder / "routes")
+    records = [
+        make_record(job.route_id, completion=completions[int(job.route_id) - 1] - 10.0 * (k % 2))
+        for k, job in enumerate(jobs)
+    ]
+    results = [official_result(job, record) for job, record in zip(jobs, records, strict=True)]
+    about = {"server": server, "seeds": f"{first_seed} to {first_seed + 1}"}
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "results.json", merged_document(results, records, about))
+    return folder
+
+
+def test_official_runs_are_paired_by_route_and_seed(tmp_path):
+    first = write_official(tmp_path / "a", [50.0, 60.0, 70.0], first_seed=3)
+    second = write_official(tmp_path / "b", [55.0, 66.0, 70.0], first_seed=3)
+    output = tmp_path / "difference.json"
+    main([str(first), str(second), "--json", str(output)])
+    found = json.loads(output.read_text())["changes"]["routes"]
+    score = found["differences"]["driving_score"]
+    assert found["num_pairs"] == 6
+    assert (score["first"], score["second"]) == pytest.approx((55.0, 58.0 + 2.0 / 3.0))
+    assert (score["num_better"], score["num_worse"]) == (4, 0)
+
+
+def test_official_runs_of_other_seeds_are_refused(tmp_path):
+    first = write_official(tmp_path / "a", [50.0], first_seed=0)
+    second = write_official(tmp_path / "b", [50.0], first_seed=2)
+    with pytest.raises(SystemExit, match="in one evaluation only"):
+        main([str(first), str(second)])
+
+
+def test_drives_in_different_worlds_are_not_paired(tmp_path):
+    official = write_official(tmp_path / "a", [50.0])
+    carla = write_official(tmp_path / "b", [50.0], server="CARLA 0.9.16")
+    write_results(tmp_path / "c", [result("1", seed) for seed in (0, 1)], {})
+    for other in (carla, tmp_path / "c"):
+        with pytest.raises(SystemExit, match="different worlds"):
+            main([str(official), str(other)])
+
+
+def test_a_result_file_of_somebody_else_is_named(tmp_path):
+    (tmp_path / "results.json").write_text("[]")
+    with pytest.raises(SystemExit, match=r"results\.json is no results\.json of"):
+        main([str(tmp_path), str(tmp_path)])
+
+
+def test_an_episode_that_is_there_twice_is_refused():
+    with pytest.raises(ValueError, match="2 of 12 episodes are there twice"):
+        compare(drives(0.0), drives(7.0) + drives(7.0)[:2])

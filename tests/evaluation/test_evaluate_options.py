@@ -1,14 +1,16 @@
 """Options of the evaluate command that cannot be meant are refused before anything is loaded."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
 from hydra.utils import get_object, instantiate
 
+from carl_planner.run_folder import locked_folder
 from evaluation.drivers.driver import driver_config, driver_words, own_drivers
 from evaluation.drivers.policy_driver import policy_driver
-from evaluation.evaluate import check_options
+from evaluation.evaluate import check_options, evaluate
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,13 @@ def test_options_that_cannot_be_meant_are_refused(overrides: list[str], message:
         config = compose("evaluate", overrides)
     with pytest.raises(ValueError, match=message):
         check_options(config)
+
+
+def test_two_evaluations_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose("evaluate", ["driver=idm", "benchmark=demo", f"output={tmp_path}"])
+    with locked_folder(tmp_path), pytest.raises(ValueError, match="another run writes into"):
+        evaluate(config)
 
 
 def test_a_policy_needs_a_checkpoint() -> None:

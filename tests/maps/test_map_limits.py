@@ -80,3 +80,22 @@ def test_work_that_asks_for_more_memory_than_it_may_have_ends_with_the_reason() 
     assert child.stderr.decode() == (
         "it needs more than 4 GiB of memory: its roads are too long or too far\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "reason"),
+    [
+        # A circle of a micrometre is no road: its chords lead anywhere
+        ("<line/>", '<arc curvature="1e6"/>', "lead elsewhere than their heading says"),
+        ('id="-1" type', 'id="-2147483648" type', "no lane -2147483648 on road 1"),
+        ('id="-1" type', 'id="-99999999999" type', "no lane -99999999999 on road 1"),
+    ],
+)
+@pytest.mark.usefixtures("cache")
+def test_numbers_that_no_road_has_are_refused(
+    right: str, wrong: str, reason: str, tmp_path: Path
+) -> None:
+    path = map_of(tmp_path / "odd.xodr", (0.0, 0.0, 300.0))
+    path.write_text(path.read_text().replace(right, wrong))
+    with pytest.raises(ValueError, match=rf"odd\.xodr is no OpenDRIVE map.*{reason}"):
+        load_map_bank([str(path)])

@@ -20,7 +20,7 @@ from evaluation.nuplan_metrics import MetricScores, ScenarioScores
 from evaluation.nuplan_metrics.scoring import METRICS
 from evaluation.val14 import rollout as val14_rollout
 from evaluation.val14.benchmark import Val14
-from evaluation.val14.files import Drive, Results, ScenarioBook, read_scenarios
+from evaluation.val14.files import Drive, DrivenScenarios, ScenarioBook, read_scenarios
 from evaluation.val14.provenance import NUPLAN, SYNTHETIC, provenance
 from evaluation.val14.rollout import UnfitDriverError
 from evaluation.val14.scores import val14_scores
@@ -59,7 +59,7 @@ def cache(cache_folder: Path) -> ScenarioCache:
     return open_cache(cache_folder)
 
 
-def run(cache_folder: Path, map_root: Path | None, output: Path, *options: str) -> Results:
+def run(cache_folder: Path, map_root: Path | None, output: Path, *options: str) -> DrivenScenarios:
     overrides = [f"cache={cache_folder}", f"output={output}", *options]
     if map_root is not None:
         overrides.append(f"map_root={map_root}")
