@@ -5,8 +5,14 @@ Imported by the package before any kernel is defined; numba itself is not import
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
+import shutil
 import sys
+import tempfile
+import threading
+from functools import lru_cache
 from pathlib import Path
 
 CACHE_ROOT_VARIABLE = "CARL_PLANNER_CACHE"
@@ -36,6 +42,38 @@ def cache_root() -> Path:
 def kernel_folder() -> Path:
     """Folder of the compiled kernels: numba's own setting goes first."""
     return Path(os.environ.get("NUMBA_CACHE_DIR") or cache_root() / "kernels")
+
+
+def writable_cache(name: str) -> Path:
+    """Folder `name` of `cache_root()`, made; one of this process alone where it cannot be written.
+
+    That one goes with the process, and a warning says so, once.
+    """
+    folder = cache_root() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return folder
+        reason = "it is not writable"
+    with _unkept_lock:  # towns are read by several threads
+        return _unkept_cache(folder, reason)
+
+
+_unkept_lock = threading.Lock()
+
+
+@lru_cache
+def _unkept_cache(folder: Path, reason: str) -> Path:
+    stand_in = Path(tempfile.mkdtemp(prefix="carl_planner-"))
+    atexit.register(shutil.rmtree, stand_in, ignore_errors=True)
+    logging.getLogger(__name__).warning(
+        "what is made once is not kept in %s (%s): set %s to a folder that can be written",
+        *(folder, reason, CACHE_ROOT_VARIABLE),
+    )
+    return stand_in
 
 
 def use_kernel_locator() -> None:

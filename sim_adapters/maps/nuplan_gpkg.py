@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernel_cache import cache_root
+from sim_adapters.kernel_cache import cache_root, writable_cache
 from sim_adapters.maps.bank_file import join_banks, load_bank, save_bank
 from sim_adapters.maps.nuplan_gpkg_bank import build_bank
 from sim_adapters.maps.nuplan_gpkg_layers import read_layers
@@ -224,8 +224,9 @@ def _cached_map(path: Path, location: str, pixels_per_meter: float) -> tuple[Map
     digest = hashlib.sha256(f"{recipe}\0{content}".encode()).hexdigest()[:20]
     folder = cache_root() / "maps" / f"{location}-{digest}"
     if not folder.is_dir():
+        folder = writable_cache("maps") / folder.name
+    if not folder.is_dir():
         bank = build_bank(read_layers(path), location, pixels_per_meter=pixels_per_meter)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         # Each process writes a folder of its own and renames it: readers never see half a map
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as scratch:
             built = Path(scratch) / "map"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernel_cache import cache_root
+from sim_adapters.kernel_cache import cache_root, writable_cache
 from sim_adapters.maps.bank_file import join_banks, load_bank
 from sim_adapters.maps.lane_answers import DrivingAnswers, LaneId, NearestLanes, ParkingAnswers
 from sim_adapters.maps.map_worker import (
@@ -75,7 +75,9 @@ def _cached_bank(path: Path, pixels_per_meter: float, cpu_limit_s: float) -> Pat
     folder = cache_root() / "maps"
     cached = folder / f"{town_name(path.name)}-{digest}.npz"
     if not cached.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = writable_cache("maps")
+        cached = folder / cached.name
+    if not cached.is_file():
         # Each process writes a file of its own and renames it: readers never see half a file
         with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
             built = Path(scratch) / "bank.npz"

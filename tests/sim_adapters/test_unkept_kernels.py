@@ -6,6 +6,9 @@ import os
 import pwd
 import subprocess
 import sys
+from pathlib import Path
+
+from sim_adapters.kernel_cache import kernel_folder
 
 OURS = "sim_adapters.kernel_locator.KernelCacheLocator"
 LAST = "sim_adapters.kernel_locator.UnkeptKernelLocator"
@@ -64,3 +67,29 @@ def test_a_chosen_folder_needs_no_home() -> None:
     assert chosen.stdout.strip() == "/chosen"
     xdg = run(code, without=("HOME", "CARL_PLANNER_CACHE"), XDG_CACHE_HOME="/xdg")
     assert xdg.stdout.strip() == "/xdg/carl_planner"
+
+
+def test_a_town_that_cannot_be_kept_is_read_all_the_same(tmp_path: Path) -> None:
+    crossing = Path(__file__).parents[1] / "data" / "crossing.xodr"
+    load = f"""
+from sim_adapters.maps.opendrive import load_map_bank
+import sim_adapters.maps.opendrive as opendrive
+first = load_map_bank([{str(crossing)!r}])
+opendrive._run_worker = None  # once is enough
+print(load_map_bank([{str(crossing)!r}]).points.x.size == first.points.x.size)
+"""
+    file, temporary = tmp_path / "file", tmp_path / "temporary"
+    file.touch()
+    temporary.mkdir()
+    for cache in ("/proc/nowhere", str(file)):
+        result = run(
+            load,
+            NUMBA_CACHE_DIR=str(kernel_folder()),
+            CARL_PLANNER_CACHE=cache,
+            TMPDIR=str(temporary),
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.split() == ["True"]
+        assert result.stderr.count(f"not kept in {cache}/maps") == 1
+        assert "set CARL_PLANNER_CACHE to a folder" in result.stderr
+        assert list(temporary.iterdir()) == []  # it goes with the process

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sim_adapters.atomic_file import write_atomically
 from sim_adapters.carla.headless.frame import PoseTuple
-from sim_adapters.kernel_cache import cache_root
+from sim_adapters.kernel_cache import cache_root, writable_cache
 from sim_adapters.maps.lane_graph import pose_on_lane
 from sim_adapters.maps.map_worker import UnusableMapError, run_map_worker
 from sim_adapters.maps.opendrive import load_map_bank
@@ -123,6 +123,8 @@ def _read_landmarks(document: bytes) -> list[Landmark]:
     code = code_digest(_WORKER_FILE, frozenset({"sim_adapters"}))
     digest = hashlib.sha256(code.encode() + b"\0" + document).hexdigest()[:20]
     cached = cache_root() / "landmarks" / f"{digest}.json"
+    if not cached.is_file():
+        cached = writable_cache("landmarks") / cached.name
     if not cached.is_file():
         try:
             listed = run_map_worker([_WORKER], document)
