@@ -254,6 +254,7 @@ def _road_object(road: ElementTree.Element, element: ElementTree.Element) -> Roa
 # moving those moves everything.
 
 FARTHEST_M = 2.0**15  # float32 steps are 4 mm there; CARLA's own largest maps reach 10 km
+NO_PLACE_M = 1e8  # no projection of the earth reaches so far; float64 steps are 15 nm there
 WIDEST_M = 2.0**18  # at both ends of such a map the steps are 8 mm
 
 
@@ -269,14 +270,21 @@ def centred(document: bytes) -> CentredMap:
     """The document itself, or with its middle at the origin if it lies farther than `FARTHEST_M`.
 
     Raises:
-        ValueError: no XML, a place that is no number, or a map too wide for any shift.
+        ValueError: no XML, a place that is no number or none on earth, or a map too wide for any
+            shift.
     """
     root = parse_xml(document)
     geometries = root.findall("road/planView/geometry")
     x = [_coordinate(geometry, "x") for geometry in geometries]
     y = [_coordinate(geometry, "y") for geometry in geometries]
-    if max((abs(value) for value in (*x, *y)), default=0.0) <= FARTHEST_M:
+    farthest_m = max((abs(value) for value in (*x, *y)), default=0.0)
+    if farthest_m <= FARTHEST_M:
         return CentredMap(document, 0.0, 0.0)
+    if farthest_m > NO_PLACE_M:
+        raise ValueError(
+            f"a road begins {farthest_m:.1e} m from the origin, further than any place on earth: "
+            "look for a wrong coordinate"
+        )
     width_m = max(max(x) - min(x), max(y) - min(y))
     if width_m > WIDEST_M:
         raise ValueError(

@@ -71,3 +71,13 @@ def test_map_that_is_too_wide_for_any_place_is_refused(tmp_path: Path, crossing_
     (tmp_path / "wide.xodr").write_text(text)
     with pytest.raises(ValueError, match=r"begin up to 1600 km apart.*split the map"):
         load_map_bank([str(tmp_path / "wide.xodr")])
+
+
+@pytest.mark.parametrize("x", ["1e30", "-2e8"])
+def test_map_that_lies_nowhere_on_earth_is_refused(
+    tmp_path: Path, crossing_file: Path, x: str
+) -> None:
+    # At 1e30 m all of its points would be one in float64
+    path = far_crossing(crossing_file, tmp_path, float(x), 0.0)
+    with pytest.raises(ValueError, match=r"further than any place on earth"):
+        load_map_bank([str(path)])
