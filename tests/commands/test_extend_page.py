@@ -84,10 +84,13 @@ def test_page_prints_every_file_of_its_tree() -> None:
     assert set(page_files(PAGE)) == {
         "my_terms.py",
         "my_driver.py",
+        "my_simulator.py",
         "configs/experiment/mine.yaml",
         "configs/reward/mine.yaml",
         "configs/observation/mine.yaml",
         "configs/driver/mine.yaml",
+        "configs/simulator/mine.yaml",
+        "configs/benchmark/mine.yaml",
     }
 
 
@@ -107,6 +110,17 @@ def test_own_experiment_trains_and_its_policy_is_evaluated(
     evaluated = run([*words, *small], own_folder)
     assert evaluated.returncode == 0, evaluated.stdout + evaluated.stderr
     assert list((own_folder / "outputs" / "evaluate").rglob("report.html"))
+
+
+def test_own_driver_drives_the_routes_of_an_own_benchmark(
+    run: Runner, own_folder: Path, tmp_path: Path
+) -> None:
+    words = command_with("evaluation.evaluate", "benchmark=mine")
+    ends_soon = ("detector.motion.blocked_s=1", "detector.motion.blocked_speed_mps=99")
+    small = [*TINY_WORLD, f"benchmark.routes={short_route(tmp_path)}", *ends_soon]
+    evaluated = run([*words, *small], own_folder)
+    assert evaluated.returncode == 0, evaluated.stdout + evaluated.stderr
+    assert "my routes" in evaluated.stdout
 
 
 def test_working_in_the_folder_itself_finds_both_folders_named_configs(

@@ -7,6 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
 from sim_adapters.carla.background_traffic import LiveTrafficSettings
 from sim_adapters.carla.servers import ServerSettings
 from sim_adapters.carla.worlds import make_carla_simulator
@@ -20,6 +24,7 @@ from sim_adapters.process_pool import PoolSettings
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
 from sim_adapters.simulator import Simulator
 from sim_adapters.world.traffic.settings import TrafficSettings
+from tests.commands.page import page_files
 from tests.embedded.lane_routes import scenario_along_lanes
 from tests.nuplan.hand_made_logs import Box, make_log, make_nuplan_maps
 from tests.nuplan.tiny_log import TinyLog
@@ -120,6 +125,21 @@ def _logged(seed: int) -> Scenario:
             frame.insert(1, ("cyclist", TrackType.BICYCLE, 30.0, EAST, 0.1, 2.0))
         frames.append(frame)
     return logged_scenario(make_log(start_x=10.0 + seed, frames=frames, lights=lights), seed=seed)
+
+
+def own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kind:
+    """The simulator that docs/extend.md prints, from outside the repository, by its YAML."""
+    for name, text in page_files("extend.md").items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    make = instantiate(OmegaConf.load(folder / "configs" / "simulator" / "mine.yaml"))
+    maps = load_map_bank(["Town01"])
+    one, two, three = (
+        scenario_along_lanes(maps, "Town01", seed=seed, choice=seed) for seed in (1, 2, 3)
+    )
+    return Kind(make, (one, two, three), 0.2)
 
 
 def devkit(folder: Path) -> Kind:

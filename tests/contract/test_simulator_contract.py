@@ -21,20 +21,24 @@ from tests.contract.kinds import Kind
 
 NUM_STEPS = 40
 Rows = dict[str, np.ndarray]
-MAKERS: dict[str, Callable[[Path], Kind]] = {
-    "embedded": lambda folder: kinds.embedded(),
-    "headless": lambda folder: kinds.headless(),
-    "nuplan_log": lambda folder: kinds.nuplan_batch("log"),
-    "nuplan_idm": lambda folder: kinds.nuplan_batch("idm"),
-    "devkit": kinds.devkit,
+MAKERS: dict[str, Callable[[Path, pytest.MonkeyPatch], Kind]] = {
+    "embedded": lambda folder, patch: kinds.embedded(),
+    "headless": lambda folder, patch: kinds.headless(),
+    "nuplan_log": lambda folder, patch: kinds.nuplan_batch("log"),
+    "nuplan_idm": lambda folder, patch: kinds.nuplan_batch("idm"),
+    "own": kinds.own,
+    "devkit": lambda folder, patch: kinds.devkit(folder),
 }
 NEEDS_DEVKIT = [pytest.mark.nuplan, pytest.mark.filterwarnings("ignore")]
 CASES = [pytest.param(name, marks=NEEDS_DEVKIT if name == "devkit" else []) for name in MAKERS]
 
 
 @pytest.fixture(scope="module", params=CASES)
-def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kind:
-    return MAKERS[request.param](tmp_path_factory.mktemp("contract"))
+def kind(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kind]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield MAKERS[request.param](tmp_path_factory.mktemp("contract"), patch)
 
 
 @pytest.fixture(scope="module")
