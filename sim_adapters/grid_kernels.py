@@ -11,6 +11,7 @@ runs grid kernels as the Python that they are, for tests.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,8 @@ from torch import Tensor
 _numba_config: Any = config  # whose names come from the environment
 cuda: Any = numba_cuda  # its stubs tell a type checker less than nothing
 _compiling = threading.RLock()
+# Acting for a few worlds fills no GPU, and numba would say so at every launch
+warnings.filterwarnings("ignore", ".*will likely result in GPU under-utilization")
 
 
 def is_simulated() -> bool:

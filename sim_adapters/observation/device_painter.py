@@ -62,13 +62,14 @@ class BevDevicePainter:
         from sim_adapters.observation import bev_grids
 
         self._kernels, self._grids = grid_kernels, bev_grids
-        self._source, self._device = source, device
+        self._source = source
         self._shapes = ShapeTable(*map(grid_kernels.on_device, shapes))
         self._posts = LimitPosts(*map(grid_kernels.on_device, source.posts))
         # Windows need no pixels of the layers: those are in the packed planes
         bare = source.layers._replace(tiles=source.layers.tiles[:1])
         self._layers = MapLayers(*map(grid_kernels.on_device, bare))
         self._warp = None if source.warp is None else self._upload(source.warp)
+        self._no_past = torch.zeros((1, 1, 1, 3), device=device)
         self._windows = torch.empty((0, 4, source.view.size_px), dtype=torch.int32, device=device)
 
     def _upload(self, warp: Warp) -> Warp:
@@ -126,7 +127,6 @@ class BevDevicePainter:
     def _rows_of(self, rows: Tensors) -> BevRows:
         past = rows.get("past_actors")
         if past is None:
-            number, max_actors = rows["actor_kinds"].shape[:2]
-            past = torch.empty((number, 0, max_actors, 3), device=self._device)
+            past = self._no_past  # of any size but none: nobody reads it
         named = {name: rows[name] for name in BevRows._fields[:-1]} | {"past_actors": past}
         return BevRows(**{k: self._kernels.as_device_array(v) for k, v in named.items()})

@@ -14,9 +14,12 @@ from carl_planner.policy import ActorCritic
 from carl_planner.ppo import LossSums
 from evaluation.gpu_check import __main__ as gpu_check
 from evaluation.gpu_check.__main__ import examine, main
-from evaluation.gpu_check.agreement import compare_losses, compare_pictures
+from evaluation.gpu_check.agreement import compare_losses, compare_painters, compare_pictures
 from evaluation.gpu_check.figures import forward_bytes, rate_of
 from evaluation.gpu_check.findings import Check, Figure, Findings
+from sim_adapters.observation.bev import BevObserver
+from sim_adapters.observation.observer import Tensors
+from sim_adapters.scene.map_bank import MapBank
 
 CPU = torch.device("cpu")
 TINY = (
@@ -36,6 +39,36 @@ def test_a_machine_without_a_gpu_is_told_so_in_a_line(monkeypatch: pytest.Monkey
     assert "\n" not in message
     assert "finds no GPU here" in message
     assert "python -m evaluation.gpu_check json=gpu_check.json" in message
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("observation", ["carl_bev_64", "carl_bev", "roach_bev"])
+def test_a_gpu_paints_what_the_cpu_paints(observation: str) -> None:
+    check = compare_painters(observation, torch.device("cuda", 0), num_worlds=2, num_steps=5)
+    assert check.holds, check.note
+
+
+class CpuPainter:
+    """Paints on the CPU, and one pixel wrong."""
+
+    def __init__(self, observer: BevObserver, maps: MapBank) -> None:
+        self.observer, self.maps = observer, maps
+
+    def paint(self, rows: Tensors, out: Tensors) -> None:
+        arrays = [{name: tensor.numpy() for name, tensor in each.items()} for each in (rows, out)]
+        self.observer.paint(arrays[0], self.maps, arrays[1])
+        out["bev"][0, 0, 0, 0] += 1
+
+
+def test_painters_are_compared_on_rows_of_driven_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        BevObserver, "device_painter", lambda self, maps, device: CpuPainter(self, maps)
+    )
+    check = compare_painters("carl_bev_64", CPU, num_worlds=2, num_steps=5)
+    assert check.found == pytest.approx(1 / (2 * 6 * 10 * 64 * 64))
+    assert check.holds
+    assert check.note.endswith("by 1 gray values at most")
 
 
 def test_pictures_are_compared_by_their_share_of_different_pixels() -> None:
