@@ -2,7 +2,8 @@
 
 The response is the embedded world's (`world.contacts`) for bodies of any mass: the closing speed
 along the shallowest axis is shared out as a plastic impact does, vehicles lose of it what lies
-along their direction of travel, and the boxes are pushed apart. What has no physics stands fast.
+along their direction of travel, and the boxes are pushed apart. A vehicle that stood shows the
+speed it is knocked to for a tick, to the side too. What has no physics stands fast.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ from numpy.typing import NDArray
 from sim_adapters.carla.headless.actor_arrays import Body, Driving, Kind, Motion, Pose
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.geometry import turned_boxes_overlap
-from sim_adapters.world.contacts import MAX_PUSH_M, RESTING_DEPTH_M, penetration
+from sim_adapters.world.contacts import (
+    MAX_PUSH_M,
+    RESTING_DEPTH_M,
+    STANDING_MPS,
+    penetration,
+)
 
 MAX_PAIRS = 512  # a tick
 _VEHICLE, _WALKER = int(Kind.VEHICLE), int(Kind.WALKER)
@@ -113,6 +119,9 @@ def _push(
     else:
         direction_x, direction_y = math.cos(pose.yaw[row]), math.sin(pose.yaw[row])
     driving.speed[row] += speed_change * (normal_x * direction_x + normal_y * direction_y)
+    if speed < STANDING_MPS:
+        motion.vx[row] += speed_change * normal_x
+        motion.vy[row] += speed_change * normal_y
 
 
 @device_function
