@@ -1,5 +1,7 @@
 """What traffic does at signs and behind whoever stands, watched while it drives."""
 
+import math
+
 import numpy as np
 
 from sim_adapters.scene.map_bank import EntryRule
@@ -54,3 +56,24 @@ def test_who_comes_up_to_a_standing_ego_waits_behind_it() -> None:
     first = int(np.argmin(np.where(queue, behind_m, np.inf)))
     assert np.hypot(motion.vx_mps[0, first], motion.vy_mps[0, first]) < 0.1
     assert 1.0 < behind_m[first] < 5.0  # IDM creeps up to its minimum gap of 2 m
+
+
+def test_nobody_waits_for_an_ego_that_stands_beside_its_way() -> None:
+    """At a line of Town03 the ego's nose is in the junction, but in nobody's way."""
+    settings = TrafficSettings(num_vehicles=30, radius_m=70.0, company=2, changes_lanes=False)
+    run = make_town_traffic(["Town03"], [3], settings, [30])
+    traits, motion = run.scene.traits, run.scene.motion
+    motion.x[0, 0], motion.y[0, 0], motion.yaw_rad[0, 0] = 242.98, -82.93, math.radians(98.9)
+    traits.valid[0, 0], traits.kind[0, 0], traits.actor_id[0, 0] = True, ActorKind.CAR, 1
+    traits.half_length_m[0, 0], traits.half_width_m[0, 0] = EGO_HALF_LENGTH_M, EGO_HALF_WIDTH_M
+    run.settings = [settings]
+    reset_traffic_range(0, 1, *run.arguments(settings))
+    passed: set[int] = set()
+    for _ in range(1200):
+        run.step()
+        dx, dy = motion.x[0] - motion.x[0, 0], motion.y[0] - motion.y[0, 0]
+        yaw = motion.yaw_rad[0, 0]
+        ahead, left = np.cos(yaw) * dx + np.sin(yaw) * dy, np.cos(yaw) * dy - np.sin(yaw) * dx
+        is_past = traits.valid[0] & (ahead > 6.0) & (ahead < 20.0) & (np.abs(left - 2.0) < 4.0)
+        passed |= set(traits.actor_id[0, is_past & (np.cos(motion.yaw_rad[0] - yaw) > 0.5)])
+    assert len(passed) >= 3

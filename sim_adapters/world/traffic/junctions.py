@@ -18,7 +18,7 @@ from sim_adapters.scene.map_bank import Lanes
 from sim_adapters.scene.state import ActorTraits
 from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.slots import SlotLayout
-from sim_adapters.world.traffic.occupancy import nearest_ahead
+from sim_adapters.world.traffic.occupancy import SIDE_GAP_M, nearest_ahead
 from sim_adapters.world.traffic.right_of_way import (
     PATIENCE_S,
     WISH_ASKS,
@@ -188,6 +188,21 @@ def exit_has_room(
 
 
 @inlined_function
+def stands_in_way(
+    traffic: TrafficState, world: int, row: int, slot: int, half_width_m: float
+) -> bool:
+    """Whether a body reaches into a lane, here `row` of the map's, farther than a driver bears."""
+    occupancy = traffic.occupancy
+    node = occupancy.head[world, row]
+    while node >= 0:
+        near_side = occupancy.clearance_m[world, node] < half_width_m + SIDE_GAP_M
+        if occupancy.slot[world, node] == slot and near_side:
+            return True
+        node = occupancy.next[world, node]
+    return False
+
+
+@inlined_function
 def way_is_clear(
     scene: WorldScene,
     traffic: TrafficState,
@@ -225,13 +240,14 @@ def way_is_clear(
                 tail = occupancy.center_m[world, node] - occupancy.half_m[world, node]
                 moves = occupancy.speed_mps[world, node] > 0.3
                 front = occupancy.center_m[world, node] + occupancy.half_m[world, node]
-                # Foreign bodies block where they are and, moving, everything ahead of them
-                if (
-                    not is_ours
-                    and tail < end + CLEAR_MARGIN_M
-                    and (moves or front > overlaps.interval_m[row, 2])
-                ):
+                # A foreign body that moves blocks all ahead of it, a standing one where it is
+                is_before_or_in = not is_ours and tail < end + CLEAR_MARGIN_M
+                if is_before_or_in and moves:
                     return WAY_BLOCKED
+                if is_before_or_in and front > overlaps.interval_m[row, 2]:
+                    width = scene.traits.half_width_m[world, way.slot]
+                    if stands_in_way(traffic, world, lane - first_lane, other, width):
+                        return WAY_BLOCKED
                 node = occupancy.next[world, node]
     return WAY_CLEAR
 
