@@ -181,7 +181,7 @@ def see_traffic_range(
         map_index = scene.clocks.map_index[world]
         first_lane = int(roads.ranges.lane[map_index])
         first_signal = int(roads.ranges.signal[map_index])
-        perceive(roads, scene, traffic, layout, world, first_lane)
+        perceive(roads, scene, traffic, settings, layout, world, first_lane)
         for slot in range(layout.first_vehicle, layout.first_pedestrian):
             wish[world, slot] = WISH_NONE
             if not scene.traits.valid[world, slot]:

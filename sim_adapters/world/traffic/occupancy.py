@@ -18,6 +18,7 @@ from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
 from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.map import TrafficMap
+from sim_adapters.world.traffic.settings import TrafficSettings
 from sim_adapters.world.traffic.state import (
     CURRENT,
     Occupancy,
@@ -50,6 +51,7 @@ def add_node(
     half_m: float,
     speed_mps: float,
     clearance_m: float,
+    is_projected: bool = False,
 ) -> None:
     """Enter one body into the list of one lane; a full pool drops it (never seen at 5 a slot)."""
     node = occupancy.num_nodes[world]
@@ -62,6 +64,7 @@ def add_node(
     occupancy.half_m[world, node] = half_m
     occupancy.speed_mps[world, node] = speed_mps
     occupancy.clearance_m[world, node] = clearance_m
+    occupancy.is_projected[world, node] = is_projected
     occupancy.next[world, node] = occupancy.head[world, lane - first_lane]
     occupancy.head[world, lane - first_lane] = node
 
@@ -102,8 +105,12 @@ def add_body(
     slot: int,
     map_index: int,
     first_lane: int,
+    overlooked_m: float,
 ) -> None:
-    """Project a body onto every driving lane whose centre line is within CORRIDOR_M of its box."""
+    """Project a body onto every driving lane whose centre line is within CORRIDOR_M of its box.
+
+    It counts as `overlooked_m` farther from the centre line than it is.
+    """
     x, y = motion.x[world, slot], motion.y[world, slot]
     column = math.floor((x - grid.origin_x[map_index]) / LANE_GRID_CELL_M)
     row = math.floor((y - grid.origin_y[map_index]) / LANE_GRID_CELL_M)
@@ -133,18 +140,18 @@ def add_body(
             if lane >= 0:
                 add_node(
                     occupancy, world, first_lane, lane, slot,
-                    0.5 * (low + high), 0.5 * (high - low) + 0.5, along, nearest,
+                    0.5 * (low + high), 0.5 * (high - low) + 0.5, along, nearest, True,
                 )  # fmt: skip
             direction = points.yaw_rad[point]
             along = vx * math.cos(direction) + vy * math.sin(direction)
-            lane, low, high, nearest = this, s, s, math.sqrt(squared)
+            lane, low, high, nearest = this, s, s, math.sqrt(squared) + overlooked_m
         else:
             low, high = min(low, s), max(high, s)
-            nearest = min(nearest, math.sqrt(squared))
+            nearest = min(nearest, math.sqrt(squared) + overlooked_m)
     if lane >= 0:
         add_node(
             occupancy, world, first_lane, lane, slot,
-            0.5 * (low + high), 0.5 * (high - low) + 0.5, along, nearest,
+            0.5 * (low + high), 0.5 * (high - low) + 0.5, along, nearest, True,
         )  # fmt: skip
 
 
@@ -153,6 +160,7 @@ def perceive(
     roads: LaneGraph,
     scene: WorldScene,
     traffic: TrafficState,
+    settings: TrafficSettings,
     layout: SlotLayout,
     world: int,
     first_lane: int,
@@ -171,7 +179,7 @@ def perceive(
         if not is_ours or traffic.overrides.ignores_junctions[world, slot]:
             add_body(
                 roads.grid, roads.points, roads.lanes, motion, traits, occupancy, world, slot,
-                map_index, first_lane,
+                map_index, first_lane, settings.overlooked_m if slot == 0 else 0.0,
             )  # fmt: skip
 
 
@@ -230,6 +238,8 @@ def nearest_forking(
             other = occupancy.slot[world, node]
             in_front = ahead > 0.0 or (ahead == 0.0 and other < slot)
             beside = center - half < table.interval_m[row, 3]
+            # Whoever is projected is on this lane too, where it is in the way
+            beside &= not occupancy.is_projected[world, node]
             if other != slot and in_front and beside and ahead - half < best_m:
                 best, best_m = node, ahead - half
             node = occupancy.next[world, node]

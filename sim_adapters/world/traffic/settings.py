@@ -16,6 +16,11 @@ class TrafficSettings(NamedTuple):
     obeys_lights: bool = True
     obeys_signs: bool = True
     changes_lanes: bool = True
+    # Kept ahead of the ego, and behind it, on each lane of its road and direction; leaderboard: 2
+    company: int = 0
+    # Of the ego's overlap with a driver's way that the driver overlooks; cars of CARLA's
+    # TrafficManager touch who stands in their lane by less
+    overlooked_m: float = 0.0
     truck_share: float = 0.0  # shares of kinds among new vehicles, the rest are cars
     two_wheeler_share: float = 0.0
 

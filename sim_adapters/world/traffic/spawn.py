@@ -67,6 +67,15 @@ _KIND_NUMBERS = np.array(
 
 
 @inlined_function
+def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
+    """The first empty slot of [first, last), or -1."""
+    for slot in range(first, last):
+        if not traits.valid[world, slot]:
+            return slot
+    return -1
+
+
+@inlined_function
 def draw_model(settings: TrafficSettings, seed: np.uint64, slot: int, generation: int) -> int:
     """Row of the vehicle catalogue for a new vehicle, by the shares of the settings."""
     share = uniform(seed, generation, slot, PURPOSE_KIND)
@@ -162,6 +171,13 @@ def spawn_vehicle(
     write_motion(cast.points, lanes, cast.motion, places, world, slot, 0.0)
 
 
+class Room(NamedTuple):
+    """Between the bodies of a new vehicle and others [m]."""
+
+    along_m: float
+    beside_m: float  # of those off its axis; far below 0: they do not count
+
+
 @inlined_function
 def place_is_free(
     traits: ActorTraits,
@@ -173,6 +189,7 @@ def place_is_free(
     yaw_rad: float,
     half_length_m: float,
     speed_mps: float,
+    room: Room,
 ) -> bool:
     """Whether a new vehicle of this speed hinders nobody and is hindered by nobody.
 
@@ -185,7 +202,7 @@ def place_is_free(
         dx, dy = motion.x[world, slot] - x, motion.y[world, slot] - y
         reach = half_length_m + traits.half_length_m[world, slot]
         beside = abs(left_offset_m(dx, dy, cos_yaw, sin_yaw)) > BESIDE_M
-        reach += BESIDE_GAP_M if beside else SPAWN_GAP_M
+        reach = max(reach + (room.beside_m if beside else room.along_m), 0.0)
         if traits.kind[world, slot] < _PEDESTRIAN:
             vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
             difference = abs(vx * vx + vy * vy - speed_mps * speed_mps)
@@ -203,8 +220,13 @@ def try_spawn_at(
     slot: int,
     point: int,
     seed: np.uint64,
+    most_mps: float,
+    room: Room,
 ) -> bool:
-    """Put a new random vehicle at a lane point if there is room; whether it was done."""
+    """Put a new random vehicle at a lane point if there is room; whether it was done.
+
+    It starts at `most_mps` or slower, and has this room around it.
+    """
     points, lanes, table = cast.points, cast.lanes, cast.table
     motion, traits = cast.motion, cast.traits
     lane, s = int(points.lane[point]), float(points.s_m[point])
@@ -216,10 +238,11 @@ def try_spawn_at(
     limit = min(points.speed_limit_mps[point], _KIND_NUMBERS[VEHICLE_KIND[model], 0])
     # It can stop comfortably before the lane's end, where a junction may begin
     speed = min(0.8 * limit, table.curve_speed_mps[point], math.sqrt(4.0 * (to_end - 2.0)))
+    speed = min(speed, most_mps)
     x, y, z, yaw = points.x[point], points.y[point], points.z[point], points.yaw_rad[point]
-    if not place_is_free(traits, motion, world, x, y, z, yaw, half, speed):
+    if not place_is_free(traits, motion, world, x, y, z, yaw, half, speed, room):
         speed = min(speed, SLOW_START_MPS)
-        if not place_is_free(traits, motion, world, x, y, z, yaw, half, speed):
+        if not place_is_free(traits, motion, world, x, y, z, yaw, half, speed, room):
             return False
     spawn_vehicle(cast, world, slot, seed, model, lane, s, speed)
     return True

@@ -24,6 +24,8 @@ LANES_BEHIND = 3  # lanes already left that the body may still cover
 CURRENT = LANES_BEHIND  # index of the current lane within a path
 PATH_LANES = 16  # length of a path: behind, current and ahead; -1 pads the end
 
+COMPANY_COLUMNS, COMPANY_PIECES = 6, 48  # lanes beside one another, and all of their parts
+
 _NODES_PER_SLOT = 5  # lanes that one body may touch, tail and lane change included
 
 
@@ -100,6 +102,7 @@ class Occupancy(NamedTuple):
     half_m: FloatArray
     speed_mps: FloatArray  # along this lane
     clearance_m: FloatArray  # from the centre line to the body, 0 for traffic on the lane
+    is_projected: BoolArray  # no traffic of ours: on every lane that it comes near
 
 
 class Reservations(NamedTuple):
@@ -111,6 +114,25 @@ class Reservations(NamedTuple):
     lane: IntArray
     slot: IntArray
     offset_m: FloatArray  # from the vehicle's centre to the start of the lane
+
+
+class Company(NamedTuple):
+    """Scratch: the lanes of the ego's road and direction, and who drives on them; see company.py.
+
+    A column is a lane beside the ego with all that it leads to and comes from; pieces are lanes.
+    """
+
+    num_pieces: IntArray  # (B,)
+    num_columns: IntArray  # (B,)
+    near_junction: BoolArray  # (B,) one is so near that other laws hold
+    lane: IntArray  # (B, COMPANY_PIECES)
+    column: IntArray
+    start_m: FloatArray  # from the ego to the lane's start, negative where it begins behind
+    num_ahead: IntArray  # (B, COMPANY_COLUMNS)
+    num_behind: IntArray
+    first_slot: IntArray  # the farthest ahead, -1 none
+    first_m: FloatArray  # and how far it is, 0 none
+    last_m: FloatArray  # the farthest behind, negative; 0 none
 
 
 class Sight(NamedTuple):
@@ -137,6 +159,7 @@ class TrafficState(NamedTuple):
     occupancy: Occupancy
     reservations: Reservations
     sight: Sight
+    company: Company
     map: TrafficMap
 
 
@@ -154,6 +177,7 @@ def empty_traffic(num_worlds: int, layout: SlotLayout, maps: MapBank) -> Traffic
         occupancy=_empty_occupancy(lanes, nodes),
         reservations=_empty_reservations(lanes, nodes),
         sight=_empty_sight(actors),
+        company=_empty_company(num_worlds),
         map=build_traffic_map(maps),
     )
 
@@ -223,6 +247,7 @@ def _empty_occupancy(lanes: tuple[int, int], nodes: tuple[int, int]) -> Occupanc
         half_m=np.zeros(nodes),
         speed_mps=np.zeros(nodes),
         clearance_m=np.zeros(nodes),
+        is_projected=np.zeros(nodes, np.bool_),
     )
 
 
@@ -247,4 +272,21 @@ def _empty_sight(actors: tuple[int, int]) -> Sight:
         entry_m=np.zeros(actors),
         desired_mps=np.zeros(actors),
         wish=np.zeros(actors, np.uint8),
+    )
+
+
+def _empty_company(num_worlds: int) -> Company:
+    pieces, columns = (num_worlds, COMPANY_PIECES), (num_worlds, COMPANY_COLUMNS)
+    return Company(
+        num_pieces=_ints((num_worlds,)),
+        num_columns=_ints((num_worlds,)),
+        near_junction=np.zeros(num_worlds, np.bool_),
+        lane=_ints(pieces),
+        column=_ints(pieces),
+        start_m=np.zeros(pieces),
+        num_ahead=_ints(columns),
+        num_behind=_ints(columns),
+        first_slot=_ints(columns, -1),
+        first_m=np.zeros(columns),
+        last_m=np.zeros(columns),
     )

@@ -9,21 +9,34 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from sim_adapters.kernels import inlined_function, range_kernel
 from sim_adapters.scene.map_bank import MapBank
-from sim_adapters.scene.state import ActorTraits, SceneBatch
+from sim_adapters.scene.state import SceneBatch
 from sim_adapters.world.handles import LaneGraph, WorldScene, lane_graph, world_scene
 from sim_adapters.world.slots import SlotLayout, clear_slot, last_background_vehicle
+from sim_adapters.world.traffic.company import (
+    company_piece,
+    keep_company,
+    missing_company,
+    room_elsewhere,
+    start_company,
+)
 from sim_adapters.world.traffic.driver import move_traffic_range, see_traffic_range
 from sim_adapters.world.traffic.junctions import arbitrate_range
 from sim_adapters.world.traffic.lane_change import change_lanes_range
 from sim_adapters.world.traffic.map import TrafficMap
 from sim_adapters.world.traffic.settings import STUCK_S, TrafficSettings
 from sim_adapters.world.traffic.spawn import (
+    BESIDE_GAP_M,
+    SPAWN_GAP_M,
     Cast,
     Ring,
+    Room,
     draw_point_around,
     draw_town_point,
+    free_slot,
     try_spawn_at,
 )
 from sim_adapters.world.traffic.state import TrafficState
@@ -33,15 +46,6 @@ RESET_NEAREST_M = 8.0  # to the ego, for vehicles that are there from the start
 _RESET_DRAWS = 30  # draws per wanted vehicle at a reset
 _STEP_DRAWS = 2  # draws of a new vehicle per step
 _FIRST_STEP_DRAW = 100_000  # draws of steps come after all of a reset
-
-
-@inlined_function
-def free_slot(traits: ActorTraits, world: int, first: int, last: int) -> int:
-    """The first empty slot of [first, last), or -1."""
-    for slot in range(first, last):
-        if not traits.valid[world, slot]:
-            return slot
-    return -1
 
 
 @inlined_function
@@ -119,15 +123,30 @@ def populate_range(
         count = 0
         if settings.around_ego:
             count = remove_unwanted(scene, traffic, settings, layout, world)
+        wanted = settings.num_vehicles
+        if settings.company > 0:
+            if is_reset:
+                count += start_company(roads, scene, cast, traffic, settings, layout, world)
+            else:
+                count += keep_company(roads, scene, cast, traffic, settings, layout, world)
+                wanted -= missing_company(traffic.company, world, settings.company)
         tick = round(clocks.elapsed_s[world] / dt)
         first_draw = 0 if is_reset else (tick + _FIRST_STEP_DRAW) * _STEP_DRAWS
         for draw in range(first_draw, first_draw + draws):
             slot = free_slot(scene.traits, world, first, last)
-            if count >= settings.num_vehicles or slot < 0:
+            if count >= wanted or slot < 0:
                 break
             point = draw_place(roads, scene, table, settings, world, nearest_m, draw)
-            if point >= 0 and try_spawn_at(cast, settings, world, slot, point, clocks.seed[world]):
-                count += 1
+            if point < 0:
+                continue
+            lane = int(roads.points.lane[point])
+            room = Room(SPAWN_GAP_M, BESIDE_GAP_M)
+            if settings.company > 0:
+                if company_piece(traffic.company, world, lane) >= 0:
+                    continue
+                room = room_elsewhere(roads.lanes, roads.links, lane, roads.points.s_m[point])
+            seed = clocks.seed[world]
+            count += try_spawn_at(cast, settings, world, slot, point, seed, np.inf, room)
 
 
 TrafficArguments = tuple[LaneGraph, WorldScene, TrafficState, TrafficSettings, SlotLayout, float]
@@ -192,6 +211,7 @@ def reset_traffic_range(
         traffic.occupancy.num_nodes[world] = 0
         traffic.reservations.head[world, :] = -1
         traffic.reservations.num_nodes[world] = 0
+        traffic.company.num_pieces[world] = traffic.company.num_columns[world] = 0
         for slot in range(layout.first_vehicle, layout.first_pedestrian):
             clear_slot(scene.motion, scene.traits, world, slot)
         traffic.progress.generation[world, :] = 0
