@@ -130,7 +130,10 @@ class Imitation:
 
     def __init__(self, learner: Learner, teacher: Driver, settings: ImitationSettings) -> None:
         if not isinstance(learner.env, DrivingVectorEnv):
-            raise ValueError("imitation needs an environment in this process: simulator=embedded")
+            raise ValueError(
+                "imitation needs one environment, in this process: simulator=embedded, "
+                "ppo.collect_parts=1"
+            )
         self.learner, self.settings = learner, settings
         buffer = learner.buffer
         self.pupil = TaughtPolicy(learner.policy, teacher, learner.env, buffer.num_steps)
