@@ -13,7 +13,7 @@ import numpy as np
 
 from sim_adapters.kernels import inlined_function
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
-from sim_adapters.scene.map_bank import LANE_GRID_CELL_M, LaneGrid, LaneKind, LanePoints, Lanes
+from sim_adapters.scene.map_bank import LANE_GRID_CELL_M, LaneKind, Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
 from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.slots import SlotLayout
@@ -95,9 +95,7 @@ def add_vehicle(
 
 @inlined_function
 def add_body(
-    grid: LaneGrid,
-    points: LanePoints,
-    lanes: Lanes,
+    roads: LaneGraph,
     motion: ActorMotion,
     traits: ActorTraits,
     occupancy: Occupancy,
@@ -111,6 +109,7 @@ def add_body(
 
     It counts as `overlooked_m` farther from the centre line than it is.
     """
+    grid, points, lanes = roads.grid, roads.points, roads.lanes
     x, y = motion.x[world, slot], motion.y[world, slot]
     column = math.floor((x - grid.origin_x[map_index]) / LANE_GRID_CELL_M)
     row = math.floor((y - grid.origin_y[map_index]) / LANE_GRID_CELL_M)
@@ -178,8 +177,8 @@ def perceive(
             add_vehicle(roads.lanes, traffic.places, occupancy, world, slot, half, first_lane)
         if not is_ours or traffic.overrides.ignores_junctions[world, slot]:
             add_body(
-                roads.grid, roads.points, roads.lanes, motion, traits, occupancy, world, slot,
-                map_index, first_lane, settings.overlooked_m if slot == 0 else 0.0,
+                roads, motion, traits, occupancy, world, slot, map_index, first_lane,
+                settings.overlooked_m if slot == 0 else 0.0,
             )  # fmt: skip
 
 
