@@ -41,8 +41,8 @@ from evaluation.demo_run.training import train
 from evaluation.drivers.driver import Driver
 from evaluation.drivers.policy_driver import PolicyDriver, policy_driver, untrained_driver
 from evaluation.recording.folder import EpisodeFolder
-from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
+from evaluation.recording.tape import frames_of
 from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
 from evaluation.report.in_words import dynamics_statement, planner_in_words, python_to_type
 from evaluation.rollout.benchmark import Benchmark, EvaluationTask, make_tasks

@@ -23,8 +23,8 @@ from evaluation import output_folder  # gives configs their ${evaluation_folder:
 from evaluation.drivers.driver import Driver, EstimatesValues, driver_words, with_parts
 from evaluation.jobs.parts import Parts
 from evaluation.recording.folder import EpisodeFolder, file_name
-from evaluation.recording.frames import frames_of
 from evaluation.recording.recorder import recorder_of
+from evaluation.recording.tape import frames_of
 from evaluation.report.html_report import Report, write_report
 from evaluation.report.in_words import dynamics_statement
 from evaluation.rollout.benchmark import Benchmark, make_tasks, towns_of

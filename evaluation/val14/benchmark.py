@@ -32,14 +32,14 @@ from evaluation.val14.files import (
     Drive,
     DrivenScenarios,
     ScenarioBook,
+    Val14Scores,
     read_scenarios,
+    val14_scores,
     write_val14,
 )
-from evaluation.val14.provenance import Provenance, provenance
 from evaluation.val14.recording import ScenarioRecorder
 from evaluation.val14.rollout import TRAFFIC, drive_scenarios
-from evaluation.val14.scores import Val14Scores, val14_scores
-from evaluation.val14.selection import Selection, select
+from evaluation.val14.selection import Provenance, Selection, provenance, select
 from evaluation.val14.table import Val14Report, print_val14, write_val14_report
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps

@@ -13,9 +13,8 @@ from rich.table import Table
 from evaluation.nuplan_metrics.scoring import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
 from evaluation.report.html_report import REPORT_FILE, template
 from evaluation.scoring.score_table import Results, interval_text
-from evaluation.val14.files import SCENARIOS_FILE, Drive, read_scenarios
-from evaluation.val14.provenance import Provenance
-from evaluation.val14.scores import Val14Scores
+from evaluation.val14.files import SCENARIOS_FILE, Drive, Val14Scores, read_scenarios
+from evaluation.val14.selection import Provenance
 
 DRIVER_TITLES = {
     "policy": "policy",

@@ -5,7 +5,7 @@ import time
 
 from numba.core import event
 
-from sim_adapters.maps.cpu_limit import compilation_is_free
+from sim_adapters.maps.opendrive_worker import compilation_is_free
 
 
 def burn(seconds: float) -> None:

@@ -20,11 +20,15 @@ from evaluation.nuplan_metrics import MetricScores, ScenarioScores
 from evaluation.nuplan_metrics.scoring import METRICS
 from evaluation.val14 import rollout as val14_rollout
 from evaluation.val14.benchmark import Val14
-from evaluation.val14.files import Drive, DrivenScenarios, ScenarioBook, read_scenarios
-from evaluation.val14.provenance import NUPLAN, SYNTHETIC, provenance
+from evaluation.val14.files import (
+    Drive,
+    DrivenScenarios,
+    ScenarioBook,
+    read_scenarios,
+    val14_scores,
+)
 from evaluation.val14.rollout import UnfitDriverError
-from evaluation.val14.scores import val14_scores
-from evaluation.val14.selection import select
+from evaluation.val14.selection import NUPLAN, SYNTHETIC, provenance, select
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import MapFolder, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
-from sim_adapters.scene.nuplan_events.comfort import filter_weights, filtered
+from sim_adapters.scene.nuplan_events.memory import filter_weights, filtered
 from tests.scene.nuplan_drive import NuplanDrive
 
 STEP_S = 0.1

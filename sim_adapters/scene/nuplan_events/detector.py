@@ -24,19 +24,17 @@ from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.memory import EpisodeMemory, empty_memory
 from sim_adapters.scene.nuplan_events.area_index import NuplanMaps, nuplan_maps
 from sim_adapters.scene.nuplan_events.collisions import judge_collisions
-from sim_adapters.scene.nuplan_events.comfort import (
-    ComfortFilters,
-    comfort_filters,
-    judge_comfort,
-    start_records,
-)
 from sim_adapters.scene.nuplan_events.memory import (
     ComfortBounds,
+    ComfortFilters,
     NuplanMemory,
     NuplanSettings,
     NuplanTracker,
+    comfort_filters,
     empty_nuplan_memory,
+    judge_comfort,
     rear_axle_speed_mps,
+    start_records,
 )
 from sim_adapters.scene.nuplan_events.places import current_edge, polyline_distance_m
 from sim_adapters.scene.nuplan_events.road import judge_red_lights, judge_road

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from evaluation.calibration.__main__ import WIDTH, json_form, markdown, print_tables, sections
 from evaluation.calibration.comparison import (
     AIM_TRIGGERS,
     compare_driver,
     verdict,
 )
 from evaluation.calibration.drives import CalibrationDrive
-from evaluation.calibration.table import WIDTH, json_form, markdown, print_tables, sections
 from evaluation.calibration.trigger_watch import TriggerOutcome
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, Infraction, InfractionKind
 from evaluation.scoring.scores import Interval, ratio_difference_interval

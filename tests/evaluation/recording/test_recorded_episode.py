@@ -15,7 +15,7 @@ from evaluation.recording.episode import (
     unpack_episode,
 )
 from evaluation.recording.folder import EpisodeFolder, file_name, find_episodes, read_episode
-from evaluation.recording.frames import frames_of
+from evaluation.recording.tape import frames_of
 from evaluation.view import write_table
 from tests.evaluation.recording.drives import STEPS, small_drive
 
