@@ -25,6 +25,7 @@ from sim_adapters.carla.scene_reader import SceneReader
 from sim_adapters.carla.script_stream import LiveStage
 from sim_adapters.carla.session import LiveSession
 from sim_adapters.embedded.world_start import check_route, clear_world, start_clocks, write_route
+from sim_adapters.maps.town_files import town_name
 from sim_adapters.pool_worker import WorldLostError
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.named_arrays import copy_arrays, restore_arrays
@@ -216,7 +217,12 @@ class CarlaSimulator:
             session = self.session = self._server.connect()
         if self.ego is not None:
             self._clear_episode(session)
-        if session.load(self._town_files.get(town, town)):
+        file = self._town_files.get(town, town)
+        if self.traffic is not None and town_name(file) != session.town:
+            # A TrafficManager that lives while its world is replaced can take the process with it
+            self.traffic.shut_down()
+            self.traffic = None
+        if session.load(file):
             self._survey(session, self.maps.map_index(town))
         return session
 
@@ -228,8 +234,6 @@ class CarlaSimulator:
             session.world, self.scene, lights, read_lamps=self.settings.read_lamps
         )
         if self._traffic_settings is not None:
-            if self.traffic is not None:
-                self.traffic.shut_down()
             self.traffic = BackgroundTraffic(
                 session, self.maps, map_index, self._traffic_settings, self._server.tm_port
             )

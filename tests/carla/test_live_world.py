@@ -16,6 +16,7 @@ from sim_adapters.carla.frames import to_carla_transform
 from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.scene_reader import UNKNOWN_LIMIT_MPS
 from sim_adapters.carla.servers import LiveServer, ServerSettings
+from sim_adapters.carla.session import LiveSession
 from sim_adapters.carla.simulator import CarlaSimulator, LiveWorldSettings
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import MapBank
@@ -288,9 +289,20 @@ def test_a_missing_speed_limit_falls_back_and_is_said_once(
     assert caplog.text.count("no speed limit") == 1
 
 
-def test_another_town_is_loaded_when_a_scenario_asks_for_it(simulator: CarlaSimulator) -> None:
+def test_another_town_is_loaded_when_a_scenario_asks_for_it(
+    simulator: CarlaSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    managers, load = [], LiveSession.load
+
+    def note_and_load(session: LiveSession, town: str) -> bool:
+        managers.append(simulator.traffic)
+        return load(session, town)
+
+    monkeypatch.setattr(LiveSession, "load", note_and_load)
     scenario = scenario_along_lanes(simulator.maps, "Town02", choice=2)
     simulator.reset(WORLD, [scenario])
+    assert managers == [None]  # no TrafficManager outlives its world
+    assert simulator.traffic is not None
     scene = simulator.scene
     assert scene.clocks.map_index[0] == 1
     assert scene.motion.x[0, 0] == pytest.approx(scenario.route.x[0], abs=0.05)
@@ -302,9 +314,10 @@ def test_another_town_is_loaded_when_a_scenario_asks_for_it(simulator: CarlaSimu
 
 
 def test_cars_without_a_slot_stay_cars_of_the_traffic(
-    maps: MapBank, server: HeadlessServer
+    maps: MapBank, server: HeadlessServer, simulator: CarlaSimulator
 ) -> None:
     """With a scene of the ego and two more, the other four must not be replaced by new ones."""
+    simulator.close()  # CARLA's library ticks all TrafficManagers of a process together
     settings = ServerSettings(kind="running", first_port=server.port, call_timeout_s=30.0)
     live = LiveServer(settings, 0, 1, town="Town01", step_s=0.1)
     traffic = LiveTrafficSettings(num_vehicles=6, radius_m=300.0, despawn_m=500.0)
