@@ -15,14 +15,13 @@ from carl_planner import checkpoint as checkpoints
 from carl_planner.checkpoint import Checkpoint, CheckpointError
 from carl_planner.collector import Collector
 from carl_planner.distributed import ProcessGroup, choose_device
-from carl_planner.network_compute import set_compute
+from carl_planner.network_compute import keep_freed_memory, set_compute
 from carl_planner.parted_env import make_parts, num_saved_parts
 from carl_planner.policy import ActorCritic
 from carl_planner.ppo import Ppo, PpoSettings
 from carl_planner.rollout_buffer import RolloutBuffer, make_storage
 from carl_planner.rollout_env import RolloutEnv, as_rollout_env, can_be_saved, prepare
 from carl_planner.state_dicts import load_strictly
-from carl_planner.torch_cpu import keep_freed_memory
 
 log = logging.getLogger(__name__)
 

@@ -25,10 +25,10 @@ from carl_planner import checkpoint as checkpoints
 from carl_planner.collector import RolloutStatistics
 from carl_planner.learner import Learner
 from carl_planner.metrics import MetricsWriter, Tracker
+from carl_planner.network_compute import torch_threads
 from carl_planner.policy import num_trainable_parameters
 from carl_planner.ppo import NonFiniteLossError
 from carl_planner.progress_display import NOTE_SEPARATOR, ProgressDisplay
-from carl_planner.torch_cpu import torch_threads
 
 # torchrun repeats a terminal's Ctrl-C to its workers at once; a person needs longer.
 SECOND_SIGNAL_S = 2.0

@@ -79,7 +79,7 @@ class TickRecorder:
         Args:
             path: Where.
             stop_lines: Rows of `stop_lines.StopLineRow`, (K, 11); none if left out.
-            criteria_events: Rows of `official_criteria.CriteriaLog`, (N, 3); none if left out.
+            criteria_events: Rows of `CriteriaLog`, (N, 3); none if left out.
         """
         arrays = {name: np.stack(rows) for name, rows in self._columns.items()}
         if not arrays:
