@@ -77,10 +77,6 @@ def main() -> None:
             log.info("%s (%.1f MB): open it in a browser", path.resolve().as_uri(), size)
 
 
-if __name__ == "__main__":
-    main()
-
-
 # A recorded drive as a table, one row a road user and step: CSV, or Parquet where pyarrow is
 
 FORMATS = ("csv", "parquet")
@@ -157,3 +153,7 @@ def _write_parquet(columns: Columns, path: Path) -> None:
     from pyarrow import parquet  # pyright: ignore[reportMissingImports]
 
     parquet.write_table(pyarrow.table(columns), path)
+
+
+if __name__ == "__main__":
+    main()

@@ -168,10 +168,6 @@ def _command() -> str:
     return f"Made by: python -m sim_adapters.embedded.routes {' '.join(overrides)}"
 
 
-if __name__ == "__main__":
-    main()
-
-
 # Thins a dense route to the few waypoints from which the router traces it again
 
 MAX_SPACING_M = 50.0
@@ -214,3 +210,7 @@ def _deviation_m(route: Route, other: Route) -> float:
     rows = np.clip(rows, 0, len(other.x) - 1)
     squared = (route.x[:, None] - other.x[rows]) ** 2 + (route.y[:, None] - other.y[rows]) ** 2
     return float(np.sqrt(squared.min(axis=1).max()))
+
+
+if __name__ == "__main__":
+    main()

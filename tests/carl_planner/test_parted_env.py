@@ -74,15 +74,23 @@ def test_worlds_that_do_not_split_are_refused() -> None:
 class WaitingEnv(PointGoalEnv):
     """Every step waits until the policy has acted for the other half."""
 
-    acted = threading.Semaphore(0)
+    def __init__(self, num_envs: int, rank: int) -> None:
+        super().__init__(num_envs, rank=rank)
+        self.other_acted = threading.Semaphore(0)
 
     def step(self, actions: np.ndarray) -> Any:
-        assert WaitingEnv.acted.acquire(timeout=30), "nobody acted while this half was stepped"
+        assert self.other_acted.acquire(timeout=60), "nobody acted while this half was stepped"
         return super().step(actions)
 
 
 def test_the_policy_acts_for_one_half_while_the_other_is_stepped() -> None:
-    env = make_parts(lambda num_envs, rank: WaitingEnv(num_envs, rank=rank), 4, 0, 2)
+    halves: list[WaitingEnv] = []
+
+    def make(num_envs: int, rank: int) -> WaitingEnv:
+        halves.append(WaitingEnv(num_envs, rank))
+        return halves[-1]
+
+    env = make_parts(make, 4, 0, 2)
     collector = collector_of(env, num_steps=3)
     act = collector.policy.act
     num_acts = 0
@@ -91,14 +99,14 @@ def test_the_policy_acts_for_one_half_while_the_other_is_stepped() -> None:
         nonlocal num_acts
         num_acts += 1
         if num_acts > 1:  # the first half's first step waits for the second half's decision
-            WaitingEnv.acted.release()
+            halves[num_acts % 2].other_acted.release()  # acts are for halves 0, 1, 0, ...
         return act(observation)
 
     collector.policy.act = counted
 
     def after(t: int) -> None:
         if t == 2:  # nobody decides after the last steps have begun
-            WaitingEnv.acted.release()
+            halves[1].other_acted.release()
 
     assert collector.collect(lambda: False, after) is not None
     assert num_acts == 6

@@ -242,13 +242,13 @@ def run_as_rank(folder: Path) -> None:
     end_rank()
 
 
-if __name__ == "__main__":
-    run_as_rank(Path(sys.argv[1]))
-
-
 def test_entropy_falls_linearly_to_the_end_of_the_run() -> None:
     settings = replace(SETTINGS, entropy_coef=0.01, final_entropy_coef=0.003)
     shares = (-0.1, 0.0, 0.5, 1.0, 1.2)
     found = [settings.entropy_coef_at(share) for share in shares]
     assert found == pytest.approx([0.01, 0.01, 0.0065, 0.003, 0.003])
     assert SETTINGS.entropy_coef_at(0.7) == 0.01
+
+
+if __name__ == "__main__":
+    run_as_rank(Path(sys.argv[1]))
