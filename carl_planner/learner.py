@@ -66,12 +66,18 @@ class Learner:
     def init_from(self, checkpoint: Checkpoint) -> None:
         """Take the weights of a trained policy, and nothing else, before `start`.
 
+        Levels to choose from stay this run's: a choice keeps its logit though its level moves.
+
         Raises:
             CheckpointError: it was trained with another observation or is another network.
         """
         checkpoints.check_observation(checkpoint, self.observation_space)
+        weights, levels = dict(checkpoint.policy), self.policy.state_dict().get("action_levels")
+        given = weights.get("action_levels")
+        if levels is not None and given is not None and given.shape == levels.shape:
+            weights["action_levels"] = levels
         try:
-            self.policy.load_state_dict(checkpoint.policy)
+            self.policy.load_state_dict(weights)
         except RuntimeError as error:
             choice = checkpoint.choices.get("policy", "that of the checkpoint")
             raise CheckpointError(

@@ -113,6 +113,21 @@ def test_a_run_begins_with_the_weights_of_another_and_nothing_else(
     assert first > untrained  # it knows the way already
 
 
+def test_a_run_that_begins_with_weights_keeps_its_own_levels(tmp_path: Path) -> None:
+    short = ("experiment=point_goal", "ppo.lr=0.0", "ppo.total_samples=1024")
+    slow, fast = (
+        f"+policy.action_levels=[[-1.0,0.0,{most}],[-1.0,0.0,{most}]]" for most in (0.8, 1.0)
+    )
+    train(tmp_path / "slow", *short, slow)
+    train(tmp_path / "fast", *short, fast, f"init_from={tmp_path / 'slow'}")
+    given, begun = (
+        load_checkpoint(tmp_path / name / "latest.pt").policy for name in ("slow", "fast")
+    )
+    np.testing.assert_array_equal(begun.pop("action_levels"), [-1.0, 0.0, 1.0, -1.0, 0.0, 1.0])
+    for name, weight in begun.items():
+        np.testing.assert_array_equal(weight, given[name])
+
+
 def test_weights_of_another_network_are_refused(whole_run: Path, tmp_path: Path) -> None:
     wider = ("experiment=point_goal", "policy.head_widths=[24]", f"init_from={whole_run}")
     result = train(tmp_path, *wider, check=False)
