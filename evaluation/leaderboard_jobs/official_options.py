@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from carl_planner.pretrained import shipped_or_own
 from evaluation.scoring.results_file import write_json
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 from sim_adapters.maps.safe_xml import read_xml
@@ -167,10 +168,10 @@ def write_agent_config(folder: Path, config: DictConfig) -> Path:
 
 
 def _absolute(checkpoint: Any) -> Any:
-    """Evaluators run in folders of their own: paths must not depend on that."""
+    """Evaluators run in folders of their own: paths must not depend on that, nor names of ours."""
     if isinstance(checkpoint, list):
         return [_absolute(entry) for entry in checkpoint]
-    return None if checkpoint is None else str(Path(checkpoint).resolve())
+    return None if checkpoint is None else str(shipped_or_own(Path(checkpoint)).resolve())
 
 
 def keep_choices(folder: Path, config: DictConfig) -> None:

@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
 
 from evaluation.leaderboard_jobs.job import RouteJob, job_of_folder, make_jobs
-from evaluation.leaderboard_jobs.official_options import check_towns, chosen_routes
+from evaluation.leaderboard_jobs.official_options import (
+    check_towns,
+    chosen_routes,
+    write_agent_config,
+)
 from sim_adapters.carla.servers import ServerSettings
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 from tests.evaluation.leaderboard.official_records import write_record
@@ -104,3 +109,12 @@ def test_a_folder_belongs_to_the_route_of_its_record(tmp_path, route_id):
     assert job_of_folder(job.folder, "Town01") is None  # nothing has been driven
     write_record(job)
     assert job_of_folder(job.folder, "Town01") == RouteJob(route_id, "Town01", 5, job.folder)
+
+
+def test_a_shipped_policy_is_found_from_the_evaluators_folder(tmp_path):
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose(
+            "longest6_official", ["routes=x.xml", "driver=policy", "checkpoint=pretrained/driver"]
+        )
+    written = OmegaConf.load(write_agent_config(tmp_path, config))
+    assert Path(written.driver.checkpoint).is_file()
