@@ -31,6 +31,7 @@ from sim_adapters.world.traffic.state import (
     COMPANY_PIECES,
     CURRENT,
     Company,
+    IntArray,
     TrafficState,
 )
 
@@ -80,16 +81,22 @@ def find_company_lanes(roads: LaneGraph, scene: WorldScene, company: Company, wo
 
 
 @inlined_function
+def _sole_road_lane(lanes: Lanes, first: IntArray, linked: IntArray, lane: int) -> int:
+    """The one lane outside junctions that a lane is linked to; -1 at junctions, forks and ends."""
+    if first[lane + 1] - first[lane] != 1:
+        return -1
+    other = int(linked[first[lane]])
+    return other if lanes.junction[other] < 0 else -1
+
+
+@inlined_function
 def _free_road_m(roads: LaneGraph, lane: int, s_m: float) -> float:
     """From a place to the junction or fork ahead, or more than is asked for."""
     lanes, links = roads.lanes, roads.links
     reach = float(lanes.length_m[lane]) - s_m
     while reach < REACH_AHEAD_M:
-        first = links.successor_first[lane]
-        if links.successor_first[lane + 1] - first != 1:
-            break
-        lane = int(links.successor[first])
-        if lanes.junction[lane] >= 0:
+        lane = _sole_road_lane(lanes, links.successor_first, links.successor, lane)
+        if lane < 0:
             break
         reach += float(lanes.length_m[lane])
     return reach
@@ -113,21 +120,15 @@ def _add_column(roads: LaneGraph, company: Company, world: int, own: int, s_m: f
     _add_piece(company, world, own, -s_m, column)
     lane, reach = own, float(lanes.length_m[own]) - s_m
     while reach < REACH_AHEAD_M:
-        first = links.successor_first[lane]
-        if links.successor_first[lane + 1] - first != 1:
-            break
-        lane = int(links.successor[first])
-        if lanes.junction[lane] >= 0:
+        lane = _sole_road_lane(lanes, links.successor_first, links.successor, lane)
+        if lane < 0:
             break
         _add_piece(company, world, lane, reach, column)
         reach += float(lanes.length_m[lane])
     lane, reach = own, s_m
     while reach < REACH_BEHIND_M:
-        first = links.predecessor_first[lane]
-        if links.predecessor_first[lane + 1] - first != 1:
-            break
-        lane = int(links.predecessor[first])
-        if lanes.junction[lane] >= 0:
+        lane = _sole_road_lane(lanes, links.predecessor_first, links.predecessor, lane)
+        if lane < 0:
             break
         reach += float(lanes.length_m[lane])
         _add_piece(company, world, lane, -reach, column)
