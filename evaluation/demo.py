@@ -54,7 +54,7 @@ from evaluation.rollout.episode_rollout import (
 from evaluation.rollout.recording import Recording
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_json, write_results
-from evaluation.scoring.score_table import EMBEDDED, print_scores
+from evaluation.scoring.score_table import EMBEDDED, planner_table, print_tables
 from evaluation.scoring.scores import benchmark_scores
 from evaluation.viewer.page_file import VIEW_FILE, write_page, write_towns
 from rewards.reward_terms import Reward
@@ -95,7 +95,8 @@ def run_demo(config: DictConfig, overrides: Sequence[str] = ()) -> dict[str, Any
     again = again_with(config, overrides)
     report = write_report(folder, demo_report(config, benchmark, results, summary, shown, again))
     write_json(folder / SUMMARY_FILE, summary | {MADE_FROM: digest})  # last: all is done
-    print_scores(benchmark.name, {name: benchmark_scores(runs) for name, runs in results.items()})
+    scores = {name: benchmark_scores(runs) for name, runs in results.items()}
+    print_tables(planner_table(benchmark.name, scores))
     tell(results, report, checkpoint.parent)
     return summary
 

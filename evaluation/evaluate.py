@@ -37,7 +37,7 @@ from evaluation.rollout.episode_rollout import (
 )
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import EPISODES_FILE, read_results, write_results
-from evaluation.scoring.score_table import print_scores
+from evaluation.scoring.score_table import planner_table, print_tables
 from evaluation.scoring.scores import benchmark_scores
 from evaluation.video.film import VideoFrames, write_mp4
 from evaluation.viewer.page_file import VIEW_FILE, write_page, write_towns
@@ -85,7 +85,7 @@ def _evaluate(
     videos = write_videos(drives, video_tasks(config, specs, seeds), maps, config.driver.name)
     report = evaluation_report(config, benchmark, results, videos)
     scores = {config.driver.name: benchmark_scores(results)}
-    print_scores(f"{benchmark.name}: {config.driver.name}", scores)
+    print_tables(planner_table(report.title, scores))
     log.info("scenarios: %s", triggers_statement(results))
     log.info("report: %s", write_report(folder, report))
     return results

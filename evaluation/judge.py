@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from hydra.utils import instantiate
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from torch.utils.tensorboard.writer import SummaryWriter
 
@@ -26,13 +27,16 @@ from carl_planner.publish import weights_alone
 from carl_planner.training_run import FINAL, LATEST
 from evaluation.calibration.drives import CalibrationDrive, TriggerRecorder
 from evaluation.evaluate import drive_routes
-from evaluation.report.html_report import SCORE, write_judged_page
+from evaluation.report.page import ACCENT, GRID, INK, PageSection, ScorePage, new_figure, png_of
 from evaluation.rollout.benchmark import Benchmark
+from evaluation.scoring.score_table import ScoreTable
 from evaluation.scoring.scores import benchmark_scores
 from sim_adapters.gymnasium_envs import compose_config
 
 log = logging.getLogger("evaluation.judge")
-JUDGED_FILE, NEWEST, BEST = "judged.jsonl", "newest.pt", "best.pt"
+JUDGED_FILE, JUDGED_PAGE = "judged.jsonl", "judged.html"
+NEWEST, BEST = "newest.pt", "best.pt"
+SCORE, ENDS = "score/driving_score", ("", "_low", "_high")
 POLL_S = 5.0
 
 
@@ -76,7 +80,7 @@ def judge(config: DictConfig) -> list[Judgement]:
             if judgement.values[SCORE] >= max(one.values[SCORE] for one in judgements):
                 (folder / NEWEST).replace(folder / BEST)
             log.info("%s", in_words(judgement))
-            page = write_judged_page(folder, [(one.samples, one.values) for one in judgements])
+            page = write_judged_page(folder, judgements)
             log.info("page: %s, best policy: %s", page, folder / BEST)
     return judgements
 
@@ -172,6 +176,62 @@ def read_judgements(file: Path) -> list[Judgement]:
         return []
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     return [Judgement(int(line.pop("samples")), line) for line in lines]
+
+
+# The page of a training's judgements: the score over its samples, and hits by kind of script
+
+GROUPS = {  # title, figures, factor, digits
+    "Scores": ("score/", 1.0, 1),
+    "Driver hit, of the scripts reached [%]": ("hit/", 100.0, 0),
+    "Infractions / km": ("per_km/", 1.0, 2),
+}
+
+
+def write_judged_page(folder: Path, judgements: Sequence[Judgement]) -> Path:
+    """Write the page of these judgements, oldest first, into `folder`; its path."""
+    tags = list(dict.fromkeys(tag for one in judgements for tag in one.values))
+    heads = ["samples", *(f"{one.samples / 1e6:.1f} M" for one in judgements)]
+    shown = "driving score and hits over the training's samples"
+    sections = [PageSection("", picture=png_of(judged_curves(judgements)), picture_text=shown)]
+    for title, (group, factor, digits) in GROUPS.items():
+        rows = []
+        for tag in (tag for tag in tags if tag.startswith(group)):
+            values = [one.values.get(tag) for one in judgements]
+            texts = ["-" if value is None else f"{value * factor:.{digits}f}" for value in values]
+            rows.append([tag.removeprefix(group).replace("_", " "), *texts])
+        sections.append(PageSection(title, ScoreTable(title, heads, rows)))
+    best = max(judgements, key=lambda one: one.values[SCORE])
+    lead = (
+        "Scores of the embedded world, not CARLA results. Best policy by driving score: "
+        f"{best.samples / 1e6:.1f} M samples."
+    )
+    title = f"{folder.absolute().parent.name}: judged by driving"
+    return ScorePage(title, lead, sections).write(folder / JUDGED_PAGE)
+
+
+def judged_curves(judgements: Sequence[Judgement]) -> Figure:
+    """Driving score with its interval above, hits by kind of script below."""
+    figure = new_figure(10, 6.4, dpi=110)
+    above, below = figure.subplots(2, 1, sharex=True)
+    x = [one.samples / 1e6 for one in judgements]
+    score, low, high = ([one.values[SCORE + end] for one in judgements] for end in ENDS)
+    above.fill_between(x, low, high, color=ACCENT, alpha=0.2, linewidth=0)
+    above.plot(x, score, "o-", color=ACCENT, linewidth=2)
+    above.set_title("driving score in the embedded world, 95 % interval over routes", loc="left")
+    above.set_ylim(0, 100)
+    kinds = dict.fromkeys(tag for one in judgements for tag in one.values if tag[:4] == "hit/")
+    for tag, marker in zip(kinds, "osD^v<>*", strict=False):
+        hits = [(one.samples / 1e6, one.values[tag]) for one in judgements if tag in one.values]
+        samples, shares = zip(*hits, strict=True)
+        below.plot(samples, np.multiply(100, shares), f"{marker}-", label=tag.partition("/")[2])
+    below.set_title("driver hit, of the scripts reached [%]", loc="left")
+    below.set_xlabel("samples [million]")
+    below.legend(fontsize=8, frameon=False)
+    for axis in (above, below):
+        axis.grid(color=GRID)
+        axis.tick_params(colors=INK)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 @hydra_command("judge")

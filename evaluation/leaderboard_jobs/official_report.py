@@ -19,7 +19,12 @@ from evaluation.report.html_report import Report, write_report
 from evaluation.report.in_words import dynamics_statement
 from evaluation.scoring.episode_result import InfractionKind
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
-from evaluation.scoring.score_table import ScoredWorld, print_scores
+from evaluation.scoring.score_table import (
+    LEADERBOARD_RULES,
+    ScoredWorld,
+    planner_table,
+    print_tables,
+)
 from evaluation.scoring.scores import benchmark_scores
 
 # Which scenarios of a route scenario_runner left out, and why, as its output tells.
@@ -72,8 +77,8 @@ def headless_world(version: str) -> ScoredWorld:
         version: CARLA's version whose protocol it speaks.
     """
     return ScoredWorld(
-        place=f"on carl-planner's headless server (CARLA {version} protocol), by the unmodified "
-        "evaluator",
+        rules=f"{LEADERBOARD_RULES} on carl-planner's headless server (CARLA {version} protocol), "
+        "by the unmodified evaluator",
         score_title="headless driving score",
         warning="Headless DS: not a CARLA or longest6 result.",
         limits=(
@@ -93,7 +98,7 @@ def headless_world(version: str) -> ScoredWorld:
 def unreal_world(version: str) -> ScoredWorld:
     """Scores from CARLA itself."""
     return ScoredWorld(
-        place=f"in CARLA {version}, by the unmodified evaluator",
+        rules=f"{LEADERBOARD_RULES} in CARLA {version}, by the unmodified evaluator",
         score_title="driving score",
         warning=f"Measured in CARLA {version}.",
         limits=("The agent is privileged: it sees the true state of the world, no sensors.",),
@@ -152,7 +157,7 @@ def write_official_report(folder: Path, run: OfficialRun, jobs: Sequence[RouteJo
         route_columns={"game / wall [s]": route_times(run.results)},
     )
     scores = {name: benchmark_scores(results) for name, results in planners.items()}
-    print_scores(report.title, scores, run.world)
+    print_tables(planner_table(report.title, scores, run.world))
     return write_report(folder, report)
 
 

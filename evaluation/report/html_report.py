@@ -1,30 +1,38 @@
-"""One HTML file that shows an evaluation: tables, learning curves, video, and what it is not."""
+"""The page of drives on routes: tables, learning curves, video, and what the scores are not."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from evaluation.report.page import (
+    ACCENT,
+    GRID,
+    INK,
+    REPORT_FILE,
+    PageSection,
+    ScorePage,
+    new_figure,
+    png_of,
+)
 from evaluation.scoring.episode_result import NAMES, EpisodeResult
-from evaluation.scoring.score_table import EMBEDDED, ScoredWorld, interval_text, score_cells
+from evaluation.scoring.score_table import (
+    EMBEDDED,
+    ScoredWorld,
+    ScoreTable,
+    interval_text,
+    planner_table,
+)
 from evaluation.scoring.scores import BenchmarkScores, as_grid, benchmark_scores
-from sim_adapters.atomic_file import write_atomically
 
 # The report's pictures: learning curves and score bars.
 
-INK, GRID, ACCENT = "#1d2733", "#e3e8ee", "#ff7a3d"
 SMOOTHING = 0.85  # of the exponential mean drawn over the raw points
 CURVES = (
     ("episode/route_completion", "route completion [%]"),
@@ -34,15 +42,9 @@ CURVES = (
 )
 
 
-def learning_curves(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Draw the training run's main figures over its samples.
-
-    Args:
-        metrics: Lines of a run's metrics.jsonl.
-        path: PNG to write.
-    """
-    figure = Figure(figsize=(10, 5.6), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+def learning_curves(metrics: Sequence[Mapping[str, float]]) -> Figure:
+    """The training run's main figures over its samples, from the lines of its metrics.jsonl."""
+    figure = new_figure(10, 5.6)
     axes = np.ravel(figure.subplots(2, 2))
     for axis, (tag, title) in zip(axes, CURVES, strict=True):
         points = [(line["samples"] / 1e6, line[tag]) for line in metrics if tag in line]
@@ -52,7 +54,7 @@ def learning_curves(metrics: Sequence[Mapping[str, float]], path: Path) -> None:
             x, y = np.array(points).T
             axis.plot(x, y, color=ACCENT, alpha=0.3, linewidth=1)
             axis.plot(x, exponential_mean(y), color=ACCENT, linewidth=2)
-    figure.savefig(path)
+    return figure
 
 
 def exponential_mean(values: np.ndarray) -> np.ndarray:
@@ -65,16 +67,14 @@ def exponential_mean(values: np.ndarray) -> np.ndarray:
     return smoothed
 
 
-def score_bars(planners: Mapping[str, BenchmarkScores], score_title: str, path: Path) -> None:
+def score_bars(planners: Mapping[str, BenchmarkScores], score_title: str) -> Figure:
     """Driving score, route completion and infractions per kilometre with their intervals.
 
     Args:
         planners: Scores of each.
         score_title: What the driving score is called where it was measured.
-        path: PNG to write.
     """
-    figure = Figure(figsize=(10, 0.5 + 0.5 * len(planners)), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(10, 0.5 + 0.5 * len(planners))
     panels = (
         (score_title, [scores.driving_score for scores in planners.values()]),
         ("route completion [%]", [scores.route_completion for scores in planners.values()]),
@@ -93,7 +93,7 @@ def score_bars(planners: Mapping[str, BenchmarkScores], score_title: str, path: 
         reach = np.maximum([values - low, high - values], 0.0)
         axis.errorbar(values, rows, xerr=reach, fmt="none", ecolor=INK, capsize=3, linewidth=1)
         axis.set_yticks(rows, list(planners))
-    figure.savefig(path)
+    return figure
 
 
 def _prepare(axis: Axes, title: str) -> None:
@@ -105,7 +105,7 @@ def _prepare(axis: Axes, title: str) -> None:
         side.set_visible(False)
 
 
-REPORT_FILE, CURVES_FILE = "report.html", "learning_curves.png"
+CURVES_FILE = "learning_curves.png"
 PLANNER_TITLES = {
     "untrained": "untrained policy",
     "trained": "trained policy",
@@ -114,11 +114,16 @@ PLANNER_TITLES = {
     "constant_speed": "constant speed, straight on",
     "blind_follower": "constant speed along the route, blind",
 }
+SCORES_CAPTION = (
+    "In brackets the 95\u00a0% bootstrap interval over routes and, within a route, seeds. Driving "
+    "score = mean of route completion \u00d7 infraction score. Infractions per km counts "
+    "collisions, red lights and stop signs over the driven distance."
+)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a report shows.
+    """What the page of drives on routes shows.
 
     Args:
         title: Heading.
@@ -144,89 +149,98 @@ class Report:
     route_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     viewer: str | None = None
 
-
-def template(name: str) -> Template:
-    """A page of this package's templates."""
-    environment = Environment(
-        loader=PackageLoader("evaluation.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+    @property
+    def heads(self) -> list[str]:
+        """Of the planners' columns."""
+        return [self.world.column(PLANNER_TITLES.get(name, name)) for name in self.planners]
 
 
 def write_report(folder: Path, report: Report) -> Path:
     """Write the report, and the learning curves beside it; returns the report's path."""
-    folder.mkdir(parents=True, exist_ok=True)
     scores = {name: benchmark_scores(results) for name, results in report.planners.items()}
+    table = planner_table("", scores, report.world)
+    heads = ["", *report.heads, *report.world.unmeasured]
+    bars = png_of(score_bars(scores, report.world.score_title))
+    sections = [
+        PageSection(
+            "Scores",
+            replace(table, heads=heads, caption=SCORES_CAPTION),
+            bars,
+            "Driving score, route completion and infractions per kilometre",
+            style="scores",
+        ),
+        PageSection("By town", town_table(report)),
+    ]
     if report.metrics:
-        learning_curves(report.metrics, folder / CURVES_FILE)
+        curves = png_of(learning_curves(report.metrics))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CURVES_FILE).write_bytes(curves)
+        sections.append(PageSection("Learning", picture=curves, picture_text="Learning curves"))
+    sections += [
+        PageSection("By route", route_table(report)),
+        PageSection(
+            "What went wrong on each route", fault_table(report), style="words", is_open=True
+        ),
+    ]
     first = next(iter(scores.values()))
-    html = template("report.html.j2").render(
-        report=report,
-        titles=[report.world.column(PLANNER_TITLES.get(name, name)) for name in report.planners],
-        score_table=score_cells(scores, report.world),
-        town_table=town_table(report),
-        route_titles=list(route_columns(report)),
-        route_table=route_table(report),
-        num_routes=first.num_routes,
-        num_seeds=first.num_seeds,
-        bars=embedded_png_of(scores, report.world),
-        curves=embedded_png(folder / CURVES_FILE) if report.metrics else None,
-    )
-    path = folder / REPORT_FILE
-    path.write_text(html)
-    return path
+    seeds = f"{first.num_seeds} seed{'s' if first.num_seeds > 1 else ''}"
+    return ScorePage(
+        report.title,
+        f"{first.num_routes} routes \u00d7 {seeds}, scored by {report.world.rules}.",
+        sections,
+        facts=report.facts,
+        world=report.world,
+        viewer=report.viewer,
+        video=report.video,
+        video_title=report.video_title,
+    ).write(folder / REPORT_FILE)
 
 
-def town_table(report: Report) -> list[dict[str, Any]]:
-    """A row per town: whether it was seen in training, and each planner's figures."""
+def town_table(report: Report) -> ScoreTable:
+    """Each planner's figures town by town, and whether the training saw the town."""
     towns = sorted({r.town for results in report.planners.values() for r in results})
     rows = []
     for town in towns:
-        cells = []
-        for results in report.planners.values():
-            scores = benchmark_scores([r for r in results if r.town == town])
-            cells.append(
-                {
-                    "score": interval_text(scores.driving_score, 1),
-                    "completion": interval_text(scores.route_completion, 1),
-                    "per_km": interval_text(scores.infractions_per_km, 2),
-                }
-            )
-        rows.append({"town": town, "seen": town in report.seen_towns, "cells": cells})
-    return rows
+        columns = [
+            benchmark_scores([r for r in results if r.town == town])
+            for results in report.planners.values()
+        ]
+        seen = "seen in training" if town in report.seen_towns else "never seen"
+        name = f"{town} ({seen})" if report.seen_towns else town
+        rows += [
+            [name, "driving score", *(interval_text(c.driving_score, 1) for c in columns)],
+            ["", "route completion [%]", *(interval_text(c.route_completion, 1) for c in columns)],
+            ["", "infractions / km", *(interval_text(c.infractions_per_km, 2) for c in columns)],
+        ]
+    return ScoreTable("", ["town", "", *report.heads], rows)
 
 
-def route_table(report: Report) -> list[dict[str, Any]]:
+def route_table(report: Report) -> ScoreTable:
     """A row per route with every planner's means over its seeds."""
-    grids = [as_grid(results) for results in report.planners.values()]
     columns = route_columns(report)
     rows = []
-    for index, episodes in enumerate(grids[0]):
-        cells = []
-        for grid in grids:
-            runs = grid[index]
-            cells.append(
-                {
-                    "score": sum(run.driving_score for run in runs) / len(runs),
-                    "completion": sum(run.route_completion for run in runs) / len(runs),
-                    "infractions": infraction_summary(runs),
-                }
-            )
-        first = episodes[0]
-        rows.append(
-            {
-                "route": first.route_id,
-                "town": first.town,
-                "length_m": first.length_m,
-                "notes": [texts.get(first.route_id, "-") for texts in columns.values()],
-                "cells": cells,
-            }
-        )
-    return rows
+    for runs_of_planners in runs_by_route(report):
+        first = runs_of_planners[0][0]
+        notes = [texts.get(first.route_id, "-") for texts in columns.values()]
+        cells = [
+            f"{sum(run.route_completion for run in runs) / len(runs):.0f} %, "
+            f"{sum(run.driving_score for run in runs) / len(runs):.1f}"
+            for runs in runs_of_planners
+        ]
+        rows.append([first.route_id, first.town, f"{first.length_m:.0f} m", *notes, *cells])
+    heads = [f"{head}\ncompletion, score" for head in report.heads]
+    return ScoreTable("", ["route", "town", "length", *columns, *heads], rows)
+
+
+def fault_table(report: Report) -> ScoreTable:
+    """A row per route with every planner's infractions."""
+    rows = [[runs[0][0].route_id, *map(infraction_summary, runs)] for runs in runs_by_route(report)]
+    return ScoreTable("", ["route", *report.heads], rows)
+
+
+def runs_by_route(report: Report) -> list[tuple[list[EpisodeResult], ...]]:
+    """For each route every planner's drives, one a seed."""
+    return list(zip(*map(as_grid, report.planners.values()), strict=True))
 
 
 def route_columns(report: Report) -> dict[str, Mapping[str, str]]:
@@ -245,78 +259,3 @@ def infraction_summary(runs: Sequence[EpisodeResult]) -> str:
             name = NAMES[infraction.kind]
             counts[name] = counts.get(name, 0) + 1
     return ", ".join(f"{name} ({number})" for name, number in counts.items()) or "none"
-
-
-def embedded_png(path: Path) -> str:
-    """A PNG as a data URL, so that the report stays one file."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def embedded_png_of(scores: Mapping[str, BenchmarkScores], world: ScoredWorld) -> str:
-    """The score bars as a data URL."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bars.png"
-        score_bars(scores, world.score_title, path)
-        return embedded_png(path)
-
-
-# One page of a training's judgements: the score over its samples, and hits by kind of script
-
-JUDGED_PAGE = "judged.html"
-SCORE = "score/driving_score"
-Line = tuple[int, Mapping[str, float]]  # samples, value by tag
-
-
-def write_judged_page(folder: Path, lines: Sequence[Line]) -> Path:
-    """Write the page of these judgements, oldest first, into `folder`; its path."""
-    tags = list(dict.fromkeys(tag for _, values in lines for tag in values))
-    groups = {
-        "Scores": [tag for tag in tags if tag.startswith("score/")],
-        "Driver hit, of the scripts reached [%]": [tag for tag in tags if tag.startswith("hit/")],
-        "Infractions / km": [tag for tag in tags if tag.startswith("per_km/")],
-    }
-    best = max(lines, key=lambda line: line[1][SCORE])[0]
-    html = template("judged.html.j2").render(
-        title=folder.absolute().parent.name,
-        picture=base64.b64encode(_picture(lines)).decode(),
-        groups={title: [_row(tag, lines) for tag in found] for title, found in groups.items()},
-        heads=[f"{samples / 1e6:.1f} M" for samples, _ in lines],
-        best=f"{best / 1e6:.1f} M",
-    )
-    path = folder / JUDGED_PAGE
-    write_atomically(path, html.encode())
-    return path
-
-
-def _row(tag: str, lines: Sequence[Line]) -> tuple[str, list[str]]:
-    scale, digits = (100.0, 0) if tag.startswith("hit/") else (1.0, 2 if "per_km" in tag else 1)
-    values = [line[1].get(tag) for line in lines]
-    name = tag.partition("/")[2].replace("_", " ")
-    return name, ["-" if value is None else f"{value * scale:.{digits}f}" for value in values]
-
-
-def _picture(lines: Sequence[Line]) -> bytes:
-    figure = Figure(figsize=(10, 6.4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True)
-    x = [samples / 1e6 for samples, _ in lines]
-    score = [values[SCORE] for _, values in lines]
-    low, high = ([values[f"{SCORE}_{end}"] for _, values in lines] for end in ("low", "high"))
-    above.fill_between(x, low, high, color=ACCENT, alpha=0.2, linewidth=0)
-    above.plot(x, score, "o-", color=ACCENT, linewidth=2)
-    above.set_title("driving score in the embedded world, 95 % interval over routes", loc="left")
-    above.set_ylim(0, 100)
-    kinds = dict.fromkeys(tag for _, values in lines for tag in values if tag.startswith("hit/"))
-    for tag, marker in zip(kinds, "osD^v<>*", strict=False):
-        points = [(each, 100 * v[tag]) for each, (_, v) in zip(x, lines, strict=True) if tag in v]
-        below.plot(*zip(*points, strict=True), f"{marker}-", label=tag.partition("/")[2])
-    below.set_title("driver hit, of the scripts reached [%]", loc="left")
-    below.set_xlabel("samples [million]")
-    below.legend(fontsize=8, frameon=False)
-    for axis in (above, below):
-        axis.grid(color=GRID)
-        axis.tick_params(colors=INK)
-        axis.spines[["top", "right"]].set_visible(False)
-    memory = io.BytesIO()
-    figure.savefig(memory, format="png")
-    return memory.getvalue()

@@ -1,4 +1,4 @@
-"""Tables of scores, for the terminal and for the report, and two drivers side by side."""
+"""Tables of scores, for the terminal and for pages, and two drivers side by side."""
 
 from __future__ import annotations
 
@@ -20,6 +20,48 @@ from evaluation.scoring.scores import (
     natural_key,
 )
 
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """A table of scores, on routes and in nuPlan alike; rich prints it.
+
+    Args:
+        title: Above it.
+        heads: One a column, the first above the rows' names.
+        rows: Name and one text a column.
+        caption: Below it.
+        unbroken: Heads of columns that stay on one line in a narrow terminal.
+    """
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    unbroken: Sequence[str] = ()
+
+    def __rich__(self) -> Table:
+        table = Table(title=self.title, caption=self.caption)
+        for index, head in enumerate(self.heads):
+            side = "right" if index else "left"
+            is_whole = head in self.unbroken
+            table.add_column(escape(head), justify=side, overflow="fold", no_wrap=is_whole)
+        for row in self.rows:
+            table.add_row(*map(escape, row))  # units in brackets are no markup
+        return table
+
+
+FIRST_COLUMN, COLUMN = 44, 26  # characters
+
+
+def print_tables(*tables: ScoreTable) -> None:
+    """Print them; into a file as wide as they need to be, since nobody can widen a log."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=FIRST_COLUMN + COLUMN * max(len(t.heads) - 1 for t in tables))
+    for table in tables:
+        console.print(table)
+
+
 # ScoredWorld: where scores come from, in the words that every table and report says it with.
 
 
@@ -28,8 +70,8 @@ class ScoredWorld:
     """Names of a world, and what its scores are not.
 
     Args:
-        place: Ends the sentence "scored by the rules of CARLA leaderboard 2.0 ...".
-        score_title: First row of the tables.
+        rules: What the scores are computed by, "the rules of ...".
+        score_title: What tables and titles call the score.
         warning: One sentence, below every table.
         limits: What differs from the real thing.
         column_suffix: Added to each planner's name at the head of its column.
@@ -37,7 +79,7 @@ class ScoredWorld:
         more_rates: Infractions per kilometre that occur in this world alone, with their titles.
     """
 
-    place: str
+    rules: str
     score_title: str
     warning: str
     limits: Sequence[str]
@@ -51,8 +93,9 @@ class ScoredWorld:
 
 
 NOT_MEASURED = "not measured"
+LEADERBOARD_RULES = "the rules of CARLA leaderboard 2.0"
 EMBEDDED = ScoredWorld(
-    place="in carl-planner's embedded world",
+    rules=f"{LEADERBOARD_RULES} in carl-planner's embedded world",
     score_title="embedded driving score",
     warning="These are embedded scores, not CARLA or longest6 results.",
     limits=(
@@ -66,7 +109,6 @@ EMBEDDED = ScoredWorld(
 )
 
 
-FIRST_COLUMN, COLUMN = 34, 26  # characters
 PER_KM_TITLES = {
     InfractionKind.COLLISION_PEDESTRIAN: "pedestrian collisions / km",
     InfractionKind.COLLISION_VEHICLE: "vehicle collisions / km",
@@ -104,42 +146,20 @@ def interval_text(interval: Interval, digits: int) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def print_scores(
+def planner_table(
     title: str, planners: Mapping[str, BenchmarkScores], world: ScoredWorld = EMBEDDED
-) -> None:
-    """Print the table; into a file as wide as it needs to be, since nobody can widen a log."""
-    console = Console()
-    if not console.is_terminal:
-        num_columns = len(planners) + len(world.unmeasured)
-        console = Console(width=FIRST_COLUMN + COLUMN * num_columns)
-    console.print(terminal_table(title, planners, world))
-
-
-def terminal_table(
-    title: str, planners: Mapping[str, BenchmarkScores], world: ScoredWorld = EMBEDDED
-) -> Table:
-    """One column a planner, one row a figure."""
+) -> ScoreTable:
+    """One column a planner, then what nobody has measured; one row a figure."""
     first = next(iter(planners.values()))
-    table = Table(
-        title=title,
-        caption=(
-            f"{first.num_routes} routes x {first.num_seeds} seeds; in brackets the 95 % bootstrap "
-            f"interval over routes and seeds. {world.warning}"
-        ),
-    )
-    table.add_column("")
-    for name in (*map(world.column, planners), *world.unmeasured):
-        table.add_column(name, justify="right")
-    for title_and_cells in score_cells(planners, world):
-        table.add_row(*map(escape, title_and_cells))  # units in brackets are no markup
-    return table
-
-
-def score_cells(planners: Mapping[str, BenchmarkScores], world: ScoredWorld) -> list[list[str]]:
-    """Rows of title and one text a column: the planners', then what nobody has measured."""
     columns = [score_rows(scores, world) for scores in planners.values()]
     blanks = [NOT_MEASURED] * len(world.unmeasured)
-    return [[title, *(column[title] for column in columns), *blanks] for title in columns[0]]
+    return ScoreTable(
+        title,
+        ["", *map(world.column, planners), *world.unmeasured],
+        [[name, *(column[name] for column in columns), *blanks] for name in columns[0]],
+        f"{first.num_routes} routes x {first.num_seeds} seeds; in brackets the 95 % bootstrap "
+        f"interval over routes and seeds. {world.warning}",
+    )
 
 
 # Comparison: two drivers over the same episodes, pair by pair, on routes and in nuPlan alike.
@@ -279,8 +299,8 @@ def _grid(keys: Iterable[tuple[str, int]]) -> list[list[tuple[str, int]]]:
 
 def comparison_table(
     names: tuple[str, str], comparison: Comparison, titles: Mapping[str, str], digits: int
-) -> Table:
-    """The table for the terminal.
+) -> ScoreTable:
+    """Both evaluations, and what changed.
 
     Args:
         names: Of the two evaluations.
@@ -288,24 +308,19 @@ def comparison_table(
         titles: Of figures that are not told by their names.
         digits: Behind the point; infractions have one more.
     """
-    lost = f"; {len(comparison.unpaired)} in one run only" if comparison.unpaired else ""
-    table = Table(
-        title=f"{names[1]} against {names[0]}, {comparison.label}",
-        caption=f"{comparison.num_pairs} {comparison.pairs}{lost}; 95 % bootstrap intervals of the "
-        "change",
-    )
-    table.add_column("")
-    for name in names:
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("change", justify="right", no_wrap=True)
-    table.add_column("larger /\nsmaller", justify="right", no_wrap=True)
+    rows = []
     for name, one in comparison.differences.items():
         places = digits + name.startswith("infraction")
-        table.add_row(
-            titles.get(name, name.replace("_", " ")),
-            f"{one.first:.{places}f}",
-            f"{one.second:.{places}f}",
-            interval_text(one.change, places),
-            f"{one.num_better} / {one.num_worse}",
-        )
-    return table
+        means = (f"{value:.{places}f}" for value in (one.first, one.second))
+        counts = f"{one.num_better} / {one.num_worse}"
+        title = titles.get(name, name.replace("_", " "))
+        rows.append([title, *means, interval_text(one.change, places), counts])
+    lost = f"; {len(comparison.unpaired)} in one run only" if comparison.unpaired else ""
+    unbroken = ("change", "larger /\nsmaller")
+    return ScoreTable(
+        f"{names[1]} against {names[0]}, {comparison.label}",
+        ["", *names, *unbroken],
+        rows,
+        f"{comparison.num_pairs} {comparison.pairs}{lost}; 95 % bootstrap intervals of the change",
+        unbroken,
+    )

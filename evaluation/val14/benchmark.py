@@ -27,7 +27,9 @@ from evaluation.drivers.policy_driver import checkpoint_files
 from evaluation.jobs.parts import Parts
 from evaluation.nuplan_metrics import ScenarioScores
 from evaluation.recording.folder import find_episodes
+from evaluation.report.page import REPORT_FILE
 from evaluation.scoring.results_file import write_json
+from evaluation.scoring.score_table import ScoredWorld, print_tables
 from evaluation.val14.files import (
     Drive,
     DrivenScenarios,
@@ -39,8 +41,8 @@ from evaluation.val14.files import (
 )
 from evaluation.val14.recording import ScenarioRecorder
 from evaluation.val14.rollout import TRAFFIC, drive_scenarios
-from evaluation.val14.selection import Provenance, Selection, provenance, select
-from evaluation.val14.table import Val14Report, print_val14, write_val14_report
+from evaluation.val14.selection import Selection, provenance, select
+from evaluation.val14.table import score_tables, val14_page
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache
@@ -151,7 +153,7 @@ class Val14Run:
     cache: ScenarioCache
     selection: Selection
     maps: MapBank
-    data: Provenance
+    data: ScoredWorld
     about: Mapping[str, Any]
 
     @property
@@ -168,7 +170,7 @@ class Val14Run:
         """Every scenario of a selection that the book has no score of, by every driver."""
         recorder = None
         if self.config.record_episodes:
-            about = {"benchmark": self.data.score_name, "world": self.data.warning}
+            about = {"benchmark": self.data.score_title, "world": self.data.warning}
             recorder = ScenarioRecorder(self.output, self.maps, about)
         return {
             drive: _drive_all(
@@ -208,26 +210,26 @@ def drive_part(config: DictConfig, tokens: Sequence[str], folder: Path) -> None:
 
 
 def finish(
-    folder: Path, results: DrivenScenarios, about: Mapping[str, Any], data: Provenance
+    folder: Path, results: DrivenScenarios, about: Mapping[str, Any], data: ScoredWorld
 ) -> dict[Drive, Val14Scores]:
     """Write all files of a run and print its tables."""
     scores = {drive: val14_scores(scenarios) for drive, scenarios in results.items()}
     write_val14(folder, results, scores, about)
     planner = next(iter(results)).planner
     facts = {key: str(value) for key, value in about.items() if value is not None}
-    report = Val14Report(f"{data.score_name}: {planner}", results, scores, facts, data)
-    print_val14(scores, data)
+    page = val14_page(f"{data.score_title}: {planner}", results, scores, facts, data)
+    print_tables(*score_tables(scores, data))
     for drive, one in scores.items():
         if not one.is_complete:
             lost = one.num_scenarios - one.num_done
             log.warning("%s: %d of %d scenarios have no score", drive, lost, one.num_scenarios)
-    log.info("report: %s", write_val14_report(folder, report))
+    log.info("report: %s", page.write(folder / REPORT_FILE))
     if find_episodes(folder):
         log.info("drives: %s", write_page([folder], folder / VIEW_FILE))
     return scores
 
 
-def describe(config: DictConfig, benchmark: Val14, data: Provenance) -> dict[str, Any]:
+def describe(config: DictConfig, benchmark: Val14, data: ScoredWorld) -> dict[str, Any]:
     """What is evaluated, for the result files; equal descriptions are the same run."""
     checkpoint = None
     if config.checkpoint is not None:
@@ -238,7 +240,7 @@ def describe(config: DictConfig, benchmark: Val14, data: Provenance) -> dict[str
     index = Path(str(benchmark.cache)) / "index.json"
     return {
         "benchmark": "val14",
-        "scores": data.score_name,
+        "scores": data.score_title,
         "planner": config.driver.name,
         "checkpoint": checkpoint,
         "yardsticks": ", ".join(benchmark.yardsticks) or None,

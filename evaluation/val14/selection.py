@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from evaluation.scoring.score_table import ScoredWorld
 from sim_adapters.nuplan.scenario_cache.file import REPORT_FILE, ScenarioCache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
@@ -136,23 +137,10 @@ BENCHMARKS = {"val14_split": "Val14"}  # by the name of the filter's file
 _NUPLAN_LOG = re.compile(r"\d{4}(\.\d\d){5}_veh-\d+_\d+_\d+")
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """Names of a data set, and what its scores are not.
-
-    Args:
-        score_name: What tables and titles call the scores.
-        warning: One sentence, below every table.
-        limits: What differs from the benchmark itself.
-    """
-
-    score_name: str
-    warning: str
-    limits: Sequence[str]
-
-
-SYNTHETIC = Provenance(
-    score_name="synthetic scores",
+NUPLAN_RULES = "the rules of nuPlan's closed-loop challenges"
+SYNTHETIC = ScoredWorld(
+    rules=NUPLAN_RULES,
+    score_title="synthetic scores",
     warning="These are synthetic scores, not nuPlan results.",
     limits=(
         "The logs are drives of this project's own world on synthetic maps, or other logs that are "
@@ -161,8 +149,9 @@ SYNTHETIC = Provenance(
         "number; the traffic, the scenes and the expert are not nuPlan's.",
     ),
 )
-NUPLAN = Provenance(
-    score_name="nuPlan scores of no named filter",
+NUPLAN = ScoredWorld(
+    rules=NUPLAN_RULES,
+    score_title="nuPlan scores of no named filter",
     warning="Computed by this project, checked against the devkit's runner on exported logs.",
     limits=(
         "Logs and maps are taken to be nuPlan's by their names.",
@@ -172,7 +161,7 @@ NUPLAN = Provenance(
 )
 
 
-def provenance(names: Sequence[ScenarioName], filter_name: str = "") -> Provenance:
+def provenance(names: Sequence[ScenarioName], filter_name: str = "") -> ScoredWorld:
     """NUPLAN if all logs and maps bear names of nuPlan's, else SYNTHETIC; titled by the filter.
 
     Args:
@@ -186,5 +175,5 @@ def provenance(names: Sequence[ScenarioName], filter_name: str = "") -> Provenan
     if not filter_name:
         return data
     title = BENCHMARKS.get(filter_name, filter_name)
-    name = f"{title} scores" if genuine else f"{data.score_name} of {filter_name}"
-    return replace(data, score_name=name)
+    name = f"{title} scores" if genuine else f"{data.score_title} of {filter_name}"
+    return replace(data, score_title=name)

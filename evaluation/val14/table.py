@@ -1,20 +1,15 @@
-"""Tables of Val14 scores as rows of text, for the terminal and for the report."""
+"""The tables and the page of a Val14 run, and the run as results that are compared."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from evaluation.nuplan_metrics.scoring import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
-from evaluation.report.html_report import REPORT_FILE, template
-from evaluation.scoring.score_table import Results, interval_text
+from evaluation.report.page import PageSection, ScorePage
+from evaluation.scoring.score_table import Results, ScoredWorld, ScoreTable, interval_text
 from evaluation.val14.files import SCENARIOS_FILE, Drive, Val14Scores, read_scenarios
-from evaluation.val14.selection import Provenance
 
 DRIVER_TITLES = {
     "policy": "policy",
@@ -32,10 +27,9 @@ TITLES = {
     "speed_limit_compliance": "speed limit",
     "ego_is_comfortable": "comfort",
 }
-_COLUMN = 26  # characters
 
 Scores = Mapping[Drive, Val14Scores]
-Rows = list[list[str]]
+Scenarios = Mapping[Drive, Sequence[ScenarioScores]]
 
 
 def column_titles(drives: Sequence[Drive]) -> list[str]:
@@ -43,29 +37,38 @@ def column_titles(drives: Sequence[Drive]) -> list[str]:
     return [f"{DRIVER_TITLES.get(drive.planner, drive.planner)}, {drive.mode}" for drive in drives]
 
 
-def score_rows(scores: Scores) -> Rows:
-    """Score, the metrics with their part in it, and how many scenarios were done."""
-    columns = list(scores.values())
+def score_tables(scores: Scores, data: ScoredWorld) -> tuple[ScoreTable, ScoreTable]:
+    """Score and metrics, and where points are lost, for the terminal.
+
+    The first has the metrics' part in the score and how many scenarios were done; the second the
+    points gained were one metric perfect, the dearest of the first planner first.
+    """
+    columns, heads = list(scores.values()), column_titles(list(scores))
     rows = [["score", *(interval_text(one.score, 2) for one in columns)]]
     for name in METRICS:
         part = "multiplies" if name in MULTIPLIERS else f"weight {WEIGHTS[name]:.0f}"
         means = [interval_text(one.metrics[name], 1) for one in columns]
         rows.append([f"{TITLES[name]} ({part})", *means])
-    counts = [f"{one.num_done} / {one.num_scenarios}" for one in columns]
-    return [*rows, ["scenarios done", *counts]]
+    rows.append(["scenarios done", *(f"{one.num_done} / {one.num_scenarios}" for one in columns)])
+    dearest_first = sorted(METRICS, key=lambda name: -columns[0].gains[name])
+    gains = [[TITLES[n], *(f"{one.gains[n]:+.2f}" for one in columns)] for n in dearest_first]
+    caption = f"In brackets 95 % bootstrap intervals. {data.warning}"
+    gains_title = "score gained, were one metric perfect everywhere"
+    return (
+        ScoreTable(data.score_title, ["", *heads], rows, caption),
+        ScoreTable(gains_title, ["", *heads], gains, caption),
+    )
 
 
-def gain_rows(scores: Scores) -> Rows:
-    """Points gained were one metric perfect, the dearest of the first planner first."""
-    first = next(iter(scores.values()))
-    names = sorted(METRICS, key=lambda name: -first.gains[name])
-    return [[TITLES[n], *(f"{one.gains[n]:+.2f}" for one in scores.values())] for n in names]
-
-
-def type_rows(scores: Scores) -> Rows:
+def type_table(scores: Scores) -> ScoreTable:
     """Score by scenario type."""
     types = sorted({name for one in scores.values() for name in one.types})
-    return [[name, *(_type_text(one, name) for one in scores.values())] for name in types]
+    return ScoreTable(
+        "By scenario type",
+        ["type", *column_titles(list(scores))],
+        [[name, *(_type_text(one, name) for one in scores.values())] for name in types],
+        "Mean score with its interval, and the number of scenarios done.",
+    )
 
 
 def _type_text(scores: Val14Scores, name: str) -> str:
@@ -75,17 +78,19 @@ def _type_text(scores: Val14Scores, name: str) -> str:
     return f"{interval_text(of_type.score, 1)} ({of_type.num_done})"
 
 
-def failure_rows(results: Mapping[Drive, Sequence[ScenarioScores]]) -> Rows:
+def failure_table(results: Scenarios) -> ScoreTable:
     """Every scenario without a score, by name, with the reason."""
-    return [
+    rows = [
         [title, one.token, one.scenario_type, one.failure]
-        for (_, scenarios), title in zip(results.items(), column_titles(list(results)), strict=True)
+        for scenarios, title in zip(results.values(), column_titles(list(results)), strict=True)
         for one in scenarios
         if one.metrics is None
     ]
+    heads = ["planner", "scenario", "type", "reason"]
+    return ScoreTable("Scenarios without a score", heads, rows)
 
 
-def scenario_rows(results: Mapping[Drive, Sequence[ScenarioScores]]) -> Rows:
+def scenario_table(results: Scenarios) -> ScoreTable:
     """Score of every scenario, the first planner's worst first."""
     by_token = [{one.token: one for one in scenarios} for scenarios in results.values()]
 
@@ -93,38 +98,26 @@ def scenario_rows(results: Mapping[Drive, Sequence[ScenarioScores]]) -> Rows:
         one = by_token[column].get(token)
         return -1.0 if one is None or one.metrics is None else 100.0 * one.score
 
-    tokens = sorted(by_token[0], key=lambda token: (score(token, 0), token))
     rows = []
-    for token in tokens:
-        texts = [f"{score(token, i):.1f}" for i in range(len(by_token))]
-        cells = [text if text != "-1.0" else "failed" for text in texts]
+    for token in sorted(by_token[0], key=lambda token: (score(token, 0), token)):
+        values = [score(token, column) for column in range(len(by_token))]
+        cells = ["failed" if value < 0.0 else f"{value:.1f}" for value in values]
         rows.append([token, by_token[0][token].scenario_type, *cells])
-    return rows
+    heads = ["scenario", "type", *column_titles(list(results))]
+    return ScoreTable("Every scenario", heads, rows)
 
 
-def print_val14(scores: Scores, data: Provenance) -> None:
-    """Print the table of scores and the one of gains."""
-    console = Console()
-    if not console.is_terminal:  # nobody can widen a log
-        console = Console(width=44 + _COLUMN * len(scores))
-    for title, rows in (
-        (data.score_name, score_rows(scores)),
-        ("score gained, were one metric perfect everywhere", gain_rows(scores)),
-    ):
-        table = Table(title=title, caption=f"In brackets 95 % bootstrap intervals. {data.warning}")
-        for head in ("", *column_titles(list(scores))):
-            table.add_column(head, justify="right" if head else "left")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        console.print(table)
+SCORES_CAPTION = (
+    "Means over the scenarios that have a score, in percent; in brackets the 95\u00a0% bootstrap "
+    "interval over scenarios. Score of a scenario = product of the four metrics that multiply "
+    "\u00d7 weighted mean of the other four."
+)
 
 
-# The report of a Val14 run: scores, where they are lost, types, and every scenario by name.
-
-
-@dataclass(frozen=True)
-class Val14Report:
-    """What the report shows.
+def val14_page(
+    title: str, results: Scenarios, scores: Scores, facts: Mapping[str, str], data: ScoredWorld
+) -> ScorePage:
+    """Scores, where they are lost, types, and every scenario by name.
 
     Args:
         title: Heading.
@@ -133,28 +126,21 @@ class Val14Report:
         facts: Short statements for the head: name and value.
         data: Where the logs come from.
     """
-
-    title: str
-    results: Mapping[Drive, Sequence[ScenarioScores]]
-    scores: Mapping[Drive, Val14Scores]
-    facts: Mapping[str, str]
-    data: Provenance
-
-
-def write_val14_report(folder: Path, report: Val14Report) -> Path:
-    """Write the report; returns its path."""
-    html = template("val14.html.j2").render(
-        report=report,
-        titles=column_titles(list(report.scores)),
-        score_table=score_rows(report.scores),
-        gain_table=gain_rows(report.scores),
-        type_table=type_rows(report.scores),
-        failure_table=failure_rows(report.results),
-        scenario_table=scenario_rows(report.results),
-    )
-    path = folder / REPORT_FILE
-    path.write_text(html)
-    return path
+    table, gains = score_tables(scores, data)
+    gain_heads = ["points gained, were this metric perfect everywhere", *gains.heads[1:]]
+    gain_caption = "One metric at a time; gains of several do not add up."
+    gains = replace(gains, heads=gain_heads, caption=gain_caption)
+    types, failures, scenarios = type_table(scores), failure_table(results), scenario_table(results)
+    name = data.score_title[0].upper() + data.score_title[1:]
+    lead = f"{name} by {data.rules}: 15\u00a0s at 10\u00a0Hz, eight metrics a scenario."
+    sections = [
+        PageSection("Scores", replace(table, caption=SCORES_CAPTION), style="scores"),
+        PageSection("Where the score is lost", gains),
+        PageSection(types.title, types),
+        *([PageSection(failures.title, failures)] if failures.rows else []),
+        PageSection(scenarios.title, scenarios, is_open=False),
+    ]
+    return ScorePage(title, lead, sections, facts=facts, world=data)
 
 
 # A Val14 run as results that are compared scenario by scenario.

@@ -57,7 +57,7 @@ def test_wheel_holds_configs_routes_templates_and_type_markers(wheel: Path) -> N
         "configs/train.yaml",
         "configs/experiment/demo.yaml",
         "evaluation/routes/embedded36.xml",
-        "evaluation/report/templates/report.html.j2",
+        "evaluation/report/templates/page.html.j2",
         "sim_adapters/py.typed",
     ):
         assert name in names

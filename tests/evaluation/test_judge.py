@@ -11,8 +11,16 @@ from carl_planner.training_run import FINAL, LATEST
 from evaluation import judge as judge_module
 from evaluation.calibration.drives import CalibrationDrive
 from evaluation.calibration.trigger_watch import TriggerOutcome
-from evaluation.judge import BEST, JUDGED_FILE, Judgement, figures, judge, policies_to_judge
-from evaluation.report.html_report import JUDGED_PAGE, SCORE
+from evaluation.judge import (
+    BEST,
+    JUDGED_FILE,
+    JUDGED_PAGE,
+    SCORE,
+    Judgement,
+    figures,
+    judge,
+    policies_to_judge,
+)
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from sim_adapters.gymnasium_envs import compose_config
 

@@ -6,10 +6,15 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from evaluation.nuplan_metrics import MetricScores, ScenarioScores
 from evaluation.report.html_report import Report, exponential_mean, learning_curves, write_report
+from evaluation.report.page import png_of
 from evaluation.scoring.episode_result import EpisodeResult, InfractionKind
-from evaluation.scoring.score_table import interval_text, terminal_table
+from evaluation.scoring.score_table import interval_text, planner_table
 from evaluation.scoring.scores import Interval, benchmark_scores
+from evaluation.val14.files import Drive, val14_scores
+from evaluation.val14.selection import SYNTHETIC
+from evaluation.val14.table import val14_page
 from tests.evaluation.test_scores import infraction, result
 
 
@@ -51,15 +56,28 @@ def test_the_report_is_one_file_but_for_the_video(tmp_path):
     assert html.count("src=") == html.count('src="data:image/png;base64,')
 
 
-def test_names_from_outside_cannot_inject_markup(tmp_path):
-    drive = dataclasses.replace(result(), route_id="<script>")
-    html = write_report(tmp_path, Report("T", {"idm": [drive]})).read_text()
+def routes_page(folder, name):
+    drive = dataclasses.replace(result(), route_id=name)
+    return write_report(folder, Report("T", {"idm": [drive]}))
+
+
+def nuplan_page(folder, name):
+    perfect = ScenarioScores(name, "a type", "a log", MetricScores(*[1.0] * 8))
+    results = {Drive("idm", "reactive"): [perfect]}
+    scores = {drive: val14_scores(scenarios) for drive, scenarios in results.items()}
+    return val14_page("T", results, scores, {}, SYNTHETIC).write(folder / "report.html")
+
+
+@pytest.mark.parametrize("write", [routes_page, nuplan_page])
+def test_a_page_of_either_kind_says_what_its_scores_are_not_and_runs_no_name(write, tmp_path):
+    html = write(tmp_path, "<script>").read_text()
+    assert "&lt;script&gt;" in html
     assert "<script>" not in html
+    assert html.index("<h2>Scores</h2>") < html.index("<strong>These are") < html.index("<li>")
 
 
-def test_learning_curves_are_a_picture(tmp_path):
-    learning_curves(METRICS, tmp_path / "curves.png")
-    with Image.open(tmp_path / "curves.png") as picture:
+def test_learning_curves_are_a_picture():
+    with Image.open(io.BytesIO(png_of(learning_curves(METRICS)))) as picture:
         assert picture.size[0] > 800
         assert len(np.unique(np.asarray(picture.convert("L")))) > 20
 
@@ -70,8 +88,8 @@ def test_smoothing_keeps_a_constant_and_does_not_start_at_zero():
 
 
 def test_terminal_table_has_a_column_for_each_planner():
-    table = terminal_table("T", {"a": benchmark_scores(two_towns(50.0))})
-    assert [column.header for column in table.columns] == ["", "a"]
+    table = planner_table("T", {"a": benchmark_scores(two_towns(50.0))})
+    assert table.heads == ["", "a"]
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(table)
     assert "mean speed [km/h]" in console.export_text()

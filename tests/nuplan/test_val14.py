@@ -152,7 +152,7 @@ def test_only_nuplan_s_own_logs_and_maps_give_nuplan_scores() -> None:
 )
 def test_scores_are_titled_by_their_filter(filter_name: str, location: str, title: str) -> None:
     name = ScenarioName("a", "b", "2021.05.12.22.00.38_veh-35_01008_01518", location)
-    assert provenance([name], filter_name).score_name == title
+    assert provenance([name], filter_name).score_title == title
 
 
 # Aggregation ---------------------------------------------------------------------------------
