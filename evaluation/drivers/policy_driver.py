@@ -213,8 +213,13 @@ class PolicyDriver:
         seen, draws = worlds.observe(), self._draws(worlds)
         if not self.one_at_a_time:
             return self._ask(seen, draws)
-        rows = range(worlds.num_envs)
-        return np.concatenate([self._ask(self._row(seen, i), draws[i : i + 1]) for i in rows])
+        actions, values = [], []
+        for row in range(worlds.num_envs):
+            actions.append(self._ask(self._row(seen, row), draws[row : row + 1]))
+            values.append(self.values)
+        if self.with_values:
+            self.values = np.concatenate(values)
+        return np.concatenate(actions)
 
     def _draws(self, worlds: DrivingWorlds) -> NDArray[np.float32]:
         """Random numbers in [0, 1) for this decision, (E, 2)."""

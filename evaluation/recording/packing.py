@@ -285,7 +285,7 @@ def raster_of(view: Mapping[str, Any], columns: Mapping[str, NDArray[np.float64]
 
 def raster_view(observer: BevObserver) -> dict[str, Any]:
     """`RasterFrames.view` of what is kept of an observer's rasters."""
-    pool = _pool(observer.view.size_px)
+    pool = pool_factor(observer.view.size_px)
     return {
         "channels": list(observer.channel_names),
         "size_px": observer.view.size_px // pool,
@@ -296,11 +296,12 @@ def raster_view(observer: BevObserver) -> dict[str, Any]:
 
 def deflate_frame(raster: NDArray[np.uint8]) -> bytes:
     """One frame (C, H, W), pooled and deflated."""
-    pool = _pool(raster.shape[1])
+    pool = pool_factor(raster.shape[1])
     size = raster.shape[1] // pool
     cut = raster[:, : size * pool, : size * pool].reshape(-1, size, pool, size, pool)
     return zlib.compress(cut.max(axis=(2, 4)).tobytes(), 9)
 
 
-def _pool(size_px: int) -> int:
+def pool_factor(size_px: int) -> int:
+    """Pixels a side that are pooled to one of those that are kept."""
     return -(-size_px // KEPT_PX)

@@ -17,6 +17,7 @@ from evaluation.nuplan_metrics.scoring import MULTIPLIERS, WEIGHTS, Measurements
 from evaluation.recording.about import passed_percent
 from evaluation.recording.episode import RecordedEpisode, Tracks, find_presences
 from evaluation.recording.folder import EpisodeFolder, town_file
+from evaluation.val14.decisions import DecisionNotes, Decisions
 from evaluation.val14.files import Drive
 from evaluation.viewer.page_file import pack_layers
 from sim_adapters.atomic_file import write_atomically
@@ -62,6 +63,7 @@ class ScenarioRecorder:
         logs: Sequence[ScenarioLog],
         traces: tuple[EgoTrace, TrackTrace],
         scores: Sequence[ScenarioScores],
+        notes: DecisionNotes,
     ) -> None:
         """Keep the scenarios of a portion that have a score.
 
@@ -70,6 +72,7 @@ class ScenarioRecorder:
             logs: The scenarios.
             traces: What was simulated of them.
             scores: What came of it.
+            notes: What was seen and decided.
         """
         folder = EpisodeFolder(self._output / "_".join(drive))
         about = {**self._about, "planner": ", ".join(drive)}
@@ -80,7 +83,8 @@ class ScenarioRecorder:
             measured = measure(*traces, row, log, self._roads[map_index])
             path = ego_path(traces[0], row)
             said = about | about_scenario(log, score, measured, path)
-            folder.write(scenario_episode(log, traces, row, path, said))
+            decisions = notes.of(row, len(path.x))
+            folder.write(scenario_episode(log, traces, row, path, said, decisions))
             picture = folder.path / town_file(said)
             if not picture.is_file():
                 write_atomically(picture, pack_surroundings(self._maps, log, path))
@@ -128,6 +132,7 @@ def scenario_episode(
     row: int,
     path: EgoPath,
     about: Mapping[str, Any],
+    decisions: Decisions,
 ) -> RecordedEpisode:
     """One drive.
 
@@ -137,6 +142,7 @@ def scenario_episode(
         row: The scenario's in them.
         path: Of the ego.
         about: See `about_scenario`.
+        decisions: What was seen, planned and done.
     """
     route = logged_scenario(log).route
     plan = np.stack([route.x, route.y], axis=1)
@@ -149,9 +155,12 @@ def scenario_episode(
         driver={
             "speed_mps": path.speed_mps,
             "route_percent": passed_percent(plan, path.x, path.y),
+            **decisions.driver,
         },
         signals=_signals(log, num_samples),
         phases=np.zeros((0, num_samples), np.int64),
+        plan=decisions.plan,
+        raster=decisions.raster,
     )
 
 

@@ -12,8 +12,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError
-from evaluation.drivers.driver import Driver
+from evaluation.drivers.driver import Command, Driver
 from evaluation.nuplan_metrics import ScenarioScores, score_scenarios
+from evaluation.val14.decisions import DecisionNotes
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan.closed_loop import LoggedDrives
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache
@@ -29,7 +30,8 @@ from sim_adapters.scene.state import SceneBatch
 
 log = logging.getLogger(__name__)
 Keep = Callable[
-    [Sequence[ScenarioLog], tuple[EgoTrace, TrackTrace], Sequence[ScenarioScores]], None
+    [Sequence[ScenarioLog], tuple[EgoTrace, TrackTrace], Sequence[ScenarioScores], DecisionNotes],
+    None,
 ]
 TRAFFIC: dict[str, Traffic] = {"nonreactive": "log", "reactive": "idm"}
 
@@ -94,6 +96,7 @@ def simulate(
     *,
     traffic: Traffic = "log",
     num_threads: int = 1,
+    notes: DecisionNotes | None = None,
 ) -> tuple[EgoTrace, TrackTrace]:
     """What a driver does in each scenario; row i of the traces is logs[i].
 
@@ -104,6 +107,7 @@ def simulate(
         config: See `logged_worlds`.
         traffic: "log" or "idm", see `NuplanSimulator`.
         num_threads: Threads for the kernels.
+        notes: Takes down what the driver sees and decides; new for each call.
 
     Raises:
         UnfitDriverError: no scenario can be driven as this driver is configured.
@@ -116,25 +120,35 @@ def simulate(
         driver.begin_episodes(everybody, worlds)
     except CheckpointError as error:
         raise UnfitDriverError(f"no scenario can be driven: {error}") from error
+    if notes is not None:
+        notes.begin(driver, worlds)
     for sample in range(drives.num_samples):
         if sample > 0:
-            drive_frame(worlds, driver, drives.simulator)
+            command = drive_frame(worlds, driver, drives.simulator)
+            if notes is not None:
+                notes.driven(driver, worlds, command)
         drives.record(sample)
     return drives.traces()
 
 
-def drive_frame(worlds: DrivingWorlds, driver: Driver, simulator: NuplanSimulator) -> None:
+def drive_frame(
+    worlds: DrivingWorlds, driver: Driver, simulator: NuplanSimulator
+) -> Command | None:
     """One frame: an action, new or held, or a plan, which the devkit's tracker follows.
+
+    Returns what the driver decided, None where an action is held.
 
     Limit: nobody remembers what happens behind a plan; a planner that needs it keeps it itself.
     """
+    command = None
     if worlds.is_due:
         command = driver.act(worlds)
         if isinstance(command, Trajectories):
             simulator.follow(command)
-            return
+            return command
         worlds.act(command)
     worlds.advance()
+    return command
 
 
 def drive_scenarios(
@@ -160,7 +174,8 @@ def drive_scenarios(
         mode: "nonreactive" or "reactive".
         num_worlds: Scenarios driven at once.
         num_threads: Threads of the simulation's kernels.
-        keep: Takes the logs of each portion, what was simulated of them, and their scores.
+        keep: Takes the logs of each portion, what was simulated of them, their scores, and what was
+            seen and decided.
 
     Raises:
         UnfitDriverError: the driver can drive none of them.
@@ -169,12 +184,16 @@ def drive_scenarios(
         portion = names[first : first + num_worlds]
         try:
             logs = [cache.read(name.token) for name in portion]
+            notes = None if keep is None else DecisionNotes()
             traces = simulate(
-                logs, maps, driver, config, traffic=TRAFFIC[mode], num_threads=num_threads
+                *(logs, maps, driver, config),
+                traffic=TRAFFIC[mode],
+                num_threads=num_threads,
+                notes=notes,
             )
             scores = score_scenarios(*traces, logs, maps)
-            if keep is not None:
-                keep(logs, traces, scores)
+            if keep is not None and notes is not None:
+                keep(logs, traces, scores, notes)
             yield scores
         except UnfitDriverError:
             raise

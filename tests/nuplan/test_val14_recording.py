@@ -10,12 +10,15 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
 from evaluation.nuplan_metrics import MetricScores
+from evaluation.recording.episode import RecordedEpisode
 from evaluation.recording.folder import find_episodes, read_episode, town_file
 from evaluation.recording.packing import unpack
+from evaluation.val14.decisions import CHANNELS, PLAN_POINTS
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import open_cache
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
 from sim_adapters.scene.state import ActorKind, LightState
+from tests.nuplan.policy_files import released_checkpoint
 from tests.nuplan.tiny_log import TinyLog, write_log
 
 pytestmark = pytest.mark.usefixtures("own_map_cache")
@@ -77,6 +80,58 @@ def test_a_replayed_scenario_is_kept_as_the_log_has_it(cache_folder: Path, tmp_p
     assert columns["road.x"].min() < x[0] < columns["road.x"].max()
     assert columns["road.y"].min() < y[0] < columns["road.y"].max()
     assert columns["marking.x"].size > 0
+
+    # What it planned at each frame: the human's way from there on
+    assert drive.plan.shape == (drive.num_steps, PLAN_POINTS, 2)
+    begins = np.stack([log.ego.x[:-2], log.ego.y[:-2]], axis=1)
+    np.testing.assert_allclose(drive.plan[:-1, 0], begins, atol=0.03)
+    np.testing.assert_array_equal(drive.plan[-1], drive.plan[-2])  # nothing was planned there
+    assert not drive.raster.frames  # it saw no picture
+    assert set(drive.driver) == {"speed_mps", "route_percent"}
+
+
+def test_of_a_policy_what_it_sees_does_and_expects_is_kept(
+    cache_folder: Path, tmp_path: Path
+) -> None:
+    checkpoint = released_checkpoint(tmp_path / "model_best.pth")
+    evaluate(cache_folder, tmp_path / "out", f"checkpoint={checkpoint}")
+    (path,) = find_episodes(tmp_path / "out")
+    drive = read_episode(path)
+    assert drive.raster.steps == tuple(range(0, drive.num_steps - 1, 10))
+    assert drive.raster.view["channels"] == list(CHANNELS)
+    assert drive.raster.view["size_px"] == 128
+    metre, bottom = 1.0, 50  # 128 pixels at 1 a metre; the ego stands 14 m behind the middle
+    assert drive.raster.view["pixels_per_meter"] == metre
+    assert drive.raster.view["ego_px_from_bottom"] == bottom
+    first = dict(zip(CHANNELS, drive.raster.frame(0), strict=True))
+    row, column = np.nonzero(first["ego"])
+    assert abs(column.mean() + 0.5 - 64) <= 1.0  # in the middle, and as long as the Pacifica
+    assert abs(128 - row.mean() - 0.5 - bottom) <= 1.0
+    assert 5 <= np.ptp(row) + 1 <= 8
+    assert 2 <= np.ptp(column) + 1 <= 4
+    tracks, starts = drive.tracks, drive.tracks.starts
+    here = np.flatnonzero((tracks.first_step == 0) & (tracks.kind == ActorKind.CAR))[1:]
+    ahead, left = in_ego_frame(drive, tracks.x[starts[here]], tracks.y[starts[here]])
+    seen = (np.abs(left) < 60.0) & (ahead > -45.0) & (ahead < 70.0)
+    assert seen.any()
+    for forward, aside in zip(ahead[seen], left[seen], strict=True):
+        rows = slice(int(128 - bottom - forward) - 1, int(128 - bottom - forward) + 2)
+        assert first["vehicles"][rows, int(64 - aside) - 1 : int(64 - aside) + 2].any()
+    assert not drive.plan.size  # it acts, and plans nothing
+    driver = drive.driver
+    assert set(driver) >= {"steer", "throttle", "brake", "value"}
+    assert (driver["throttle"] + driver["brake"])[1:].max() > 0.0
+    assert np.ptp(driver["value"]) > 0.0
+
+
+def in_ego_frame(
+    drive: RecordedEpisode, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Metres ahead of the ego and to its left at the first step."""
+    tracks = drive.tracks
+    east, north, yaw = x - tracks.x[0], y - tracks.y[0], tracks.yaw_rad[0]
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    return cos * east + sin * north, cos * north - sin * east
 
 
 def test_what_costs_points_is_an_infraction_at_its_worst_moment(

@@ -11,11 +11,14 @@ const CHANNEL_COLOURS = [
   ["road", [88, 92, 100]],
   ["route", [64, 128, 176]],
   ["markings", [222, 222, 214]],
+  ["lane_boundaries", [222, 222, 214]],
+  ["stop_lines", [238, 232, 200]],
   ["stop_sign", [214, 92, 214]],
   ["speed_limits", [120, 92, 200]],
   ["statics", [186, 140, 92]],
   ["vehicles", [90, 208, 128]],
   ["pedestrians", [255, 196, 64]],
+  ["ego", [255, 255, 255]],
 ];
 const CHANNEL_LIGHTS = [[200, [238, 64, 56]], [120, [250, 196, 48]], [1, [72, 220, 96]]];
 
