@@ -98,10 +98,11 @@ def about_scenario(
     assert metrics is not None
     low = [name for name in MetricScores._fields if getattr(metrics, name) < SHOWN_BELOW]
     step_s = step_length_s(log)
-    product = 1.0
+    product, mean = 1.0, 100.0 * _weighted_mean(metrics)
     for name in MULTIPLIERS:
         product *= getattr(metrics, name)
     return {
+        "label": log.scenario_type.replace("_", " "),
         "route": log.token,
         "town": log.map_name,
         "map": f"{log.map_name}_{log.token}",
@@ -112,8 +113,7 @@ def about_scenario(
         "score": round(100.0 * score.score, 3),
         "completion": round(100.0 * metrics.ego_progress_along_expert_route, 3),
         "infraction_score": round(product, 5),
-        "how_scored": f"{log.scenario_type.replace('_', ' ')}: multipliers {product:g}, "
-        f"weighted mean {100.0 * _weighted_mean(metrics):.1f}",
+        "how_scored": f"multipliers {product:g}, weighted mean {mean:.1f}",
         "end": "Completed",
         "duration_s": round(len(path.x) * step_s, 3),
         "infractions": [_moment(name, metrics, measured, path, step_s) for name in low],

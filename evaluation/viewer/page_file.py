@@ -185,7 +185,7 @@ def _tell_apart(rows: Sequence[dict[str, Any]], drives: Sequence[RecordedFile]) 
 def _title(drives: Sequence[RecordedFile]) -> str:
     benchmarks = sorted({str(drive.about.get("benchmark", "recorded drives")) for drive in drives})
     planners = sorted({str(drive.about["planner"]) for drive in drives})
-    return f"{', '.join(benchmarks)}: {', '.join(planners)}"
+    return f"{', '.join(benchmarks)}: {'; '.join(planners)}"
 
 
 def _base64(path: Path) -> str:

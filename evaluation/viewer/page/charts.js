@@ -2,11 +2,11 @@
 
 import { palette } from "./palette.js";
 
-const LEFT = 88; // pixels for labels
+const LEFT = 112; // pixels for labels
 const RIGHT = 10;
 const TOP = 12; // for marks of infractions
 const BOTTOM = 16; // for the time axis
-const TERM_ROW = 9;
+const TERM_ROW = 12;
 const REWARD_WINDOW_S = 1;
 const SUMMANDS = ["progress", "terminal"]; // reward terms that are no factors in [0, 1]
 
@@ -75,13 +75,21 @@ export class Charts {
     const factors = this.drive.terms.filter((name) => !SUMMANDS.includes(name));
     const inside = this.canvas.clientHeight - TOP - BOTTOM;
     const forTerms = factors.length ? Math.min(factors.length * TERM_ROW + 6, inside * 0.4) : 0;
-    const band = (inside - forTerms) / 3;
+    const bands = this.#bands();
+    const band = (inside - forTerms) / bands.length;
     this.#paintMarks(context, colours);
-    this.#paintSpeed(context, TOP, band, colours);
-    this.#paintControls(context, TOP + band, band, colours);
-    this.#paintReward(context, TOP + 2 * band, band, colours);
-    this.#paintTerms(context, TOP + 3 * band, forTerms, factors, colours);
+    bands.forEach((paint, index) => paint(context, TOP + index * band, band, colours));
+    this.#paintTerms(context, TOP + bands.length * band, forTerms, factors, colours);
     this.#paintAxis(context, colours);
+  }
+
+  /** What paints each band of this drive: only what somebody recorded gets one. */
+  #bands() {
+    const knows = (...names) => names.some((name) => this.drive.driver(name));
+    const bands = [(...where) => this.#paintSpeed(...where)];
+    if (knows("throttle", "brake", "steer")) bands.push((...where) => this.#paintControls(...where));
+    if (knows("reward", "value")) bands.push((...where) => this.#paintReward(...where));
+    return bands;
   }
 
   #paintMarks(context, colours) {
@@ -149,6 +157,7 @@ export class Charts {
     if (value) {
       const [least, most] = [minimum(value), Math.max(maximum(value), minimum(value) + 0.1)];
       const row = (v) => top + height - 3 - ((height - 6) * (v - least)) / (most - least);
+      if (!reward) this.#label(context, top, "value", "", colours);
       this.#line(context, value, row, colours["two-wheeler"], 1.4);
       const text = `value ${least.toFixed(1)}–${most.toFixed(1)}`;
       context.fillStyle = colours["two-wheeler"];
@@ -167,7 +176,7 @@ export class Charts {
       const y = top + 3 + index * row;
       context.fillStyle = colours.muted;
       context.textAlign = "right";
-      context.font = `${Math.min(10, row + 1)}px system-ui, sans-serif`;
+      context.font = `${Math.min(10.5, row + 1)}px system-ui, sans-serif`;
       context.fillText(short(name), LEFT - 6, y + row - 1.5);
       context.fillStyle = colours.line;
       context.globalAlpha = 0.5;
@@ -266,5 +275,5 @@ export function niceStep(least) {
 
 function short(name) {
   const words = name.replaceAll("_", " ");
-  return words.length > 14 ? `${words.slice(0, 13)}…` : words;
+  return words.length > 20 ? `${words.slice(0, 19)}…` : words;
 }

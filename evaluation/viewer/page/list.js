@@ -73,7 +73,7 @@ export class DriveList {
       make(
         "span",
         { className: "where" },
-        [episode.planner, episode.town, `seed ${episode.seed}`, clock(episode.duration_s)]
+        [episode.planner, episode.town, !episode.label && `seed ${episode.seed}`, clock(episode.duration_s)]
           .filter(Boolean)
           .join(" · "),
       ),

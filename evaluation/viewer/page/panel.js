@@ -15,9 +15,13 @@ export class Panel {
   show(drive) {
     this.drive = drive;
     const { about } = drive;
-    byId("drive-title").textContent = `${about.label ?? "Route"} ${about.route}`;
+    byId("drive-title").textContent = capital(`${about.label ?? "route"} ${about.route}`);
     byId("drive-score").textContent = about.score.toFixed(1);
-    byId("drive-made").textContent = about.how_scored ?? scoreText(about);
+    byId("drive-made").replaceChildren(...(about.how_scored ? [about.how_scored] : scoreText(about)));
+    for (const name of ["throttle", "brake", "steer"]) {
+      byId(name).parentElement.hidden = drive.driver(name) === undefined;
+    }
+    byId("limit").hidden = drive.driver("speed_limit_mps") === undefined;
     this.#facts(about);
     byId("infractions").replaceChildren(
       ...drive.infractions.map((infraction) => this.#infraction(infraction)),
@@ -33,7 +37,7 @@ export class Panel {
     const facts = {
       planner: about.planner,
       town: about.town,
-      seed: about.seed,
+      seed: about.label ? undefined : about.seed, // what has a label of its own happens but once
       length: about.length_m && `${about.length_m.toFixed(0)} m`,
       time: clock(this.drive.durationS),
       end: about.end,
@@ -137,7 +141,14 @@ function bar(id, share) {
 }
 
 function scoreText(about) {
-  return `${about.completion.toFixed(1)} % of the route × ${about.infraction_score.toFixed(3)}`;
+  return [
+    make("span", {}, `${about.completion.toFixed(1)} % of the route`),
+    make("span", {}, `× ${about.infraction_score.toFixed(3)} for infractions`),
+  ];
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
 }
 
 function runningSum(values) {
