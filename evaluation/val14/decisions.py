@@ -96,10 +96,13 @@ class DecisionNotes:
             num_samples: Its own, T.
         """
         controls = np.stack(self._controls[:num_samples])[:, :, row].T
-        names = ("steer", "throttle", "brake", "value")[: 4 if self._has_values else 3]
+        names: tuple[str, ...] = ("steer", "throttle", "brake")
         if self._has_values and num_samples > 1:
+            names = (*names, "value")
             controls[3, 0] = controls[3, 1]  # nothing was decided before the first sample
-        known = dict(zip(names, controls, strict=False)) if self._is_policy else {}
+        known: dict[str, FloatArray] = {}
+        if self._is_policy:
+            known |= zip(names, controls, strict=False)
         plan = NO_PLAN
         if self._plans:
             rows = [plans[row] for plans in self._plans[:num_samples]]

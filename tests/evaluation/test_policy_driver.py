@@ -192,3 +192,32 @@ def test_an_episode_that_begins_anew_draws_as_the_first_time() -> None:
     acts = acts_of(3, 7, restarted=1)
     np.testing.assert_array_equal(acts[0, 1], acts[1, 1])
     assert not np.array_equal(acts[0, 0], acts[1, 0])
+
+
+class SeesItsNumber(SeededWorlds):
+    """Each driver is shown the number of its world."""
+
+    observer = SimpleNamespace(space=spaces.Dict({"number": spaces.Box(0, 9, (1,), np.float32)}))
+
+    def observe(self) -> dict[str, np.ndarray]:
+        return {"number": np.arange(self.num_envs, dtype=np.float32)[:, None]}
+
+
+class Valued(Drawn):
+    """Expects as much as the number that it sees."""
+
+    def __call__(self, observation: dict[str, torch.Tensor]) -> SimpleNamespace:
+        return SimpleNamespace(distribution=None, value=observation["number"][:, 0])
+
+    def driven(self, distribution: None, draws: torch.Tensor) -> torch.Tensor:
+        return draws
+
+
+@pytest.mark.parametrize("one_at_a_time", [False, True])
+def test_every_world_has_a_value_of_its_own(one_at_a_time: bool) -> None:
+    worlds: Any = SeesItsNumber(1, 2, 3)
+    driver = PolicyDriver([Valued()], one_at_a_time=one_at_a_time)  # pyright: ignore[reportArgumentType]
+    driver.with_values = True
+    driver.begin_episodes(np.arange(3), worlds)
+    driver.act(worlds)
+    np.testing.assert_array_equal(driver.values, [0.0, 1.0, 2.0])

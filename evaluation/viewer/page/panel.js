@@ -104,7 +104,7 @@ export class Panel {
     this.#followed(timeS, followed);
     const seen = showsSeen && drive.about.seen.length > 0;
     const raster = showsSeen && this.raster !== null;
-    byId("seen-box").hidden = !seen && !raster;
+    byId("seen-box").hidden = !seen;
     byId("raster-box").hidden = !raster;
     if (seen) this.#seen(step);
     else byId("seen").replaceChildren();
