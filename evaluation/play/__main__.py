@@ -152,6 +152,7 @@ def serve(session: DrivingSession, folder: Path, *, port: int, opens: bool) -> N
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server.run(started))
     session.finish()
+    log.info("%s", server.pace)
     if folder.is_dir():
         log.info("watch your drives: python -m evaluation.view %s", folder)
 

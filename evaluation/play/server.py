@@ -11,6 +11,7 @@ import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from aiohttp import WSMsgType, web
@@ -35,6 +36,31 @@ HEADERS = {
 }
 
 
+@dataclass
+class Pace:
+    """Whether the world kept to real time: steps of `step_s`, and how many began late."""
+
+    step_s: float
+    num_steps: int = 0
+    num_late: int = 0
+    taken_s: float = 0.0
+
+    def add(self, late_s: float, took_s: float) -> None:
+        """A step that began `late_s` after it was due and took `took_s`."""
+        self.num_steps += 1
+        self.num_late += late_s > self.step_s
+        self.taken_s += took_s
+
+    def __str__(self) -> str:
+        if self.num_steps == 0:
+            return "nothing was driven"
+        rate_hz, mean_ms = 1.0 / self.step_s, 1e3 * self.taken_s / self.num_steps
+        return (
+            f"{self.num_steps:,} steps at {rate_hz:.0f} Hz, {self.num_late:,} of them late; "
+            f"one took {mean_ms:.1f} of its {1e3 * self.step_s:.0f} ms"
+        )
+
+
 class Pages(NamedTuple):
     """What is served beside the drive."""
 
@@ -56,6 +82,7 @@ class PlayServer:
         self.token = secrets.token_urlsafe(24)
         self.is_paused = False
         self.load = 0.0  # share of real time that steps take
+        self.pace = Pace(session.worlds.scene.step_s)
         self._socket: web.WebSocketResponse | None = None
         self._drive_number = 0  # that the page knows
         self._commands: Mapping[str, Callable[[dict[str, Any]], None]] = {
@@ -172,7 +199,9 @@ class PlayServer:
             began_s = clock()
             self.session.step()
             await self._show()
-            self.load += LOAD_SMOOTHING * ((clock() - began_s) / step_s - self.load)
+            took_s = clock() - began_s
+            self.pace.add(began_s - due_s, took_s)
+            self.load += LOAD_SMOOTHING * (took_s / step_s - self.load)
 
     async def _show(self) -> None:
         """Send the present, and the drive if it is new to the page."""

@@ -25,6 +25,7 @@ KEYS = [
     "train_carl",
     "ddp_efficiency",
     "compile_s",
+    "play",
     "nuplan_env",
     "val14_scenario_ms",
     "cache_read",

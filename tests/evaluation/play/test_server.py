@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
-from evaluation.play.server import Pages, PlayServer
+from evaluation.play.server import LATE_S, Pace, Pages, PlayServer
 from evaluation.play.session import DrivingSession
 
 
@@ -111,6 +111,30 @@ def test_keys_sent_by_the_page_drive_the_car(session):
         await socket.close()
 
     served(session, visit)
+
+
+def test_the_world_goes_no_faster_than_real_time_and_says_how_it_kept_to_it(session):
+    async def visit(server, client):
+        clock = asyncio.get_running_loop().time
+        began_s = clock()
+        socket = await connect(server, client)
+        while (await next_of(socket, "moment"))["step"] < 20:
+            pass
+        # 20 steps of 50 ms; those that were up to LATE_S late may have been caught up with
+        assert clock() - began_s > 20 * 0.05 - LATE_S - 0.05
+        assert server.pace.num_steps >= 20
+        assert server.pace.taken_s > 0.0
+        await socket.close()
+
+    served(session, visit)
+
+
+def test_a_late_step_is_one_that_begins_after_the_next_was_due():
+    pace = Pace(0.05)
+    assert str(pace) == "nothing was driven"
+    pace.add(late_s=0.001, took_s=0.004)
+    pace.add(late_s=0.051, took_s=0.008)
+    assert str(pace) == "2 steps at 20 Hz, 1 of them late; one took 6.0 of its 50 ms"
 
 
 @pytest.mark.parametrize(
