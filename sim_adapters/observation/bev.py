@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -19,13 +20,14 @@ from sim_adapters.observation.bev_rows import (
     rows_of,
     stored_space,
 )
-from sim_adapters.observation.channels import MapLayer, Markings, Painter
+from sim_adapters.observation.channels import MapLayer, Markings, Painter, ShapePainter
 from sim_adapters.observation.device_painter import BevDevicePainter, RasterSource
 from sim_adapters.observation.light_lines import LightRules, make_light_scratch
 from sim_adapters.observation.measurements import write_measurements_range
 from sim_adapters.observation.observer import Arrays
+from sim_adapters.observation.painting import paint_shapes_range
 from sim_adapters.observation.raster import make_brush
-from sim_adapters.observation.shape_table import NamedPainter
+from sim_adapters.observation.shape_table import PlacedPainter, ShapeTable, shape_table
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.history import make_history
 from sim_adapters.scene.map_bank import MapBank
@@ -33,7 +35,7 @@ from sim_adapters.scene.map_layers import MapLayers
 from sim_adapters.scene.memory import EpisodeMemory
 from sim_adapters.scene.state import SceneBatch
 
-AnyPainter = Painter | MapLayer | Markings
+AnyPainter = Painter | ShapePainter | MapLayer | Markings
 _SHORT_VECTORS = ("measurements", "value_measurements")
 
 
@@ -43,6 +45,15 @@ class _PackedMaps:
 
     layers: MapLayers
     warp: map_warp.Warp
+
+
+def _painting_steps(painters: Sequence[PlacedPainter]) -> list[ShapeTable | PlacedPainter]:
+    """Painters in their order; runs of those that our kernels draw become tables."""
+    steps: list[ShapeTable | PlacedPainter] = []
+    for is_ours, run in groupby(painters, lambda one: one.shape is not None):
+        found = list(run)
+        steps += [shape_table(found)] if is_ours else found
+    return steps
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -90,8 +101,7 @@ class BevObserver:
         self._sizes = RowSizes(
             self.max_actors, self.num_route_points, self.max_light_lines, num_snapshots
         )
-        self._painters: list[tuple[int, bool, Painter]] = []
-        self._named_painters: list[NamedPainter] = []
+        self._painters: list[PlacedPainter] = []
         self._masks: list[int] = []
         self._targets = warp_planes.LayerTargets(
             np.full(warp_planes.MAX_LAYERS, -1, np.int32),
@@ -99,6 +109,7 @@ class BevObserver:
         )
         for channel, (name, painters) in enumerate(self.channels.items()):
             self._add_channel(channel, name, painters)
+        self._steps = _painting_steps(self._painters)
         self._map_channels = np.unique(self._targets.channel[: len(self._masks)])
         self._packed: _PackedMaps | None = None
         self._scratch: dict[str, np.ndarray] = {}
@@ -111,18 +122,17 @@ class BevObserver:
     def _add_channel(
         self, channel: int, name: str, painters: AnyPainter | Sequence[AnyPainter]
     ) -> None:
-        fresh = True
+        is_first = True
         for painter in painters if isinstance(painters, Sequence) else [painters]:
             if isinstance(painter, MapLayer | Markings):
                 self._add_layers(channel, name, painter.warped)
             else:
                 self._check_painter(name, painter)
-                self._painters.append((channel, fresh, painter))
-                self._named_painters.append((channel, name, painter))
-            fresh = False
+                self._painters.append(PlacedPainter(channel, name, is_first, painter))
+            is_first = False
 
     def _add_layers(self, channel: int, name: str, warped: tuple[tuple[int, int], ...]) -> None:
-        if any(channel == at for at, _, _ in self._painters):
+        if any(channel == one.plane for one in self._painters):
             raise ValueError(f"observation.channels.{name}: map layers must come first in a list")
         for mask, value in warped:
             if len(self._masks) == warp_planes.MAX_LAYERS:
@@ -134,7 +144,7 @@ class BevObserver:
             self._targets.value[len(self._masks)] = value
             self._masks.append(mask)
 
-    def _check_painter(self, name: str, painter: Painter) -> None:
+    def _check_painter(self, name: str, painter: AnyPainter) -> None:
         points = getattr(painter, "num_points", 0)
         if points > self._sizes.num_route_points:
             raise ValueError(
@@ -200,8 +210,14 @@ class BevObserver:
         bev_rows = rows_of(rows)
         brush = make_brush(self.view.size_px)
         self._paint_maps(bev_rows, maps, frames)
-        for channel, fresh, painter in self._painters:
-            painter.paint(self.view, bev_rows, maps, frames, channel, fresh, brush)
+        for step in self._steps:
+            if isinstance(step, ShapeTable):
+                paint_shapes_range(
+                    *(0, len(frames), self.view, bev_rows, step, maps.limit_posts, frames, brush)
+                )
+            else:
+                place = step.plane, step.is_first
+                step.painter.paint(self.view, bev_rows, maps, frames, *place, brush)
         for name in _SHORT_VECTORS:
             np.copyto(out[name], rows[name])
 
@@ -246,7 +262,7 @@ class BevObserver:
         packed = self._pack(maps)
         source = RasterSource(
             self.view,
-            self._named_painters,
+            self._painters,
             maps.layers,
             None if packed is None else packed.warp,
             self.interpolation == "bilinear",

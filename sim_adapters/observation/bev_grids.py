@@ -17,25 +17,10 @@ from sim_adapters.observation.map_warp import (
     warp_bilinear_pixel,
     warp_nearest_pixel,
 )
-from sim_adapters.observation.painting import (
-    ActorStyle,
-    paint_actors,
-    paint_light_lines,
-    paint_limit_signs,
-    paint_route_discs,
-    paint_route_line,
-    paint_stop_sign,
-)
+from sim_adapters.observation.painting import paint_shape
 from sim_adapters.observation.raster import Brush
 from sim_adapters.observation.raster_lines import Band
-from sim_adapters.observation.shape_table import (
-    ACTORS,
-    LIGHT_LINES,
-    ROUTE_DISCS,
-    ROUTE_LINE,
-    STOP_SIGN,
-    ShapeTable,
-)
+from sim_adapters.observation.shape_table import ShapeTable
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.map_bank import LimitPosts
 from sim_adapters.scene.map_layers import MapLayers
@@ -104,18 +89,4 @@ def paint_shapes_grid(
     )
     plane = frames[row, table.channel[target]]
     for shape in range(table.first_shape[target], table.first_shape[target + 1]):
-        kind, whole, real = table.kind[shape], table.whole[shape], table.real[shape]
-        if kind == ACTORS:
-            style = ActorStyle(whole[0], whole[1], real[0], real[1], whole[2], whole[3], whole[4])
-            paint_actors(plane, brush, row, view, rows, style)
-        elif kind == ROUTE_DISCS:
-            disc = table.discs[whole[2] : whole[3]]
-            paint_route_discs(plane, brush.band, row, view, rows, whole[0], disc, whole[1])
-        elif kind == ROUTE_LINE:
-            paint_route_line(plane, brush, row, view, rows, whole[0], whole[1])
-        elif kind == LIGHT_LINES:
-            paint_light_lines(plane, brush, row, view, rows, whole[0], whole[1])
-        elif kind == STOP_SIGN:
-            paint_stop_sign(plane, brush, row, view, rows, whole[0])
-        else:
-            paint_limit_signs(plane, brush, row, view, rows, posts, real[0])
+        paint_shape(plane, brush, row, view, rows, table, shape, posts)

@@ -1,7 +1,8 @@
 """Channels of the raster: each is a painter, or a list of painters, chosen by `_target_` in YAML.
 
-A painter draws one plane of many frames with a kernel of its own. `MapLayer` and `Markings` only
-say what they want: the observer reads the map once for all of them.
+None of them draws: `MapLayer` and `Markings` say what they want of the map, which the observer
+reads once for all of them, the others which `Shape` a kernel draws for them. A painter of your own
+draws one plane of many frames.
 """
 
 from __future__ import annotations
@@ -13,9 +14,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.observation import painting, painting_ranges
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.raster import Brush, polygon_disc
+from sim_adapters.observation.shape_table import (
+    ACTORS,
+    LIGHT_LINES,
+    LIMIT_SIGNS,
+    ROUTE_DISCS,
+    ROUTE_LINE,
+    STOP_SIGN,
+    Shape,
+)
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.map_layers import LayerBit
@@ -25,7 +34,7 @@ Frames = NDArray[np.uint8]  # (N, C, H, W)
 
 
 class Painter(Protocol):
-    """Draws one channel of frames from rows; bring your own by import path."""
+    """One of your own, by import path: draws one channel of frames from rows."""
 
     def paint(
         self,
@@ -38,6 +47,15 @@ class Painter(Protocol):
         brush: Brush,
     ) -> None:
         """Draw plane `channel` of every frame; clear it first if `fresh`."""
+        ...
+
+
+class ShapePainter(Protocol):
+    """Leaves the drawing to `painting.paint_shape`."""
+
+    @property
+    def shape(self) -> Shape:
+        """What to draw."""
         ...
 
 
@@ -106,30 +124,9 @@ class Actors:
         for kind in kinds:
             mask |= 1 << int(_member(ActorKind, kind, "kinds"))
         self.snapshot = snapshot
-        self.style = painting.ActorStyle(
-            mask,
-            0 if value is None else value,
-            extent_scale,
-            min_half_extent_m,
-            int(speed_lines),
-            int(overlays),
-            snapshot,
-        )
-
-    def paint(
-        self,
-        view: BevView,
-        rows: BevRows,
-        maps: MapBank,
-        frames: Frames,
-        channel: int,
-        fresh: bool,
-        brush: Brush,
-    ) -> None:
-        """Draw the boxes in the order of the rows."""
-        painting_ranges.paint_actors_range(
-            0, len(frames), view, rows, self.style, frames, channel, fresh, brush
-        )
+        gray = 0 if value is None else value  # 0: speed code
+        whole = (mask, gray, int(speed_lines), int(overlays), snapshot)
+        self.shape = Shape(ACTORS, whole, (extent_scale, min_half_extent_m))
 
 
 class RouteDiscs:
@@ -143,31 +140,8 @@ class RouteDiscs:
 
     def __init__(self, *, num_points: int, radius_px: int, only_in_junctions: bool) -> None:
         self.num_points = num_points
-        self.disc, self.only_in_junctions = polygon_disc(radius_px), int(only_in_junctions)
-
-    def paint(
-        self,
-        view: BevView,
-        rows: BevRows,
-        maps: MapBank,
-        frames: Frames,
-        channel: int,
-        fresh: bool,
-        brush: Brush,
-    ) -> None:
-        """Draw the discs."""
-        painting_ranges.paint_route_discs_range(
-            0,
-            len(frames),
-            view,
-            rows,
-            self.num_points,
-            self.disc,
-            self.only_in_junctions,
-            frames,
-            channel,
-            fresh,
-        )
+        whole = (num_points, int(only_in_junctions))
+        self.shape = Shape(ROUTE_DISCS, whole, disc=polygon_disc(radius_px))
 
 
 class RouteLine:
@@ -180,31 +154,7 @@ class RouteLine:
 
     def __init__(self, *, num_points: int, width_px: int) -> None:
         self.num_points = num_points
-        self.width_px = width_px
-
-    def paint(
-        self,
-        view: BevView,
-        rows: BevRows,
-        maps: MapBank,
-        frames: Frames,
-        channel: int,
-        fresh: bool,
-        brush: Brush,
-    ) -> None:
-        """Draw the line."""
-        painting_ranges.paint_route_line_range(
-            0,
-            len(frames),
-            view,
-            rows,
-            self.num_points,
-            self.width_px,
-            frames,
-            channel,
-            fresh,
-            brush,
-        )
+        self.shape = Shape(ROUTE_LINE, (num_points, width_px))
 
 
 class LightLines:
@@ -216,31 +166,8 @@ class LightLines:
     """
 
     def __init__(self, *, width_px: int, snapshot: int = 0) -> None:
-        self.width_px, self.snapshot = width_px, snapshot
-
-    def paint(
-        self,
-        view: BevView,
-        rows: BevRows,
-        maps: MapBank,
-        frames: Frames,
-        channel: int,
-        fresh: bool,
-        brush: Brush,
-    ) -> None:
-        """Draw the lines, the most urgent last."""
-        painting_ranges.paint_light_lines_range(
-            0,
-            len(frames),
-            view,
-            rows,
-            self.width_px,
-            self.snapshot,
-            frames,
-            channel,
-            fresh,
-            brush,
-        )
+        self.snapshot = snapshot
+        self.shape = Shape(LIGHT_LINES, (width_px, snapshot))
 
 
 class StopSign:
@@ -252,21 +179,7 @@ class StopSign:
 
     def __init__(self, *, snapshot: int = 0) -> None:
         self.snapshot = snapshot
-
-    def paint(
-        self,
-        view: BevView,
-        rows: BevRows,
-        maps: MapBank,
-        frames: Frames,
-        channel: int,
-        fresh: bool,
-        brush: Brush,
-    ) -> None:
-        """Draw the square."""
-        painting_ranges.paint_stop_sign_range(
-            0, len(frames), view, rows, self.snapshot, frames, channel, fresh, brush
-        )
+        self.shape = Shape(STOP_SIGN, (snapshot,))
 
 
 class SpeedLimitSigns:
@@ -277,28 +190,4 @@ class SpeedLimitSigns:
     """
 
     def __init__(self, *, half_extent_m: float) -> None:
-        self.half_extent_m = half_extent_m
-
-    def paint(
-        self,
-        view: BevView,
-        rows: BevRows,
-        maps: MapBank,
-        frames: Frames,
-        channel: int,
-        fresh: bool,
-        brush: Brush,
-    ) -> None:
-        """Draw the boxes."""
-        painting_ranges.paint_limit_signs_range(
-            0,
-            len(frames),
-            view,
-            rows,
-            maps.limit_posts,
-            self.half_extent_m,
-            frames,
-            channel,
-            fresh,
-            brush,
-        )
+        self.shape = Shape(LIMIT_SIGNS, (), (half_extent_m,))

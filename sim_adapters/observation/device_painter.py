@@ -14,7 +14,7 @@ from torch import Tensor
 from sim_adapters.observation.bev_rows import BevRows
 from sim_adapters.observation.map_warp import Warp
 from sim_adapters.observation.observer import Tensors
-from sim_adapters.observation.shape_table import NamedPainter, ShapeTable, shape_table
+from sim_adapters.observation.shape_table import PlacedPainter, ShapeTable, shape_table
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.map_bank import LimitPosts
 from sim_adapters.scene.map_layers import MapLayers
@@ -33,7 +33,7 @@ class RasterSource(NamedTuple):
     """What `BevObserver` draws, for a device to draw it too."""
 
     view: BevView
-    painters: Sequence[NamedPainter]  # in order
+    painters: Sequence[PlacedPainter]  # in order
     layers: MapLayers
     warp: Warp | None  # None without map channels
     bilinear: bool

@@ -1,6 +1,6 @@
 """Functions behind the channels: each draws one plane of one frame, or a band of it, from its row.
 
-`painting_ranges` loops them over frames on the CPU, `painting_grids` on a GPU.
+`paint_shapes_range` loops them over frames on the CPU, `bev_grids.paint_shapes_grid` on a GPU.
 """
 
 from __future__ import annotations
@@ -11,22 +11,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.kernels import device_function
+from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
-from sim_adapters.observation.raster import (
-    Brush,
-    draw_thick_line,
-    fill_box,
-    stamp_disc,
-)
+from sim_adapters.observation.raster import Brush, draw_thick_line, fill_box, stamp_disc
 from sim_adapters.observation.raster_lines import Band, Plane, draw_line_in, round_px
-from sim_adapters.observation.spec import (
-    BevView,
-    pixel_column,
-    pixel_row,
-    pixel_scale,
-    speed_code,
+from sim_adapters.observation.shape_table import (
+    ACTORS,
+    LIGHT_LINES,
+    ROUTE_DISCS,
+    ROUTE_LINE,
+    STOP_SIGN,
+    ShapeTable,
 )
+from sim_adapters.observation.spec import BevView, pixel_column, pixel_row, pixel_scale, speed_code
 from sim_adapters.scene.map_bank import LimitPosts
 from sim_adapters.scene.state import LAST_VEHICLE_KIND, LightBit
 
@@ -88,6 +85,24 @@ def _fill_metric_box(
 
 
 @device_function
+def _draw_metric_line(
+    plane: Plane,
+    brush: Brush,
+    view: BevView,
+    x0: float,
+    y0: float,
+    x1: float,
+    y1: float,
+    width_px: int,
+    value: int,
+) -> None:
+    """A thick line between two points of the ego frame."""
+    column0, row0 = round_px(pixel_column(view, y0)), round_px(pixel_row(view, x0))
+    column1, row1 = round_px(pixel_column(view, y1)), round_px(pixel_row(view, x1))
+    draw_thick_line(plane, brush, column0, row0, column1, row1, width_px, value)
+
+
+@device_function
 def _paint_overlays(
     plane: Plane,
     brush: Brush,
@@ -143,15 +158,11 @@ def _paint_actor(
     _fill_metric_box(plane, brush, view, x, y, cos, sin, length, width, value)
     if style.speed_lines:
         end = length + max(_SHORTEST_SPEED_LINE_M, speed)
-        draw_line_in(
-            plane,
-            brush.band,
-            round_px(pixel_column(view, y + sin * length)),
-            round_px(pixel_row(view, x + cos * length)),
-            round_px(pixel_column(view, y + sin * end)),
-            round_px(pixel_row(view, x + cos * end)),
-            value,
-        )
+        column0 = round_px(pixel_column(view, y + sin * length))
+        row0 = round_px(pixel_row(view, x + cos * length))
+        column1 = round_px(pixel_column(view, y + sin * end))
+        row1 = round_px(pixel_row(view, x + cos * end))
+        draw_line_in(plane, brush.band, column0, row0, column1, row1, value)
     lights = rows.actor_kinds[row, actor, 1]
     if style.overlays and lights and rows.actor_kinds[row, actor, 0] <= LAST_VEHICLE_KIND:
         _paint_overlays(plane, brush, view, x, y, cos, sin, lights, value)
@@ -159,12 +170,7 @@ def _paint_actor(
 
 @device_function
 def paint_actors(
-    plane: Plane,
-    brush: Brush,
-    row: int,
-    view: BevView,
-    rows: BevRows,
-    style: ActorStyle,
+    plane: Plane, brush: Brush, row: int, view: BevView, rows: BevRows, style: ActorStyle
 ) -> None:
     """Actors of some kinds of one row; the first empty slot ends it."""
     for actor in range(rows.actors.shape[1]):
@@ -209,16 +215,8 @@ def paint_route_line(
     for point in range(1, num_points):
         if rows.route_flags[row, point] == 0:
             break
-        draw_thick_line(
-            plane,
-            brush,
-            round_px(pixel_column(view, rows.route[row, point - 1, 1])),
-            round_px(pixel_row(view, rows.route[row, point - 1, 0])),
-            round_px(pixel_column(view, rows.route[row, point, 1])),
-            round_px(pixel_row(view, rows.route[row, point, 0])),
-            width_px,
-            255,
-        )
+        start, end = rows.route[row, point - 1], rows.route[row, point]
+        _draw_metric_line(plane, brush, view, start[0], start[1], end[0], end[1], width_px, 255)
 
 
 @device_function
@@ -237,26 +235,15 @@ def paint_light_lines(
         if rows.light_values[row, line, 0] == 0:
             break
         if value > 0:
-            draw_thick_line(
-                plane,
-                brush,
-                round_px(pixel_column(view, rows.light_lines[row, line, 1])),
-                round_px(pixel_row(view, rows.light_lines[row, line, 0])),
-                round_px(pixel_column(view, rows.light_lines[row, line, 3])),
-                round_px(pixel_row(view, rows.light_lines[row, line, 2])),
-                width_px,
-                value,
+            ends = rows.light_lines[row, line]
+            _draw_metric_line(
+                plane, brush, view, ends[0], ends[1], ends[2], ends[3], width_px, value
             )
 
 
 @device_function
 def paint_stop_sign(
-    plane: Plane,
-    brush: Brush,
-    row: int,
-    view: BevView,
-    rows: BevRows,
-    snapshot: int,
+    plane: Plane, brush: Brush, row: int, view: BevView, rows: BevRows, snapshot: int
 ) -> None:
     """The stop sign of one row."""
     half = np.float64(rows.stop_sign[row, snapshot, 3])
@@ -302,3 +289,53 @@ def paint_limit_signs(
             half_extent_m,
             speed_code(posts.limit_mps[post]),
         )
+
+
+@device_function
+def paint_shape(
+    plane: Plane,
+    brush: Brush,
+    row: int,
+    view: BevView,
+    rows: BevRows,
+    table: ShapeTable,
+    shape: int,
+    posts: LimitPosts,
+) -> None:
+    """One shape of a table, of one row."""
+    kind, whole, real = table.kind[shape], table.whole[shape], table.real[shape]
+    if kind == ACTORS:
+        style = ActorStyle(whole[0], whole[1], real[0], real[1], whole[2], whole[3], whole[4])
+        paint_actors(plane, brush, row, view, rows, style)
+    elif kind == ROUTE_DISCS:
+        disc = table.discs[whole[2] : whole[3]]
+        paint_route_discs(plane, brush.band, row, view, rows, whole[0], disc, whole[1])
+    elif kind == ROUTE_LINE:
+        paint_route_line(plane, brush, row, view, rows, whole[0], whole[1])
+    elif kind == LIGHT_LINES:
+        paint_light_lines(plane, brush, row, view, rows, whole[0], whole[1])
+    elif kind == STOP_SIGN:
+        paint_stop_sign(plane, brush, row, view, rows, whole[0])
+    else:
+        paint_limit_signs(plane, brush, row, view, rows, posts, real[0])
+
+
+@range_kernel
+def paint_shapes_range(
+    first: int,
+    last: int,
+    view: BevView,
+    rows: BevRows,
+    table: ShapeTable,
+    posts: LimitPosts,
+    frames: NDArray[np.uint8],
+    brush: Brush,
+) -> None:
+    """All shapes of a table on the frames `first` to `last - 1`, (N, C, H, W)."""
+    for row in range(first, last):
+        for target in range(len(table.channel)):
+            plane = frames[row, table.channel[target]]
+            if table.is_fresh[target]:
+                plane[:] = 0
+            for shape in range(table.first_shape[target], table.first_shape[target + 1]):
+                paint_shape(plane, brush, row, view, rows, table, shape, posts)

@@ -15,7 +15,6 @@ from sim_adapters.observation import (
     light_lines,
     map_warp,
     painting,
-    painting_ranges,
     raster,
     raster_lines,
     spec,
@@ -29,7 +28,7 @@ from tests.observation.observation_scenes import straight_road_bank
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KERNEL_MODULES = (
-    *(spec, raster_lines, raster, map_warp, light_lines, history, painting, painting_ranges),
+    *(spec, raster_lines, raster, map_warp, light_lines, history, painting),
     *(bev_gather, bev),
 )
 
@@ -69,7 +68,7 @@ def test_jitted_frames_equal_their_plain_python_selves(
 
 @pytest.mark.parametrize("name", ["carl_bev", "carl_bev_64", "roach_bev"])
 def test_golden_pictures_stay_the_same_to_the_last_pixel(name: str):
-    # Made by `python -m tests.observation.test_bev_kernels` after looking at them (`colour_bev`).
+    # Made by `python -m tests.observation.test_bev_kernels` after looking at them.
     frames = golden_frames(name)
     with np.load(GOLDEN / f"{name}.npz") as saved:
         np.testing.assert_array_equal(frames, saved["bev"])
