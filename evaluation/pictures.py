@@ -1,8 +1,8 @@
 """Pictures of the documentation: `python -m evaluation.pictures [--only play.png]`.
 
-Drives, opens viewer and play in a headless Chromium, and photographs them: the rule-based driver in
-the viewer, the worst of the shipped policy's drives, and a pedestrian who steps out on the page of
-evaluation.play.
+Drives, opens viewer, report, play and the site in a headless Chromium, and photographs them. That
+of nuPlan's viewer needs the set that evaluation.speed makes once, in a few minutes; that of the
+site needs what `make docs` installs.
 """
 
 from __future__ import annotations
@@ -10,20 +10,33 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
 from carl_planner.command_errors import input_errors_reported
+from evaluation.drivers.policy_driver import PolicyDriver
+from evaluation.drivers.rule_drivers import RuleBasedDriver
+from evaluation.evaluate import evaluate
 from evaluation.look import look
 from evaluation.play.__main__ import make_session
 from evaluation.play.drive_page import drive_page
 from evaluation.play.server import Pages, PlayServer
 from evaluation.play.session import DrivingSession, Wheel
+from evaluation.speed.nuplan import speed_folder, speed_scenarios
 from evaluation.viewer.chromium import Browser
-from evaluation.viewer.page_file import VIEW_FILE
+from evaluation.viewer.page_file import VIEW_FILE, write_page
+from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.gymnasium_envs import compose_config
 
 log = logging.getLogger(__name__)
@@ -33,24 +46,100 @@ const until = async (holds) => {
   await new Promise((done) => setTimeout(done, 1000));
 };
 """
-VIEWED = ["driver=idm", "routes_shown=[14]"]
-VIEWED_AT_S = 40.0
+RULES = ["driver=idm"]
+WORST_ROUTE = ["routes_shown=[10]"]  # of those of `make look`, where the shipped policy is worst
+RASTER = [*RULES, "driver._target_=evaluation.pictures.RulesBeforeARaster", "observation=carl_bev"]
+RASTER_ROUTE, RASTER_AT_S = ["routes_shown=[14]"], 40.0
+SCENARIO, SCENARIO_AT_S = "starting straight traffic light intersection traversal", 5.0
+VIEWER_READY = "window.viewer?.drive"
 PLAYED = ["driver=idm", "route=14", "seed=3"]
 PLAYED_S, WALKING_S = 13.0, 2.6  # driven before the pedestrian steps out, and after
 
 
+class RulesBeforeARaster(PolicyDriver):
+    """The rule-based driver drives; what a raster policy would see is drawn and kept beside it."""
+
+    def __init__(self, name: str) -> None:
+        self.rules, self.name = RuleBasedDriver(name=name), name
+        self.with_values, self.values = False, None
+
+    def parts(self, config: DictConfig) -> DictConfig:
+        """It brings nothing."""
+        return config
+
+    def begin_episodes(self, agents: NDArray[np.int64], worlds: DrivingWorlds) -> None:
+        """Begin."""
+        self.rules.begin_episodes(agents, worlds)
+
+    def act(self, worlds: DrivingWorlds) -> NDArray[np.float32]:
+        """Draw, and drive by the rules."""
+        worlds.observe()
+        return self.rules.act(worlds)
+
+
 def photograph_viewer(output: Path, folder: Path) -> Path:
-    """A good drive on the viewer's page."""
-    (result,) = look(compose_config("look", [*VIEWED, f"output={folder}"]))
-    place = f"#idm/{result.route_id}/{result.seed}@{VIEWED_AT_S}"
-    return _photograph(_address(folder) + place, "window.viewer?.drive", folder, output)
-
-
-def photograph_worst(output: Path, folder: Path) -> Path:
-    """The worst drive of `make look`: the viewer's page opens with it."""
+    """The worst drive of `make look`, two seconds before its infraction, with the policy's view."""
     look(compose_config("look", [f"output={folder}"]))
-    script = "viewer.nextEvent(1);"
-    return _photograph(_address(folder), "window.viewer?.drive", folder, output, script)
+    script = "viewer.nextEvent(1); viewer.toggleLayer('seen');"
+    return _photograph(_address(folder), VIEWER_READY, folder, output, script)
+
+
+def photograph_beside(output: Path, folder: Path) -> Path:
+    """The same moment with the rule-based driver beside it, at the same place of the route."""
+    for name, options in (("policy", []), ("idm", RULES)):
+        look(compose_config("look", [*WORST_ROUTE, *options, f"output={folder / name}"]))
+    page = write_page([folder / "policy", folder / "idm"], folder / VIEW_FILE)
+    script = """
+        const choice = document.getElementById("compare");
+        await viewer.openSecond(choice.options[1].value);
+        choice.selectedIndex = 1;
+        document.getElementById("sync").value = "place";
+        viewer.nextEvent(1);
+    """
+    return _photograph(page.resolve().as_uri(), VIEWER_READY, folder, output, script)
+
+
+def photograph_raster(output: Path, folder: Path) -> Path:
+    """What CaRL's policy sees, beside the scene."""
+    (result,) = look(compose_config("look", [*RASTER, *RASTER_ROUTE, f"output={folder}"]))
+    place = f"#idm/{result.route_id}/{result.seed}@{RASTER_AT_S}"
+    script = "viewer.toggleLayer('seen');"
+    return _photograph(_address(folder) + place, VIEWER_READY, folder, output, script)
+
+
+def photograph_val14(output: Path, folder: Path) -> Path:
+    """A scenario of exported logs under the devkit's IDM planner, with what it plans."""
+    speed_scenarios()  # makes the set if it is not there
+    options = ["driver=nuplan/idm", "yardsticks=[]", "mode=reactive"]
+    places = [f"cache={speed_folder() / 'cache'}", f"output={folder}"]
+    config = compose_config("evaluate", ["benchmark=val14", *options, *places])
+    instantiate(config.benchmark).evaluate(config)
+    script = f"""
+        const scenario = viewer.store.episodes.find((e) => e.label === "{SCENARIO}");
+        await viewer.open(scenario.number, {SCENARIO_AT_S});
+    """
+    return _photograph(_address(folder), VIEWER_READY, folder, output, script)
+
+
+def photograph_report(output: Path, folder: Path) -> Path:
+    """The report of the shipped policy on the demo's held-out routes."""
+    options = ["checkpoint=pretrained/driver", "benchmark=demo", f"output={folder}"]
+    evaluate(compose_config("evaluate", options))
+    return _photograph((folder / "report.html").resolve().as_uri(), "true", folder, output)
+
+
+def photograph_site(output: Path, folder: Path) -> Path:
+    """The documentation's site at its first path.
+
+    Raises:
+        ValueError: mkdocs is not installed.
+    """
+    if find_spec("mkdocs") is None:
+        raise ValueError("the picture of the site needs mkdocs: make docs installs it")
+    site = folder / "site"
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(site)]
+    subprocess.run(words, check=True)
+    return _photograph((site / "path.html").resolve().as_uri(), "true", folder, output)
 
 
 def photograph_play(output: Path, folder: Path) -> Path:
@@ -68,8 +157,12 @@ def photograph_play(output: Path, folder: Path) -> Path:
 
 PICTURES = {
     "viewer.png": photograph_viewer,
+    "beside.png": photograph_beside,
+    "raster.png": photograph_raster,
+    "val14.png": photograph_val14,
     "play.png": photograph_play,
-    "worst.png": photograph_worst,
+    "report.png": photograph_report,
+    "site.png": photograph_site,
 }
 
 

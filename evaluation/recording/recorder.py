@@ -35,13 +35,18 @@ from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.observation.bev import BevObserver
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.observation.vector_actors import FORWARD_SCALE_M, LEFT_SCALE_M
+from sim_adapters.observation.vector_road import CLIP
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import SceneBatch
 from sim_adapters.simulator import TellsPhases
 
 VECTOR, RASTER = "vector", "bev"  # keys of the observations
-# What 1.0 is in the features that the viewer draws
-VECTOR_SCALES = {"actor_forward_m": FORWARD_SCALE_M, "actor_left_m": LEFT_SCALE_M}
+# What 1.0 is in the features that the viewer draws, and what they never exceed
+VECTOR_SCALES = {
+    "actor_forward_m": FORWARD_SCALE_M,
+    "actor_left_m": LEFT_SCALE_M,
+    "clip": CLIP,
+}
 _TRAITS = ("actor_id", "kind", "half_length_m", "half_width_m")
 
 

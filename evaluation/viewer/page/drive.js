@@ -5,6 +5,7 @@ import { unpack } from "./packing.js";
 export const KINDS = [
   "none", "car", "van", "truck", "motorcycle", "bicycle", "pedestrian", "prop", "debris",
 ];
+const LONGEST_HOLD_S = 1; // of an action: what was seen before it stays until the next
 export const KIND = Object.fromEntries(KINDS.map((name, index) => [name, index]));
 
 export class Drive {
@@ -103,6 +104,16 @@ export class Drive {
   seenAt(step) {
     const values = this.columns.get("seen");
     return new Map(this.about.seen.map((name, i) => [name, values[i * this.numSteps + step]]));
+  }
+
+  /** The moment that this was seen in: before the first step for which it was all there was to see. */
+  seenTimeAt(step) {
+    const values = this.columns.get("seen");
+    const rows = this.about.seen.map((_, i) => i * this.numSteps);
+    const least = Math.max(step - Math.round(LONGEST_HOLD_S / this.stepS), 0);
+    let first = step;
+    while (first > least && rows.every((row) => values[row + first - 1] === values[row + step])) first--;
+    return first * this.stepS;
   }
 
   /** Number of the raster that the policy had at a step. */

@@ -228,12 +228,15 @@ export class Scene {
     disc(context, ...this.#local(pose.x, pose.y), this.#width(1, track === 0 ? 6 : 2.5));
   }
 
-  /** What the vector observation tells: the actors in its slots and its points of the route. */
+  /**
+   * What the vector observation told when it was seen: the actors in its slots, dashed where one is
+   * farther away than the numbers reach, and its points of the route.
+   */
   #paintSeen(context, timeS, step, colours) {
     const seen = this.drive.seenAt(step);
     const scales = this.drive.about.scales;
     if (!seen.size || !scales) return;
-    const ego = this.drive.poseAt(0, (step + 1) * this.drive.stepS);
+    const ego = this.drive.poseAt(0, this.drive.seenTimeAt(step));
     const cos = Math.cos(ego.yaw);
     const sin = Math.sin(ego.yaw);
     const place = (forward, left) =>
@@ -249,11 +252,14 @@ export class Scene {
       }
       const slot = /^((?:actor|vehicle|pedestrian|static)_\d+)_present$/.exec(name);
       if (slot && value > 0.5) {
-        const forward = seen.get(`${slot[1]}_forward`) * scales.actor_forward_m;
-        const left = seen.get(`${slot[1]}_left`) * scales.actor_left_m;
+        const [forward, left] = [seen.get(`${slot[1]}_forward`), seen.get(`${slot[1]}_left`)];
+        const beyond = Math.max(Math.abs(forward), Math.abs(left)) >= (scales.clip ?? Infinity) - 1e-6;
+        context.setLineDash(beyond ? [this.#width(0.5, 3), this.#width(0.5, 3)] : []);
         context.beginPath();
-        context.arc(...place(forward, left), this.#width(2.6, 9), 0, 2 * Math.PI);
+        const centre = place(forward * scales.actor_forward_m, left * scales.actor_left_m);
+        context.arc(...centre, this.#width(2.6, 9), 0, 2 * Math.PI);
         context.stroke();
+        context.setLineDash([]);
       }
     }
   }

@@ -9,7 +9,9 @@ import pytest
 
 from evaluation.viewer import chromium
 
-needs_chromium = pytest.mark.skipif(chromium.CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+needs_chromium = pytest.mark.skipif(
+    chromium.CHROMIUM is None, reason="no Chromium: apt-get install chromium"
+)
 # What the scripts of tests work with
 TOOLS = """
 const until = async (holds) => {

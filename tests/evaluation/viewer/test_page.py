@@ -2,6 +2,7 @@ import base64
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -283,3 +284,18 @@ def test_a_large_benchmark_loads_its_drives_on_demand(tmp_path, monkeypatch):
         assert (found["rows"], found["kept"], found["later"]) == (1000, 1, 8)
         assert found["filtered"] == "19 of 1000 drives · mean score 70.0"
         assert browser.problems == []
+
+
+@needs_chromium
+def test_what_was_seen_is_drawn_from_where_the_ego_was_then(tmp_path):
+    drive = small_drive()
+    values = drive.seen.values.copy()
+    pairs = np.arange(drive.num_steps) // 2  # an action is held for two steps
+    values[drive.seen.names.index("actor_0_forward")] = 0.5 - 0.03125 * pairs
+    folder = EpisodeFolder(evaluation(tmp_path, "7"))
+    folder.write(replace(drive, seen=drive.seen._replace(values=values)))
+    page = write_page([tmp_path], tmp_path / "view.html")
+    with Browser(page.as_uri(), tmp_path / "profile") as browser:
+        found = browser.run("found.s = [0, 1, 10, 11].map((k) => viewer.drive.seenTimeAt(k));")
+    # Steps 10 and 11 are decided on what there was to see when step 9 had ended, at 1.0 s
+    assert found["s"] == pytest.approx([0.0, 0.0, 1.0, 1.0])
