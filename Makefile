@@ -78,6 +78,7 @@ pictures: $(READY)
 # The pages as a site, in site/; a warning is an error
 docs: $(DOCS_READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open site/index.html, or with a search: $(BIN)/python -m http.server --directory site"
 
 setup: $(DEV_READY)
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,6 +80,13 @@ class RulesBeforeARaster(PolicyDriver):
         return self.rules.act(worlds)
 
 
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files and tells nobody."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
 def photograph_viewer(output: Path, folder: Path) -> Path:
     """The worst drive of `make look`, two seconds before its infraction, with the policy's view."""
     look(compose_config("look", [f"output={folder}"]))
@@ -129,7 +139,7 @@ def photograph_report(output: Path, folder: Path) -> Path:
 
 
 def photograph_site(output: Path, folder: Path) -> Path:
-    """The documentation's site at its first path.
+    """The documentation's site as it is served.
 
     Raises:
         ValueError: mkdocs is not installed.
@@ -138,8 +148,16 @@ def photograph_site(output: Path, folder: Path) -> Path:
         raise ValueError("the picture of the site needs mkdocs: make docs installs it")
     site = folder / "site"
     words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(site)]
-    subprocess.run(words, check=True)
-    return _photograph((site / "path.html").resolve().as_uri(), "true", folder, output)
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    subprocess.run(words, check=True, env=quiet)
+    handler = partial(QuietHandler, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/index.html"
+        try:
+            return _photograph(address, "document.readyState === 'complete'", folder, output)
+        finally:
+            server.shutdown()
 
 
 def photograph_play(output: Path, folder: Path) -> Path:
