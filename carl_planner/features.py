@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from gymnasium import spaces
@@ -156,3 +157,29 @@ class SetFeatures(nn.Module):
             parts.append(encoded.view(-1, number, encoded.shape[1]).amax(1))
             first = last
         return self.linear(torch.cat(parts, dim=1))
+
+    def grown(self, weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+        """Weights of a policy whose slots and road said less, as this one's: new inputs count 0.
+
+        So the grown policy acts as the one it comes from. Source: Net2Net (Chen et al. 2016).
+
+        Args:
+            weights: Of a policy whose rows are these without the last features of each slot, and
+                without the last ones of the road. Other weights stay as they are given.
+            prefix: Of the names of this module's weights among them.
+        """
+        grown, state = dict(weights), self.state_dict(prefix=prefix)
+        for name in (f"{prefix}linear.0.weight", *_slot_inputs(state, prefix)):
+            old, end = weights.get(name), self.num_road if "linear" in name else self.slot_size
+            if old is None or old.ndim != 2 or len(old) != len(state[name]):
+                continue
+            more = state[name].shape[1] - old.shape[1]
+            if 0 < more <= end:
+                zeros = old.new_zeros(len(old), more)
+                grown[name] = torch.cat((old[:, : end - more], zeros, old[:, end - more :]), dim=1)
+        return grown
+
+
+def _slot_inputs(names: Iterable[str], prefix: str) -> list[str]:
+    pattern = re.compile(re.escape(prefix) + r"encoders\.\d+\.0\.weight")
+    return [name for name in names if pattern.fullmatch(name)]

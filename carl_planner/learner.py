@@ -15,6 +15,7 @@ from carl_planner import checkpoint as checkpoints
 from carl_planner.checkpoint import Checkpoint, CheckpointError
 from carl_planner.collector import Collector
 from carl_planner.distributed import ProcessGroup, choose_device
+from carl_planner.features import SetFeatures
 from carl_planner.network_compute import keep_freed_memory, set_compute
 from carl_planner.parted_env import make_parts, num_saved_parts
 from carl_planner.policy import ActorCritic
@@ -67,12 +68,17 @@ class Learner:
         """Take the weights of a trained policy, and nothing else, before `start`.
 
         Levels to choose from stay this run's: a choice keeps its logit though its level moves.
+        Slots of actors may say more than they did (`SetFeatures.grown`).
 
         Raises:
             CheckpointError: it was trained with another observation or is another network.
         """
-        checkpoints.check_observation(checkpoint, self.observation_space)
-        weights, levels = dict(checkpoint.policy), self.policy.state_dict().get("action_levels")
+        weights, features = dict(checkpoint.policy), self.policy.features_extractor
+        if isinstance(features, SetFeatures):
+            weights = features.grown(weights, "features_extractor.")
+        if all(weights[name] is value for name, value in checkpoint.policy.items()):
+            checkpoints.check_observation(checkpoint, self.observation_space)
+        levels = self.policy.state_dict().get("action_levels")
         given = weights.get("action_levels")
         if levels is not None and given is not None and given.shape == levels.shape:
             weights["action_levels"] = levels

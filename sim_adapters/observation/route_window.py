@@ -1,4 +1,4 @@
-"""The stretch of route around a driver in its ego frame, and places measured along it.
+"""The stretch of route around a driver in its ego frame, places along it, and times to them.
 
 A window row holds (x, y, s, yaw): position and tangent relative to the ego, and arc length from
 the window's first point. It starts a few points behind the last one passed.
@@ -18,7 +18,20 @@ WINDOW_POINTS = 112
 NUM_INSTANTS, INSTANT_S = 7, 0.5  # 0 to 3 s: who comes near the ego within that time
 _POINTS_BEHIND = 6
 _BRISK_MPS = 4.0  # the ego may drive off, or be this much faster than now
+REACH_M = 60.0  # of route ahead, in the timetable
+CREEP_MPS = 0.5  # who is slower is taken to creep
+FULL_THROTTLE_MPS2 = 6.0
+_FASTEST_MPS = 20.0  # that full throttle leads to, unless the ego is faster already
 _COARSE = 4  # every fourth point is tried first; routes have about one point a metre
+
+
+class Timetable(NamedTuple):
+    """When the ego could be at each row of its route window."""
+
+    cos: NDArray  # (WINDOW_POINTS,) of the route's direction
+    sin: NDArray
+    brisk_s: NDArray  # seconds from now at full throttle
+    now_s: NDArray  # and at the present speed
 
 
 class EgoRoute(NamedTuple):
@@ -26,6 +39,7 @@ class EgoRoute(NamedTuple):
 
     window: NDArray  # (WINDOW_POINTS, 4) x, y [m], s [m], yaw [rad], in the ego frame
     count: int  # rows of the window that are written
+    table: Timetable  # what `fill_timetable` says of these rows
     ego_s: float  # arc length of the ego [m]
     ego_offset: float  # of the ego from the route [m], left is positive
     ego_row: int  # the window's row nearest to the ego
@@ -121,3 +135,31 @@ def predict_ego(path: EgoRoute, speed_mps: float, places: NDArray) -> None:
             s = path.ego_s + speed * INSTANT_S * instant
             x, y, _, at = window_point_at(path.window, path.count, s, at)
             places[guess, instant, 0], places[guess, instant, 1] = x, y
+
+
+@device_function
+def brisk_s(distance_m: float, speed_mps: float) -> float:
+    """Seconds for a distance from a speed, at full throttle."""
+    if speed_mps >= _FASTEST_MPS:
+        return distance_m / speed_mps
+    speeding_m = (_FASTEST_MPS**2 - speed_mps**2) / (2.0 * FULL_THROTTLE_MPS2)
+    reached = math.sqrt(speed_mps**2 + 2.0 * FULL_THROTTLE_MPS2 * min(distance_m, speeding_m))
+    return (reached - speed_mps) / FULL_THROTTLE_MPS2 + max(
+        distance_m - speeding_m, 0.0
+    ) / _FASTEST_MPS
+
+
+@device_function
+def fill_timetable(path: EgoRoute, speed_mps: float) -> None:
+    """Write when an ego of this speed reaches the window's rows within REACH_M, into the table."""
+    speed, table = max(speed_mps, 0.0), path.table
+    for row in range(path.ego_row, path.count):
+        ahead_m = max(path.window[row, 2] - path.ego_s, 0.0)
+        if ahead_m > REACH_M:
+            return
+        table.cos[row], table.sin[row] = (
+            math.cos(path.window[row, 3]),
+            math.sin(path.window[row, 3]),
+        )
+        table.brisk_s[row] = brisk_s(ahead_m, speed)
+        table.now_s[row] = ahead_m / max(speed, CREEP_MPS)

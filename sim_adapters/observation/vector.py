@@ -1,7 +1,7 @@
 """VectorObserver: the scene as one row of numbers in the ego frame, for a network that learns fast.
 
 Its blocks are written by `vector_road` (the ego, its route, the road and its rules) and by
-`vector_actors` (everybody else).
+`vector_actors` (everybody else; `actor_choice` says who, `conflicts` who is where first).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, range_kernel
-from sim_adapters.observation import vector_actors, vector_road
+from sim_adapters.observation import actor_choice, vector_actors, vector_road
+from sim_adapters.observation.actor_choice import ActorSlots
+from sim_adapters.observation.conflicts import MARGIN_FEATURES, write_light_margins
 from sim_adapters.observation.device_painter import CopyPainter
 from sim_adapters.observation.measurements import (
     NUM_MEASUREMENTS,
@@ -27,11 +29,13 @@ from sim_adapters.observation.route_window import (
     NUM_INSTANTS,
     WINDOW_POINTS,
     EgoRoute,
+    Timetable,
     fill_route_window,
+    fill_timetable,
     predict_ego,
     project_on_window,
 )
-from sim_adapters.observation.vector_actors import ActorSlots
+from sim_adapters.observation.vector_actors import LEAD_FEATURES
 from sim_adapters.scene.kernel_launch import launch_range
 from sim_adapters.scene.map_bank import MapBank, Roads
 from sim_adapters.scene.memory import (
@@ -68,6 +72,7 @@ class Scratch(NamedTuple):
     """Room for one driver's work, a row a driver."""
 
     window: NDArray[np.float64]  # (E, WINDOW_POINTS, 4) route around the ego
+    times: NDArray[np.float64]  # (E, 4, WINDOW_POINTS) a Timetable's
     places: NDArray[np.float64]  # (E, 3, K, 2) predictions of the ego
     slots: NDArray[np.int32]  # (E, N) actors found, -1 is none
     ranks: NDArray[np.float64]  # (E, N) by which they were sorted
@@ -91,7 +96,9 @@ def write_vector(
     slots, ranks = scratch.slots[driver], scratch.ranks[driver]
     passed = tracked.route.index[driver]
     count = fill_route_window(driver, passed, motion, ego, scene.routes, window)
-    path = EgoRoute(window, count, *project_on_window(window, count, 0.0, 0.0))
+    times = scratch.times[driver]
+    table = Timetable(times[0], times[1], times[2], times[3])
+    path = EgoRoute(window, count, table, *project_on_window(window, count, 0.0, 0.0))
     k = vector_road.write_ego(driver, motion, ego, row, 0)
     k = vector_road.write_lane(
         driver, town, motion, ego, tracked.lane, roads.grid, roads.points, roads.lanes, row, k
@@ -112,11 +119,20 @@ def write_vector(
         k = vector_road.write_standing(driver, tracked.counters, row, k)
         speed = row[0] * vector_road.SPEED_SCALE_MPS
         predict_ego(path, speed, places)
-        vector_actors.find_approaching_actors(
+        if wanted.conflicts:
+            fill_timetable(path, speed)
+            light = -1
+            if line >= 0:
+                light = roads.stop_lines.signal[line] - roads.ranges.signal[town]
+            length = traits.half_length_m[world, ego.slot[driver]]
+            write_light_margins(
+                world, light, distance, scene.lights, speed, length, row, k + len(LEAD_FEATURES)
+            )
+        actor_choice.find_approaching_actors(
             driver, motion, traits, ego, path, wanted, places, slots, ranks
         )
     else:
-        vector_actors.find_nearest_actors(driver, motion, traits, ego, slots, ranks)
+        actor_choice.find_nearest_actors(driver, motion, traits, ego, slots, ranks)
     vector_actors.write_traffic(driver, motion, traits, ego, path, wanted, slots, places, row, k)
 
 
@@ -149,6 +165,8 @@ class VectorObserver:
         num_pedestrians: Slots for pedestrians; 0 with order "nearest".
         num_statics: Slots for things on the route; 0 with order "nearest".
         sight_m: Vehicles and pedestrians within this distance are seen; 80 with order "nearest".
+        conflicts: Say of each actor, too, where its way meets the ego's and who is there first
+            (`conflicts.py`); with order "approach".
         route_distances_m: Distances ahead, along the route, of the route's points; ascending.
         edge_distances_m: Distances ahead where the road's edges are measured; 0 is the ego itself.
         num_threads: That share the drivers; pays from about 32 of them.
@@ -169,11 +187,17 @@ class VectorObserver:
         order: Order = "nearest",
         num_pedestrians: int = 0,
         num_statics: int = 0,
-        sight_m: float = vector_actors.NEAREST_SIGHT_M,
+        sight_m: float = actor_choice.NEAREST_SIGHT_M,
+        conflicts: bool = False,
         num_threads: int = 1,
     ) -> None:
         wanted = ActorSlots(
-            num_actors, num_pedestrians, num_statics, order == "approach", float(sight_m)
+            num_actors,
+            num_pedestrians,
+            num_statics,
+            order == "approach",
+            float(sight_m),
+            conflicts,
         )
         _check_slots(order, wanted)
         self.layout = Layout(
@@ -184,7 +208,7 @@ class VectorObserver:
         if self.layout.route_distances_m[0] <= 0.0:
             raise ValueError("observation.route_distances_m must be positive: 0 is the ego itself")
         self._num_threads = num_threads
-        self._num_sorted = sum(wanted[:3]) if wanted.by_approach else vector_actors.MOST_NEAREST
+        self._num_sorted = sum(wanted[:3]) if wanted.by_approach else actor_choice.MOST_NEAREST
         self.feature_names = _feature_names(self.layout)
         bound, width = vector_road.CLIP, len(self.feature_names)
         self.space = spaces.Dict(
@@ -202,6 +226,7 @@ class VectorObserver:
     def _make_scratch(self, num_agents: int) -> Scratch:
         return Scratch(
             np.zeros((num_agents, WINDOW_POINTS, 4)),
+            np.zeros((num_agents, len(Timetable._fields), WINDOW_POINTS)),
             np.zeros((num_agents, 3, NUM_INSTANTS, 2)),
             np.full((num_agents, self._num_sorted), -1, np.int32),
             np.zeros((num_agents, self._num_sorted)),
@@ -263,15 +288,16 @@ class VectorObserver:
 def _check_slots(order: str, wanted: ActorSlots) -> None:
     if order not in ("nearest", "approach"):
         raise ValueError(f"observation.order is {order!r}, expected 'nearest' or 'approach'")
-    most = _MOST_SLOTS if wanted.by_approach else vector_actors.MOST_NEAREST
+    most = _MOST_SLOTS if wanted.by_approach else actor_choice.MOST_NEAREST
     for name, number in zip(("num_actors", "num_pedestrians", "num_statics"), wanted, strict=False):
         if not 0 <= number <= most:
             raise ValueError(f"observation.{name} is {number}, expected 0 to {most}")
-    own = wanted.num_pedestrians or wanted.num_statics
-    if not wanted.by_approach and (own or wanted.sight_m != vector_actors.NEAREST_SIGHT_M):
+    own = wanted.num_pedestrians or wanted.num_statics or wanted.conflicts
+    if not wanted.by_approach and (own or wanted.sight_m != actor_choice.NEAREST_SIGHT_M):
         raise ValueError(
             "observation.order=nearest has num_actors slots for all kinds within 80 m: leave "
-            "num_pedestrians and num_statics 0 and sight_m 80, or take order=approach"
+            "num_pedestrians and num_statics 0, sight_m 80 and conflicts false, or take "
+            "order=approach"
         )
 
 
@@ -293,9 +319,11 @@ def _feature_names(layout: Layout) -> tuple[str, ...]:
     names += [*road.LIGHT_FEATURES, *road.STOP_FEATURES]
     if wanted.by_approach:
         names += road.STANDING_FEATURES
-    names += vector_actors.LEAD_FEATURES
+    names += LEAD_FEATURES
+    if wanted.conflicts:
+        names += MARGIN_FEATURES
     groups = {"vehicle": wanted[0], "pedestrian": wanted[1], "static": wanted[2]}
     for kind, number in groups.items() if wanted.by_approach else [("actor", wanted[0])]:
-        features = vector_actors.actor_features(wanted.by_approach)
+        features = vector_actors.actor_features(wanted)
         names += [f"{kind}_{actor}_{name}" for actor in range(number) for name in features]
     return tuple(names)

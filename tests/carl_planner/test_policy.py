@@ -280,3 +280,26 @@ def test_an_empty_slot_counts_for_nothing() -> None:
 def test_slots_that_do_not_fit_in_are_refused() -> None:
     with pytest.raises(ValueError, match="vector has 19 entries, 5 slots of 4 do not fit in"):
         set_features(19)
+
+
+def test_a_policy_that_is_told_more_begins_as_the_one_that_was_told_less() -> None:
+    features, observation = set_features()
+    torch.manual_seed(1)
+    space = spaces.Dict(
+        {
+            "vector": spaces.Box(-2, 2, (25 + 3 + 5 * 2,), np.float32),
+            "measurements": spaces.Box(-2, 2, (2,), np.float32),
+        }
+    )
+    told = SetFeatures(space, **SLOTS | {"slot_size": 6})
+    assert told.num_road == features.num_road + 3
+    weights = {f"all.{name}": weight for name, weight in features.state_dict().items()}
+    grown = told.grown(weights, "all.")
+    told.load_state_dict({name.removeprefix("all."): weight for name, weight in grown.items()})
+    vector = observation["vector"]
+    slots = torch.cat((vector[:, 5:].view(7, 5, 4), torch.randn(7, 5, 2)), dim=2)
+    more = torch.cat((vector[:, :5], torch.randn(7, 3), slots.view(7, -1)), dim=1)
+    torch.testing.assert_close(told(observation | {"vector": more}), features(observation))
+    assert grown.keys() == weights.keys()
+    same = features.grown(weights, "all.")
+    assert all(same[name] is weight for name, weight in weights.items())

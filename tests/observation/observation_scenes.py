@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.scene.map_bank import (
     LANE_GRID_CELL_M,
     LANE_GRID_REACH_M,
@@ -236,3 +237,11 @@ def straight_scene(
     memory = empty_memory(scene)
     memory.route.index[:] = 20
     return scene, memory
+
+
+def arrays_of(observer: VectorObserver, num_rows: int) -> dict[str, np.ndarray]:
+    """Rows of an observer, not written yet."""
+    boxes = observer.space.spaces.items()
+    return {
+        name: np.full((num_rows, *(box.shape or ())), np.nan, np.float32) for name, box in boxes
+    }

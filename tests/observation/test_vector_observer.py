@@ -19,6 +19,7 @@ from sim_adapters.scene.memory import EpisodeMemory
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch
 from tests.observation.observation_scenes import (
     LANE_Y,
+    arrays_of,
     lane_grid_of,
     set_actor,
     straight_road_bank,
@@ -35,15 +36,13 @@ def make_observer(**more: Any) -> VectorObserver:
 
 def make_driver_observer() -> VectorObserver:
     return make_observer(
-        order="approach", num_actors=3, num_pedestrians=2, num_statics=2, sight_m=120.0
+        order="approach",
+        num_actors=3,
+        num_pedestrians=2,
+        num_statics=2,
+        sight_m=120.0,
+        conflicts=True,
     )
-
-
-def arrays_of(observer: VectorObserver, num_rows: int) -> dict[str, np.ndarray]:
-    boxes = observer.space.spaces.items()
-    return {
-        name: np.full((num_rows, *(box.shape or ())), np.nan, np.float32) for name, box in boxes
-    }
 
 
 def observe(

@@ -1,0 +1,171 @@
+"""Where another actor's way and the ego's meet, who is there first, and by how many seconds.
+
+The other keeps its velocity, the ego its route. A place of the route belongs to the conflict where
+the ego's box, standing there along the route, would touch the swath of the other's box; the
+conflict is the first unbroken stretch of such places. A car that crosses makes a short one; one
+that is followed, follows or is merged with a long one. What counts are the times at which either
+could be there: the post-encroachment time of conflict studies (Allen, Shin and Cooper 1978),
+before the encounter.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from numpy.typing import NDArray
+
+from sim_adapters.kernels import device_function
+from sim_adapters.observation.route_window import CREEP_MPS, REACH_M, EgoRoute, brisk_s
+from sim_adapters.observation.vector_road import DISTANCE_SCALE_M, put
+from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoState, Lights, LightState
+
+CONFLICT_FEATURES = (
+    "conflict",  # 1 where the ways meet; else the rest reads as of a conflict far away
+    "conflict_gap",  # the ego's way to its beginning
+    "conflict_enters",  # seconds until the other touches it
+    "conflict_leaves",  # and until it has left it
+    "conflict_ahead",  # by how many seconds the ego is ahead of it everywhere, at full throttle
+    "conflict_ahead_now",  # the same at the present speed
+    "conflict_behind_now",  # by how many seconds the ego is behind it everywhere, likewise
+    "conflict_behind",  # and at full throttle
+    "conflict_clear",  # the larger of ahead and behind: what going now leaves between them
+    "conflict_clear_now",  # and what driving on leaves
+)
+MARGIN_FEATURES = (
+    "light_clears",  # by how many seconds the ego's rear has passed before red, at full throttle
+    "light_clears_now",  # the same at the present speed
+    "light_stops",  # what is left to the line after full braking
+    "clear",  # the least conflict_clear of vehicles and pedestrians
+    "clear_now",  # and the least conflict_clear_now
+)
+NUM_MARGINS = len(MARGIN_FEATURES)
+NUM_CONFLICT_FEATURES = len(CONFLICT_FEATURES)
+TIME_SCALE_S = 5.0
+MARGIN_SCALE_S = 2.5
+
+_STRIDE = 2  # points of the route, one a metre
+_BESIDE_M = 0.3  # that boxes may pass each other at
+_LATEST_S = 20.0
+_BRAKING_MPS2 = 8.0
+STOPPING_SCALE_M = 10.0
+_YELLOW_S = 3.0  # between green and red
+_BEHIND_REAR_M = 1.0  # the leaderboard looks that far behind the rear for a line
+_RED, _GREEN, _OFF = int(LightState.RED), int(LightState.GREEN), int(LightState.OFF)
+
+
+class _Other(NamedTuple):
+    """Another actor in the ego's frame: the line that it moves along, and its half sizes."""
+
+    x: float
+    y: float
+    cos: float
+    sin: float
+    speed_mps: float
+    half_length_m: float
+    half_width_m: float
+
+
+@device_function
+def _other_of(world: int, own: int, slot: int, motion: ActorMotion, traits: ActorTraits) -> _Other:
+    """The line of its velocity; who all but stands is taken to creep where it looks."""
+    yaw = motion.yaw_rad[world, own]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    dx = motion.x[world, slot] - motion.x[world, own]
+    dy = motion.y[world, slot] - motion.y[world, own]
+    vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
+    speed = math.hypot(vx, vy)
+    if speed > CREEP_MPS:
+        along, left = (cos * vx + sin * vy) / speed, (cos * vy - sin * vx) / speed
+    else:
+        angle = motion.yaw_rad[world, slot] - yaw
+        along, left, speed = math.cos(angle), math.sin(angle), CREEP_MPS
+    # A body that moves sideways is as long across its way as it is wide, and the other way round
+    turn = motion.yaw_rad[world, slot] - yaw - math.atan2(left, along)
+    c, t = abs(math.cos(turn)), abs(math.sin(turn))
+    length, width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
+    return _Other(
+        cos * dx + sin * dy, cos * dy - sin * dx, along, left, speed,
+        c * length + t * width, t * length + c * width,
+    )  # fmt: skip
+
+
+@device_function
+def write_conflict(
+    driver: int,
+    slot: int,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    ego: EgoState,
+    path: EgoRoute,
+    row: NDArray,
+    k: int,
+) -> int:
+    """CONFLICT_FEATURES of one actor, from index `k` of `row`; the index behind them."""
+    world, own, table = int(ego.world[driver]), int(ego.slot[driver]), path.table
+    other = _other_of(world, own, slot, motion, traits)
+    length, width = traits.half_length_m[world, own], traits.half_width_m[world, own]
+    found, first_m = False, 0.0
+    enters, leaves = math.inf, -math.inf
+    ahead, ahead_now, behind, behind_now = math.inf, math.inf, math.inf, math.inf
+    for point in range(path.ego_row, path.count, _STRIDE):
+        ahead_m = path.window[point, 2] - path.ego_s
+        if ahead_m > REACH_M:
+            break
+        dx, dy = path.window[point, 0] - other.x, path.window[point, 1] - other.y
+        along, across = other.cos * dx + other.sin * dy, other.cos * dy - other.sin * dx
+        # The ego's box at this point, seen along and across the other's way
+        c = abs(other.cos * table.cos[point] + other.sin * table.sin[point])
+        t = abs(other.cos * table.sin[point] - other.sin * table.cos[point])
+        reach = c * length + t * width + other.half_length_m
+        beside = abs(across) > t * length + c * width + other.half_width_m + _BESIDE_M
+        if beside or along + reach < 0.0:
+            if found:
+                break
+            continue
+        if not found:
+            found, first_m = True, max(ahead_m, 0.0)
+        enter, leave = (along - reach) / other.speed_mps, (along + reach) / other.speed_mps
+        enters, leaves = min(enters, enter), max(leaves, leave)
+        brisk_s, now_s = table.brisk_s[point], table.now_s[point]
+        ahead, ahead_now = min(ahead, enter - brisk_s), min(ahead_now, enter - now_s)
+        behind, behind_now = min(behind, brisk_s - leave), min(behind_now, now_s - leave)
+    if not found:
+        first_m, enters, leaves = math.inf, _LATEST_S, _LATEST_S
+    k = put(row, k, 1.0 if found else 0.0)
+    k = put(row, k, min(first_m, 2.0 * DISTANCE_SCALE_M) / DISTANCE_SCALE_M)
+    k = put(row, k, max(enters, 0.0) / TIME_SCALE_S)
+    k = put(row, k, leaves / TIME_SCALE_S)
+    k = put(row, k, ahead / MARGIN_SCALE_S)
+    k = put(row, k, ahead_now / MARGIN_SCALE_S)
+    k = put(row, k, behind_now / MARGIN_SCALE_S)
+    k = put(row, k, behind / MARGIN_SCALE_S)
+    k = put(row, k, max(ahead, behind) / MARGIN_SCALE_S)
+    return put(row, k, max(ahead_now, behind_now) / MARGIN_SCALE_S)
+
+
+@device_function
+def write_light_margins(
+    world: int,
+    light: int,
+    distance_m: float,
+    lights: Lights,
+    speed_mps: float,
+    half_length_m: float,
+    row: NDArray,
+    k: int,
+) -> int:
+    """MARGIN_FEATURES of the next light on the route, `distance_m` ahead; -1 is none."""
+    if light < 0 or lights.state[world, light] == _OFF:
+        k = put(row, k, math.inf)
+        k = put(row, k, math.inf)
+        return put(row, k, math.inf)
+    state, speed = lights.state[world, light], max(speed_mps, 0.0)
+    red_s = 0.0 if state == _RED else max(lights.remaining_s[world, light], 0.0)
+    if state == _GREEN:
+        red_s += _YELLOW_S
+    rear_m = max(distance_m + half_length_m + _BEHIND_REAR_M, 0.0)
+    k = put(row, k, (red_s - brisk_s(rear_m, speed)) / MARGIN_SCALE_S)
+    k = put(row, k, (red_s - rear_m / max(speed, CREEP_MPS)) / MARGIN_SCALE_S)
+    room_m = distance_m - half_length_m - speed * speed / (2.0 * _BRAKING_MPS2)
+    return put(row, k, room_m / STOPPING_SCALE_M)
