@@ -37,6 +37,11 @@ COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     "mean_speed_kmh": lambda result: 3.6 * result.mean_speed_mps,
 }
 
+TITLES = {
+    "route_completion": "route completion [%]",
+    "mean_speed_kmh": "mean speed [km/h]",
+}
+
 
 def compare(first: Sequence[EpisodeResult], second: Sequence[EpisodeResult]) -> Comparison:
     """Differences of the figures in `COMPARED`, of episodes driven in one world.
@@ -67,7 +72,7 @@ def route_results(episodes: Sequence[EpisodeResult], world: str = EMBEDDED_WORLD
             f"{len(episodes) - len(drives)} of {len(episodes)} episodes are there twice"
         )
     lengths_m = {episode.route_id: episode.length_m for episode in episodes}
-    return Results(world, {"routes": drives}, "pairs of route and seed", lengths_m)
+    return Results(world, {"routes": drives}, "pairs of route and seed", lengths_m, titles=TITLES)
 
 
 def read_folder(folder: Path) -> Results:

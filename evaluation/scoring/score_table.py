@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -297,6 +298,19 @@ def _grid(keys: Iterable[tuple[str, int]]) -> list[list[tuple[str, int]]]:
     return [[(route, seed) for seed in seeds] for route in routes]
 
 
+LONGEST_LINE = 14  # of a column's head: five columns of a comparison fit into 80 characters
+
+
+def broken_name(name: str) -> str:
+    """A name in lines of LONGEST_LINE, broken where it has joints and nowhere else."""
+    lines = [""]
+    for part in re.findall(r"[^_/\- ]*[_/\- ]|[^_/\- ]+", name):
+        if lines[-1] and len(lines[-1] + part) > LONGEST_LINE:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
 def comparison_table(
     names: tuple[str, str], comparison: Comparison, titles: Mapping[str, str], digits: int
 ) -> ScoreTable:
@@ -316,11 +330,11 @@ def comparison_table(
         title = titles.get(name, name.replace("_", " "))
         rows.append([title, *means, interval_text(one.change, places), counts])
     lost = f"; {len(comparison.unpaired)} in one run only" if comparison.unpaired else ""
-    unbroken = ("change", "larger /\nsmaller")
+    heads = [*map(broken_name, names), "change", "larger /\nsmaller"]
     return ScoreTable(
         f"{names[1]} against {names[0]}, {comparison.label}",
-        ["", *names, *unbroken],
+        ["", *heads],
         rows,
         f"{comparison.num_pairs} {comparison.pairs}{lost}; 95 % bootstrap intervals of the change",
-        unbroken,
+        [head for head in heads if len(max(head.split("\n"), key=len)) <= LONGEST_LINE],
     )

@@ -8,6 +8,7 @@ from evaluation.compare import compare, main, short_names
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_results import merged_document, official_result
 from evaluation.scoring.results_file import write_json, write_results
+from evaluation.scoring.score_table import broken_name
 from tests.evaluation.leaderboard.official_records import make_record
 from tests.evaluation.test_scores import result
 
@@ -77,6 +78,13 @@ def test_what_is_compared_is_named_within_80_columns(tmp_path, capsys, monkeypat
     assert heading.index("carl_drives") < heading.index("other_drives")
     assert "other_drives against carl_drives, routes" in lines[0]
     assert any("-37.5 [-37.5, -37.5]" in line for line in lines)
+
+
+def test_a_long_name_is_broken_at_its_joints_alone():
+    assert broken_name("idm") == "idm"
+    assert broken_name("no_lights_drives") == "no_lights_\ndrives"
+    assert broken_name("path/no_lights_drives") == "path/no_\nlights_drives"
+    assert broken_name("averylongnamewithout") == "averylongnamewithout"
 
 
 def test_folders_are_told_apart_by_what_differs(tmp_path, monkeypatch):

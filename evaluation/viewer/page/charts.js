@@ -8,7 +8,8 @@ const TOP = 12; // for marks of infractions
 const BOTTOM = 16; // for the time axis
 const TERM_ROW = 12;
 const REWARD_WINDOW_S = 1;
-const SUMMANDS = ["progress", "terminal"]; // reward terms that are no factors in [0, 1]
+const TERMINAL = "terminal"; // the one reward term beside progress that is no factor in [0, 1]
+const TERMINAL_WIDTH = 3; // pixels of its moments
 
 export class Charts {
   /** @param {(timeS: number) => void} onSeek */
@@ -72,7 +73,7 @@ export class Charts {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.font = "11px system-ui, sans-serif";
     const colours = palette();
-    const factors = this.drive.terms.filter((name) => !SUMMANDS.includes(name));
+    const factors = this.drive.terms.filter((name) => name !== "progress");
     const inside = this.canvas.clientHeight - TOP - BOTTOM;
     const forTerms = factors.length ? Math.min(factors.length * TERM_ROW + 6, inside * 0.4) : 0;
     const bands = this.#bands();
@@ -167,12 +168,14 @@ export class Charts {
     this.#rule(context, top + height, colours);
   }
 
-  /** One row a factor: the deeper the colour, the more of the reward it takes. */
+  /** A row for each factor and the terminal cost: the deeper the colour, the more it takes. */
   #paintTerms(context, top, height, factors, colours) {
     const row = (height - 4) / Math.max(factors.length, 1);
     const width = this.canvas.clientWidth - LEFT - RIGHT;
     factors.forEach((name, index) => {
-      const values = this.drive.term(name);
+      const lossAt = lossOf(name, this.drive.term(name));
+      const { length } = this.drive.term(name);
+      const wide = name === TERMINAL ? TERMINAL_WIDTH : 1;
       const y = top + 3 + index * row;
       context.fillStyle = colours.muted;
       context.textAlign = "right";
@@ -183,13 +186,13 @@ export class Charts {
       context.fillRect(LEFT, y, width, row - 1.5);
       context.fillStyle = colours.red;
       for (let pixel = 0; pixel < width; pixel++) {
-        const from = Math.floor((pixel * values.length) / width);
-        const to = Math.max(from + 1, Math.floor(((pixel + 1) * values.length) / width));
+        const from = Math.floor((pixel * length) / width);
+        const to = Math.max(from + 1, Math.floor(((pixel + 1) * length) / width));
         let lost = 0;
-        for (let i = from; i < to; i++) lost = Math.max(lost, 1 - values[i]);
+        for (let i = from; i < to; i++) lost = Math.max(lost, lossAt(i));
         if (lost < 0.005) continue;
         context.globalAlpha = 0.15 + 0.85 * Math.min(lost, 1);
-        context.fillRect(LEFT + pixel, y, 1, row - 1.5);
+        context.fillRect(LEFT + pixel - (wide - 1) / 2, y, wide, row - 1.5);
       }
       context.globalAlpha = 1;
     });
@@ -249,6 +252,13 @@ export class Charts {
     context.fill();
     context.globalAlpha = 1;
   }
+}
+
+/** What a reward term takes at a step, [0, 1]: of the reward, or of its own largest cost. */
+function lossOf(name, values) {
+  if (name !== TERMINAL) return (step) => 1 - values[step];
+  const most = Math.max(-minimum(values), 1e-9);
+  return (step) => Math.max(-values[step], 0) / most;
 }
 
 function maximum(values) {
