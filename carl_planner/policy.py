@@ -6,6 +6,7 @@ dicts: a published `model_final.pth` loads strictly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -120,6 +121,21 @@ class ActorCritic(nn.Module):
         distribution, value = self(observation)
         action = distribution.sample()
         return SampledActions(action, distribution.log_prob(action), value, distribution)
+
+    @torch.no_grad()
+    def sharpen(self, power: float) -> None:
+        """Raise the odds of choices to a power: above 1 they are drawn nearer to the likeliest.
+
+        Raises:
+            ValueError: a power that is not positive, or a policy of Betas.
+        """
+        if not self.num_levels or not 0.0 < power < math.inf:
+            raise ValueError(
+                f"init_sharpness is {power}: expected a positive number, and a policy with "
+                "policy.action_levels"
+            )
+        self.dist_logits.weight.mul_(power)
+        self.dist_logits.bias.mul_(power)
 
     def distribution(self, observation: Observation) -> ActionDistribution:
         """Distribution over actions alone."""

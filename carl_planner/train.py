@@ -68,6 +68,8 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
         if config.init_from is not None:
             learner.init_from(load_checkpoint(checkpoint_path(config.init_from)))
             log.info("beginning with the weights of %s", config.init_from)
+        if config.get("init_sharpness", 1.0) != 1.0:
+            learner.policy.sharpen(config.init_sharpness)
         learner.start()
     else:
         learner.restore(resumed)

@@ -67,7 +67,9 @@ def released_state_dict(channels: int, measurements: int, values: int) -> dict[s
     return state
 
 
-def configured_policy(name: str, **shapes: tuple[int, ...]) -> ActorCritic:
+def configured_policy(
+    name: str, *, action_levels: list[list[float]] | None = None, **shapes: tuple[int, ...]
+) -> ActorCritic:
     with hydra.initialize_config_module("configs", version_base="1.3"):
         config = hydra.compose(f"policy/{name}")["policy"]
     spec = {
@@ -75,8 +77,9 @@ def configured_policy(name: str, **shapes: tuple[int, ...]) -> ActorCritic:
         for key, shape in shapes.items()
     }
     action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+    more = {} if action_levels is None else {"action_levels": action_levels}
     return hydra.utils.instantiate(
-        config, observation_space=space_of(spec), action_space=action_space
+        config, observation_space=space_of(spec), action_space=action_space, **more
     )
 
 
@@ -303,3 +306,22 @@ def test_a_policy_that_is_told_more_begins_as_the_one_that_was_told_less() -> No
     assert grown.keys() == weights.keys()
     same = features.grown(weights, "all.")
     assert all(same[name] is weight for name, weight in weights.items())
+
+
+def test_sharpening_raises_the_odds_to_a_power() -> None:
+    shapes = {"vector": (5,), "measurements": (2,), "value_measurements": (3,)}
+    policy = configured_policy("mlp", action_levels=[[-1.0, 0.0, 1.0], [-1.0, 1.0]], **shapes)
+    observation = random_observation(shapes, 6)
+    before = policy.distribution(observation)
+    policy.sharpen(2.0)
+    after = policy.distribution(observation)
+    for old, new in zip(before.log_probs, after.log_probs, strict=True):
+        odds, expected = new - new[:, :1], 2.0 * (old - old[:, :1])
+        torch.testing.assert_close(odds, expected)
+    assert (after.entropy() < before.entropy()).all()
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="init_sharpness is"):
+            policy.sharpen(wrong)
+    betas = configured_policy("mlp", **shapes)
+    with pytest.raises(ValueError, match=r"a policy with policy\.action_levels"):
+        betas.sharpen(2.0)
