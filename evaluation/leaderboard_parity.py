@@ -7,7 +7,6 @@ very ticks that the official criteria saw; every difference is listed, route by 
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
 
 from carl_planner.command_errors import hydra_command, input_errors_reported
 from evaluation.leaderboard_agent.tick_recording import read_recording
@@ -29,9 +26,10 @@ from evaluation.scoring.episode_result import (
     EpisodeRecord,
     Infraction,
     InfractionKind,
-    penalty_factor,
+    infraction_score,
 )
 from evaluation.scoring.results_file import write_json
+from evaluation.scoring.score_table import ScoreTable, print_tables
 from evaluation.scoring.scores import natural_key
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.town_files import town_name
@@ -56,10 +54,6 @@ class RouteParity:
     our_completion: float
     differences: tuple[str, ...]  # infraction kinds that were not judged alike
 
-    def as_row(self) -> dict[str, Any]:
-        """All fields as JSON values."""
-        return dict(self.__dict__) | {"differences": list(self.differences)}
-
 
 def compare_run(folder: Path, config: DictConfig) -> list[RouteParity]:
     """Judge every recorded drive of an official run again.
@@ -69,12 +63,9 @@ def compare_run(folder: Path, config: DictConfig) -> list[RouteParity]:
     """
     detector = instantiate(config.detector)
     parities = []
-    for route_folder in sorted((folder / "routes").glob("route_*_seed_*")):
-        recording_file = route_folder / RECORDING_FILE
-        if not recording_file.is_file():
-            continue
-        recording = read_recording(recording_file)
-        job = job_of_folder(route_folder, town_name(recording.town))
+    for file in sorted((folder / "routes").glob(f"route_*_seed_*/{RECORDING_FILE}")):
+        recording = read_recording(file)
+        job = job_of_folder(file.parent, town_name(recording.town))
         record = read_record(job) if job is not None else None
         if job is None or record is None:
             continue
@@ -98,13 +89,12 @@ def compare_route(job: RouteJob, record: dict[str, Any], ours: EpisodeRecord) ->
     differences = infraction_differences(official.infractions, found)
     if official.end is not ours.end:
         differences.append(f"end: {official.end} | {ours.end}")
-    penalty = math.prod(penalty_factor(infraction) for infraction in found)
     return RouteParity(
         route_id=job.route_id,
         town=job.town,
         seed=job.seed,
         official_score=official.driving_score,
-        our_score=max(ours.route_percent * penalty, 0.0),
+        our_score=max(ours.route_percent * infraction_score(found), 0.0),
         official_completion=official.route_completion,
         our_completion=ours.route_percent,
         differences=tuple(differences),
@@ -114,18 +104,18 @@ def compare_route(job: RouteJob, record: dict[str, Any], ours: EpisodeRecord) ->
 def infraction_differences(official: Sequence[Infraction], ours: Sequence[Infraction]) -> list[str]:
     """Kinds whose number or percentages differ, as `kind: official | ours`."""
     theirs, mine = _by_kind(official), _by_kind(ours)
-    lines = []
-    for kind in InfractionKind:
-        if theirs[kind] != mine[kind]:
-            lines.append(f"{kind.value}: {_text(theirs[kind])} | {_text(mine[kind])}")
-    return lines
+    return [
+        f"{kind.value}: {_text(theirs[kind])} | {_text(mine[kind])}"
+        for kind in InfractionKind
+        if theirs[kind] != mine[kind]
+    ]
 
 
 def _by_kind(infractions: Sequence[Infraction]) -> dict[InfractionKind, Counter[float]]:
-    found: dict[InfractionKind, Counter[float]] = {kind: Counter() for kind in InfractionKind}
-    for infraction in infractions:
-        found[infraction.kind][round(infraction.percent, 2)] += 1
-    return found
+    return {
+        kind: Counter(round(one.percent, 2) for one in infractions if one.kind is kind)
+        for kind in InfractionKind
+    }
 
 
 def _text(percents: Counter[float]) -> str:
@@ -134,23 +124,20 @@ def _text(percents: Counter[float]) -> str:
     return f"{total}{' (' + ', '.join(shares) + ')' if shares else ''}"
 
 
-def print_parity(parities: Sequence[RouteParity]) -> None:
+def parity_table(parities: Sequence[RouteParity]) -> ScoreTable:
     """A row a route."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
-    table = Table(title="official criteria | our referee, on the same ticks")
-    for head in ("route", "town", "completion [%]", "driving score", "judged differently"):
-        table.add_column(head)
-    for parity in parities:
-        table.add_row(
+    rows = [
+        [
             parity.route_id,
             parity.town,
             f"{parity.official_completion:.2f} | {parity.our_completion:.2f}",
             f"{parity.official_score:.2f} | {parity.our_score:.2f}",
             "; ".join(parity.differences) or "nothing",
-        )
-    console.print(table)
+        ]
+        for parity in parities
+    ]
+    heads = ["route", "town", "completion [%]", "driving score", "judged differently"]
+    return ScoreTable("official criteria | our referee, on the same ticks", heads, rows)
 
 
 def run_parity(config: DictConfig) -> list[RouteParity]:
@@ -159,8 +146,8 @@ def run_parity(config: DictConfig) -> list[RouteParity]:
         raise ValueError("run=FOLDER is needed: the output of evaluation.longest6_official")
     folder = Path(config.run)
     parities = compare_run(folder, config)
-    write_json(folder / PARITY_FILE, [parity.as_row() for parity in parities])
-    print_parity(parities)
+    write_json(folder / PARITY_FILE, [vars(parity) for parity in parities])
+    print_tables(parity_table(parities))
     return parities
 
 

@@ -34,6 +34,10 @@ ENDS = {
     EpisodeEnd.SIMULATOR_FAILED: "lost its simulator",
     EpisodeEnd.STOPPED: "was stopped",
 }
+WHOLES = {  # of infractions that sum up a stretch
+    InfractionKind.MINIMUM_SPEED: "the traffic's speed",
+    InfractionKind.OUTSIDE_ROUTE_LANES: "the way",
+}
 PLANNERS = {
     "untrained": "its untrained self",
     "trained": "the trained policy",
@@ -47,7 +51,7 @@ def drive_in_words(result: EpisodeResult) -> str:
     """How a drive went, in one line."""
     way = f"{result.route_completion:.0f} % of {result.length_m:.0f} m"
     faults = [_fault(one) for one in result.infractions if one.kind not in ROUTE_ENDS]
-    flaws = "; ".join(faults) if faults else "no infraction"
+    flaws = "; ".join(faults) or "no infraction"
     return (
         f"{result.town}, route {result.route_id}: {ENDS[result.end]} after {way} and "
         f"{result.duration_s:.0f} s, {result.driving_score:.0f} of 100 points: {flaws}"
@@ -65,10 +69,8 @@ def planner_in_words(results: Mapping[str, Sequence[EpisodeResult]], name: str) 
     """
     mine = _driving_scores(results[name])
     better, others = [], []
-    for other, episodes in results.items():
-        if other == name:
-            continue
-        change = difference(_driving_scores(episodes), mine).change
+    for other in (each for each in results if each != name):
+        change = difference(_driving_scores(results[other]), mine).change
         title = PLANNERS.get(other, other)
         if change.low > 0.0:
             better.append(title)
@@ -80,8 +82,8 @@ def planner_in_words(results: Mapping[str, Sequence[EpisodeResult]], name: str) 
             below = f"like {title}" if points == 0 else f"{below}, not told apart by these routes"
         others.append(below)
     better_text = [f"better than {_listed(better)}"] if better else []
-    subject = PLANNERS.get(name, name)
-    return f"{subject}, {mine.mean():.0f} of 100 points: {'; '.join(better_text + others)}"
+    told = "; ".join(better_text + others)
+    return f"{PLANNERS.get(name, name)}, {mine.mean():.0f} of 100 points: {told}"
 
 
 def python_to_type() -> str:
@@ -106,10 +108,8 @@ def _listed(names: Sequence[str]) -> str:
 def _fault(infraction: Infraction) -> str:
     """One infraction; those that sum up a stretch have no moment."""
     name = NAMES[infraction.kind]
-    if infraction.kind is InfractionKind.MINIMUM_SPEED:
-        return f"{name} ({infraction.percent:.0f} % of the traffic's speed)"
-    if infraction.kind is InfractionKind.OUTSIDE_ROUTE_LANES:
-        return f"{name} ({infraction.percent:.0f} % of the way)"
+    if infraction.kind in WHOLES:
+        return f"{name} ({infraction.percent:.0f} % of {WHOLES[infraction.kind]})"
     minutes, seconds = divmod(infraction.time_s, 60.0)
     return f"{name} at {minutes:.0f}:{seconds:02.0f}"
 
@@ -125,19 +125,16 @@ _FILE = "dynamics_check.json"
 
 def keep_check(rows: Sequence[HorizonErrors], num_drives: int) -> Path:
     """Remember a check of these sources for later reports; where it is kept."""
-    together = [row for row in rows if row.name == "all" and row.position_m.size]
-    record = {
-        "sources": _sources_hash(),
-        "drives": num_drives,
-        "errors": [
-            {
-                "horizon_s": row.horizon_s,
-                "position_m": float(row.position_m.mean()),
-                "speed_mps": float(row.speed_mps.mean()),
-            }
-            for row in together
-        ],
-    }
+    errors = [
+        {
+            "horizon_s": row.horizon_s,
+            "position_m": float(row.position_m.mean()),
+            "speed_mps": float(row.speed_mps.mean()),
+        }
+        for row in rows
+        if row.name == "all" and row.position_m.size
+    ]
+    record = {"sources": _sources_hash(), "drives": num_drives, "errors": errors}
     path = cache_root() / _FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record, indent=2))
@@ -161,7 +158,5 @@ def dynamics_statement() -> str:
 
 
 def _sources_hash() -> str:
-    digest = hashlib.sha256()
-    for module in (dynamics, ego_speed):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    return digest.hexdigest()[:16]
+    sources = [Path(str(module.__file__)).read_bytes() for module in (dynamics, ego_speed)]
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -83,6 +84,11 @@ def penalty_factor(infraction: Infraction) -> float:
     if infraction.kind is InfractionKind.MINIMUM_SPEED:
         return 1.0 - MINIMUM_SPEED_WEIGHT * (1.0 - min(infraction.percent, 100.0) / 100.0)
     return 1.0
+
+
+def infraction_score(infractions: Iterable[Infraction]) -> float:
+    """Product of what the events multiply it by, in [0, 1]."""
+    return math.prod(penalty_factor(infraction) for infraction in infractions)
 
 
 # MinimumSpeedTest: whether the ego has kept pace with the traffic around it.
@@ -258,7 +264,7 @@ class EpisodeResult:
     @property
     def infraction_score(self) -> float:
         """Product of all penalties, in [0, 1] (leaderboard: score_penalty)."""
-        return math.prod(penalty_factor(infraction) for infraction in self.infractions)
+        return infraction_score(self.infractions)
 
     @property
     def driving_score(self) -> float:

@@ -41,8 +41,8 @@ from evaluation.val14.files import (
 )
 from evaluation.val14.recording import ScenarioRecorder
 from evaluation.val14.rollout import TRAFFIC, drive_scenarios
-from evaluation.val14.selection import Selection, provenance, select
-from evaluation.val14.table import score_tables, val14_page
+from evaluation.val14.selection import Selection, select
+from evaluation.val14.table import provenance, score_tables, val14_page
 from evaluation.viewer.page_file import VIEW_FILE, write_page
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache, open_cache

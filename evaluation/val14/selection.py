@@ -1,15 +1,13 @@
-"""Which scenarios of a cache a Val14 run drives, all by name, and what its scores may be called."""
+"""Which scenarios of a cache a Val14 run drives, all by name."""
 
 from __future__ import annotations
 
 import json
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from evaluation.scoring.score_table import ScoredWorld
 from sim_adapters.nuplan.scenario_cache.file import REPORT_FILE, ScenarioCache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter
@@ -120,60 +118,3 @@ def _first_of_each_type(names: Sequence[ScenarioName], count: int) -> Iterator[S
         if taken[name.scenario_type] < count:
             taken[name.scenario_type] += 1
             yield name
-
-
-# What scores of a scenario cache may be called: only nuPlan's own logs give nuPlan scores.
-#
-# Of those, only the scenarios of Val14's own filter are Val14; any other filter names its scores.
-
-NUPLAN_LOCATIONS = (
-    "us-nv-las-vegas-strip",
-    "us-ma-boston",
-    "us-pa-pittsburgh-hazelwood",
-    "sg-one-north",
-)
-BENCHMARKS = {"val14_split": "Val14"}  # by the name of the filter's file
-# Date, time, car and two numbers of the drive, e.g. 2021.05.12.22.00.38_veh-35_01008_01518
-_NUPLAN_LOG = re.compile(r"\d{4}(\.\d\d){5}_veh-\d+_\d+_\d+")
-
-
-NUPLAN_RULES = "the rules of nuPlan's closed-loop challenges"
-SYNTHETIC = ScoredWorld(
-    rules=NUPLAN_RULES,
-    score_title="synthetic scores",
-    warning="These are synthetic scores, not nuPlan results.",
-    limits=(
-        "The logs are drives of this project's own world on synthetic maps, or other logs that are "
-        "not nuPlan's; nobody's published scores can be compared with these.",
-        "Simulation and metrics follow nuPlan's devkit and are checked against it number by "
-        "number; the traffic, the scenes and the expert are not nuPlan's.",
-    ),
-)
-NUPLAN = ScoredWorld(
-    rules=NUPLAN_RULES,
-    score_title="nuPlan scores of no named filter",
-    warning="Computed by this project, checked against the devkit's runner on exported logs.",
-    limits=(
-        "Logs and maps are taken to be nuPlan's by their names.",
-        "A policy acts through CaRL's one-stage controller; planners that give trajectories are "
-        "tracked by the devkit's LQR. Compare the two with care.",
-    ),
-)
-
-
-def provenance(names: Sequence[ScenarioName], filter_name: str = "") -> ScoredWorld:
-    """NUPLAN if all logs and maps bear names of nuPlan's, else SYNTHETIC; titled by the filter.
-
-    Args:
-        names: Scenarios that are driven.
-        filter_name: Of the filter that chose them, `val14_split` for Val14.
-    """
-    genuine = all(
-        name.map_name in NUPLAN_LOCATIONS and _NUPLAN_LOG.fullmatch(name.log_name) for name in names
-    )
-    data = NUPLAN if genuine else SYNTHETIC
-    if not filter_name:
-        return data
-    title = BENCHMARKS.get(filter_name, filter_name)
-    name = f"{title} scores" if genuine else f"{data.score_title} of {filter_name}"
-    return replace(data, score_title=name)

@@ -1,7 +1,8 @@
-"""The tables and the page of a Val14 run, and the run as results that are compared."""
+"""The tables and the page of a Val14 run, the run as results, and what its scores may be called."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from evaluation.nuplan_metrics.scoring import METRICS, MULTIPLIERS, WEIGHTS, Sce
 from evaluation.report.page import PageSection, ScorePage
 from evaluation.scoring.score_table import Results, ScoredWorld, ScoreTable, interval_text
 from evaluation.val14.files import SCENARIOS_FILE, Drive, Val14Scores, read_scenarios
+from sim_adapters.nuplan.scenario_cache.record import ScenarioName
 
 DRIVER_TITLES = {
     "policy": "policy",
@@ -172,3 +174,60 @@ def val14_results(folder: Path) -> Results:
 def _figures(one: ScenarioScores) -> dict[str, float]:
     metrics = {} if one.metrics is None else one.metrics._asdict()
     return {name: 100.0 * value for name, value in {"score": one.score, **metrics}.items()}
+
+
+# What scores of a scenario cache may be called: only nuPlan's own logs give nuPlan scores.
+#
+# Of those, only the scenarios of Val14's own filter are Val14; any other filter names its scores.
+
+NUPLAN_LOCATIONS = (
+    "us-nv-las-vegas-strip",
+    "us-ma-boston",
+    "us-pa-pittsburgh-hazelwood",
+    "sg-one-north",
+)
+BENCHMARKS = {"val14_split": "Val14"}  # by the name of the filter's file
+# Date, time, car and two numbers of the drive, e.g. 2021.05.12.22.00.38_veh-35_01008_01518
+_NUPLAN_LOG = re.compile(r"\d{4}(\.\d\d){5}_veh-\d+_\d+_\d+")
+
+
+NUPLAN_RULES = "the rules of nuPlan's closed-loop challenges"
+SYNTHETIC = ScoredWorld(
+    rules=NUPLAN_RULES,
+    score_title="synthetic scores",
+    warning="These are synthetic scores, not nuPlan results.",
+    limits=(
+        "The logs are drives of this project's own world on synthetic maps, or other logs that are "
+        "not nuPlan's; nobody's published scores can be compared with these.",
+        "Simulation and metrics follow nuPlan's devkit and are checked against it number by "
+        "number; the traffic, the scenes and the expert are not nuPlan's.",
+    ),
+)
+NUPLAN = ScoredWorld(
+    rules=NUPLAN_RULES,
+    score_title="nuPlan scores of no named filter",
+    warning="Computed by this project, checked against the devkit's runner on exported logs.",
+    limits=(
+        "Logs and maps are taken to be nuPlan's by their names.",
+        "A policy acts through CaRL's one-stage controller; planners that give trajectories are "
+        "tracked by the devkit's LQR. Compare the two with care.",
+    ),
+)
+
+
+def provenance(names: Sequence[ScenarioName], filter_name: str = "") -> ScoredWorld:
+    """NUPLAN if all logs and maps bear names of nuPlan's, else SYNTHETIC; titled by the filter.
+
+    Args:
+        names: Scenarios that are driven.
+        filter_name: Of the filter that chose them, `val14_split` for Val14.
+    """
+    genuine = all(
+        name.map_name in NUPLAN_LOCATIONS and _NUPLAN_LOG.fullmatch(name.log_name) for name in names
+    )
+    data = NUPLAN if genuine else SYNTHETIC
+    if not filter_name:
+        return data
+    title = BENCHMARKS.get(filter_name, filter_name)
+    name = f"{title} scores" if genuine else f"{data.score_title} of {filter_name}"
+    return replace(data, score_title=name)

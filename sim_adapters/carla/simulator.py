@@ -19,11 +19,12 @@ from sim_adapters.carla.actor_slots import EGO_SLOT
 from sim_adapters.carla.background_traffic import BackgroundTraffic, LiveTrafficSettings
 from sim_adapters.carla.contact_log import ContactLog
 from sim_adapters.carla.frames import to_carla_control, to_carla_transform
-from sim_adapters.carla.live_lights import LiveLights, check_stop_signs
+from sim_adapters.carla.live_lights import LiveLights
 from sim_adapters.carla.route_scripts import RouteScripts
 from sim_adapters.carla.scene_reader import SceneReader
 from sim_adapters.carla.script_stream import LiveStage
 from sim_adapters.carla.session import LiveSession
+from sim_adapters.carla.world_check import check_stop_signs
 from sim_adapters.embedded.world_start import check_route, clear_world, start_clocks, write_route
 from sim_adapters.maps.town_files import town_name
 from sim_adapters.pool_worker import WorldLostError

@@ -38,22 +38,16 @@ def check_route(scenario: Scenario, capacity: int) -> None:
 
 
 def write_route(scene: SceneBatch, agent: int, scenario: Scenario) -> None:
-    """Copy the dense route into the driver's row; the rest of the row repeats nothing: zeros."""
+    """Copy the dense route into the driver's row; the rest of the row repeats nothing: zeros.
+
+    On the path of a human who stood still percent is zero at all points.
+    """
     route, routes = scenario.route, scene.routes
     num_points = route.x.size
     routes.num_points[agent] = num_points
     cumulative_m = route.cumulative_m
-    columns = {
-        "x": route.x,
-        "y": route.y,
-        "z": route.z,
-        "yaw_rad": route.yaw_rad,
-        "percent": 100.0 * cumulative_m / cumulative_m[-1],
-        "lane": route.lane,
-        "in_junction": route.in_junction,
-        "command": route.command,
-    }
-    for name, values in columns.items():
+    length_m = max(float(cumulative_m[-1]), np.finfo(np.float64).tiny)
+    for name, values in (vars(route) | {"percent": 100.0 * cumulative_m / length_m}).items():
         row = getattr(routes, name)[agent]
         row[:num_points] = values
         row[num_points:] = -1 if name == "lane" else 0

@@ -56,15 +56,12 @@ def draw_town(bank: MapBank, window: tuple[float, float, float] | None = None) -
     _draw_stop_lines(axes, bank)
     _draw_signs(axes, bank)
     axes.set_aspect("equal")
-    if window is None:
-        last = bank.ranges.point[1]
-        x, y = bank.points.x[:last], bank.points.y[:last]
-        axes.set_xlim(x.min() - 15.0, x.max() + 15.0)
-        axes.set_ylim(y.min() - 15.0, y.max() + 15.0)
-    else:
-        x, y, size = window
-        axes.set_xlim(x - size / 2.0, x + size / 2.0)
-        axes.set_ylim(y - size / 2.0, y + size / 2.0)
+    last, margin_m = bank.ranges.point[1], 15.0
+    x, y = bank.points.x[:last], bank.points.y[:last]
+    if window is not None:
+        x, y, margin_m = np.array(window[0]), np.array(window[1]), window[2] / 2.0
+    axes.set_xlim(x.min() - margin_m, x.max() + margin_m)
+    axes.set_ylim(y.min() - margin_m, y.max() + margin_m)
     axes.set_title(
         f"{bank.towns[0]} [m]: junction lanes by entry rule (blue free, green light, red stop, "
         f"orange yield), stop lines by phase, other lanes by limit (dark 30 to bright 90 km/h)"
@@ -79,16 +76,12 @@ def _draw_layers(axes: Axes, bank: MapBank) -> None:
     for bit, color in _LAYER_COLORS.items():
         picture[(plane & bit) != 0] = color
     scale = float(bank.layers.pixels_per_meter[0])
-    left, low = float(bank.layers.origin_x[0]), float(bank.layers.origin_y[0])
     # Pixels are samples at points, so the picture reaches half a pixel beyond the outer ones
-    edges = (-0.5, plane.shape[1] - 0.5, -0.5, plane.shape[0] - 0.5)
-    extent = (
-        left + edges[0] / scale,
-        left + edges[1] / scale,
-        low + edges[2] / scale,
-        low + edges[3] / scale,
+    left, low = (
+        float(start[0]) - 0.5 / scale for start in (bank.layers.origin_x, bank.layers.origin_y)
     )
-    axes.imshow(picture, origin="lower", extent=extent, interpolation="nearest")
+    right, top = left + plane.shape[1] / scale, low + plane.shape[0] / scale
+    axes.imshow(picture, origin="lower", extent=(left, right, low, top), interpolation="nearest")
 
 
 def _draw_lanes(axes: Axes, bank: MapBank) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.embedded.world_start import write_route
 from sim_adapters.kernels import range_kernel
 from sim_adapters.nuplan.bicycle import MICROSECOND_S, drive_bicycle, write_centre
 from sim_adapters.nuplan.idm.traffic import IdmTraffic
@@ -31,7 +32,6 @@ from sim_adapters.nuplan.simulator_start import (
     checked_log,
     place_ego,
     start_clocks,
-    write_route,
     write_route_areas,
 )
 from sim_adapters.nuplan.slot_demand import Traffic
@@ -116,7 +116,7 @@ class NuplanSimulator:
             write_log(self.book, int(world), log, self.maps, map_index)
             self.logs[int(world)] = log
             place_ego(self.scene, int(world), log)
-            write_route(self.scene, int(world), scenario.route)
+            write_route(self.scene, int(world), scenario)
             passed = self.route_blocks.rows(map_index, log.corrected_route_fids)
             write_route_areas(self.scene, int(world), passed)
             start_clocks(self.scene, int(world), scenario, log, map_index)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.embedded import world_start
 from sim_adapters.nuplan.bicycle import (
     HEIGHT_M,
     LENGTH_M,
@@ -17,7 +18,7 @@ from sim_adapters.nuplan.bicycle import (
 from sim_adapters.nuplan.scenario_log import LoggedScenario, ScenarioLog
 from sim_adapters.nuplan.slot_demand import Traffic, slots_needed
 from sim_adapters.scene.map_areas import AreaKind, VectorMap
-from sim_adapters.scene.scenario import Route, Scenario
+from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorKind, SceneBatch
 
 # The route of a log as rows of the map's areas, where raster and detectors look it up.
@@ -105,34 +106,11 @@ def checked_log(scenario: Scenario, scene: SceneBatch, traffic: Traffic) -> Scen
     return log
 
 
-def write_route(scene: SceneBatch, agent: int, route: Route) -> None:
-    """Copy the logged path; a human who stood still has percent zero at all points."""
-    routes, num_points = scene.routes, route.x.size
-    cumulative_m = route.cumulative_m
-    length_m = max(float(cumulative_m[-1]), np.finfo(np.float64).tiny)
-    columns = {
-        "x": route.x,
-        "y": route.y,
-        "z": route.z,
-        "yaw_rad": route.yaw_rad,
-        "percent": 100.0 * cumulative_m / length_m,
-        "lane": route.lane,
-        "in_junction": route.in_junction,
-        "command": route.command,
-    }
-    routes.num_points[agent] = num_points
-    for name, values in columns.items():
-        row = getattr(routes, name)[agent]
-        row[:num_points] = values
-        row[num_points:] = -1 if name == "lane" else 0
-
-
 def place_ego(scene: SceneBatch, agent: int, log: ScenarioLog) -> None:
     """Put the ego where the log has it; the log knows no steering, so that starts at zero."""
     world, slot = int(scene.ego.world[agent]), int(scene.ego.slot[agent])
     motion, traits, body = scene.motion, scene.traits, scene.body
-    for array in (*motion, *traits):
-        array[world] = 0
+    world_start.clear_world(scene, world)
     for array in body:
         array[agent] = 0.0
     body.rear_axle_x[agent], body.rear_axle_y[agent] = log.ego.x[0], log.ego.y[0]
@@ -149,20 +127,13 @@ def place_ego(scene: SceneBatch, agent: int, log: ScenarioLog) -> None:
     ego = scene.ego
     for control in (ego.steer, ego.throttle, ego.brake, ego.gear, ego.speed_limit_mps):
         control[agent] = 0.0
-    contacts = scene.contacts
-    contacts.other_slot[agent] = -1
-    contacts.x[agent] = contacts.y[agent] = 0.0
 
 
 def start_clocks(
     scene: SceneBatch, world: int, scenario: Scenario, log: ScenarioLog, map_index: int
 ) -> None:
     """Set time, time limit, map and seed of a world; CaRL's episodes end at frame N - 2."""
-    clocks = scene.clocks
-    clocks.elapsed_s[world] = 0.0
+    world_start.start_clocks(scene, world, scenario, map_index)
     last = log.num_frames - 2
     lasts_s = float(log.ego.time_us[last] - log.ego.time_us[0]) * MICROSECOND_S
-    clocks.time_limit_s[world] = min(scenario.time_limit_s, lasts_s)
-    clocks.failed[world] = False
-    clocks.map_index[world] = map_index
-    clocks.seed[world] = np.uint64(scenario.seed % 2**64)
+    scene.clocks.time_limit_s[world] = min(scenario.time_limit_s, lasts_s)

@@ -18,6 +18,7 @@ from sim_adapters.carla.headless.__main__ import parse_options
 from sim_adapters.carla.headless.actor_arrays import ActorArrays, Kind
 from sim_adapters.carla.headless.actors import ActorRegistry
 from sim_adapters.carla.headless.blueprints.library import build_library
+from sim_adapters.carla.headless.episode import EpisodeSettings
 from sim_adapters.carla.headless.frame import compose, pose_from_wire, pose_to_wire
 from sim_adapters.carla.headless.motion import stand_on_ground
 from sim_adapters.carla.headless.process import HeadlessServer
@@ -29,7 +30,6 @@ from sim_adapters.carla.headless.road_furniture import (
 )
 from sim_adapters.carla.headless.sensors import read_geo_reference
 from sim_adapters.carla.headless.wire_values import BadValueError
-from sim_adapters.carla.headless.world import EpisodeSettings
 from sim_adapters.maps.opendrive import load_map_bank
 
 RED, YELLOW, GREEN = 0, 1, 2

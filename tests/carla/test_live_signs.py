@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim_adapters.carla import live_lights
+from sim_adapters.carla import world_check
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import MapBank, SignKind
 
@@ -17,9 +17,9 @@ def maps() -> MapBank:
 
 
 def _check(maps: MapBank, places: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    monkeypatch.setattr(live_lights, "stop_sign_places", lambda world: places)
+    monkeypatch.setattr(world_check, "stop_sign_places", lambda world: places)
     world: Any = None
-    return live_lights.check_stop_signs(world, maps, 0)
+    return world_check.check_stop_signs(world, maps, 0)
 
 
 def test_a_sign_elsewhere_is_missed_and_unknown(

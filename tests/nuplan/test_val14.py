@@ -28,7 +28,8 @@ from evaluation.val14.files import (
     val14_scores,
 )
 from evaluation.val14.rollout import UnfitDriverError
-from evaluation.val14.selection import NUPLAN, SYNTHETIC, provenance, select
+from evaluation.val14.selection import select
+from evaluation.val14.table import NUPLAN, SYNTHETIC, provenance
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import MapFolder, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName

@@ -23,6 +23,7 @@ from nuplan.planning.simulation.simulation import Simulation
 from nuplan.planning.simulation.simulation_setup import SimulationSetup
 from nuplan.planning.utils.multithreading.worker_sequential import Sequential
 
+from sim_adapters.embedded.world_start import write_route
 from sim_adapters.flat_keys import flat_keys
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.devkit.challenge import devkit_config
@@ -40,7 +41,6 @@ from sim_adapters.nuplan.simulator_start import (
     checked_log,
     place_ego,
     start_clocks,
-    write_route,
     write_route_areas,
 )
 from sim_adapters.nuplan.slot_demand import Traffic
@@ -93,7 +93,7 @@ class DevkitWorld:
         log = checked_log(scenario, self.scene, self.traffic)
         map_index = self.maps.map_index(scenario.town)
         place_ego(self.scene, 0, log)
-        write_route(self.scene, 0, scenario.route)
+        write_route(self.scene, 0, scenario)
         passed = self._blocks.rows(map_index, log.corrected_route_fids)
         write_route_areas(self.scene, 0, passed)
         start_clocks(self.scene, 0, scenario, log, map_index)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from sim_adapters.nuplan.scenario_cache.record import (
     read_header,
     write_shard,
 )
-from sim_adapters.nuplan.scenario_cache.report import CacheReport, Workers
+from sim_adapters.nuplan.scenario_cache.report import CacheReport, done_tasks, started_pool
 from sim_adapters.nuplan.scenario_filter import ScenarioFilter, keep_of_log, select_scenarios
 from sim_adapters.nuplan.scenario_mapping import ScenarioMapping, absent_types
 
@@ -91,8 +92,8 @@ def build_cache(job: CacheJob) -> CacheReport:
     present = {path.stem for path in paths}
     missing = [name for name in job.scenario_filter.log_names or () if name not in present]
     report = CacheReport(num_logs=len(paths), missing_logs=missing)
-    with Workers(min(job.num_workers, len(paths))) as workers:
-        shards = _read(job, _select(job, paths, workers, report), workers, report)
+    with started_pool(min(job.num_workers, len(paths))) as pool:
+        shards = _read(job, _select(job, paths, pool, report), pool, report)
     for header, _ in shards:
         _count(header, report)
     write_atomically(job.out / REPORT_FILE, report.to_json().encode())
@@ -118,10 +119,10 @@ def _wanted_logs(job: CacheJob) -> list[Path]:
 
 
 def _select(
-    job: CacheJob, paths: Sequence[Path], workers: Workers, report: CacheReport
+    job: CacheJob, paths: Sequence[Path], pool: ProcessPoolExecutor | None, report: CacheReport
 ) -> list[Candidate]:
     """Scenarios that the filter keeps by their names, their maps made ready."""
-    found = _scan(job, paths, workers, report)
+    found = _scan(job, paths, pool, report)
     candidates = [row for path in paths for row in found.get(path, ())]
     report.num_candidates = len(candidates)
     selected = _without_twins(select_scenarios(candidates, job.scenario_filter), report)
@@ -154,7 +155,7 @@ def find_logs(roots: Iterable[Path]) -> list[Path]:
 
 
 def _scan(
-    job: CacheJob, paths: Sequence[Path], workers: Workers, report: CacheReport
+    job: CacheJob, paths: Sequence[Path], pool: ProcessPoolExecutor | None, report: CacheReport
 ) -> dict[Path, tuple[Candidate, ...]]:
     """Candidates of each log; bad logs and tokens without a scenario go to the report."""
     scan = functools.partial(_scan_log, job.scenario_filter)
@@ -163,7 +164,7 @@ def _scan(
     seen: set[str] = set()
     tags: set[str] = set(job.mapping.windows)
     locations = map_locations(job.map_root, job.map_version)
-    for path, answer in workers.run(scan, paths, "scanning logs"):
+    for path, answer in done_tasks(pool, scan, paths, "scanning logs"):
         if isinstance(answer, str):
             report.bad_logs[path.stem] = answer
             continue
@@ -231,7 +232,10 @@ def _without_twins(selected: Sequence[Candidate], report: CacheReport) -> list[C
 
 
 def _read(
-    job: CacheJob, selected: Sequence[Candidate], workers: Workers, report: CacheReport
+    job: CacheJob,
+    selected: Sequence[Candidate],
+    pool: ProcessPoolExecutor | None,
+    report: CacheReport,
 ) -> list[tuple[ShardHeader, int]]:
     """Shards of all logs with selected scenarios, made now where they aren't there yet."""
     (job.out / INDEX_FILE).unlink(missing_ok=True)  # until all of the new set is there
@@ -239,7 +243,7 @@ def _read(
     for row in selected:
         by_log[row.log_path].append(row)
     tasks = [_ShardTask(job, path, tuple(rows)) for path, rows in sorted(by_log.items())]
-    for task, error in workers.run(_read_log, tasks, "reading logs"):
+    for task, error in done_tasks(pool, _read_log, tasks, "reading logs"):
         if error is not None:
             report.bad_logs[task.path.stem] = error
             reason = f"log {task.path.stem} is bad: {error}"

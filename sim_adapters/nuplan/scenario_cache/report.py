@@ -10,9 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -73,22 +73,18 @@ class CacheReport:
             f"({self.num_candidates} candidates in {self.num_logs} logs)"
         ]
         lines += [f"  {count:6d}  {name}" for name, count in sorted(self.scenarios.items())]
-        lines += _named("logs skipped", self.bad_logs)
         for title, names in (
+            ("logs skipped", self.bad_logs),
             ("logs of the filter that are not in data_root", self.missing_logs),
             ("scenario types of the filter without a scenario", self.empty_types),
             ("locations of the filter without a scenario", self.empty_maps),
+            ("tokens of the filter not found", self.missing_tokens),
+            ("scenarios skipped", self.skipped),
+            ("scenarios dropped by the filter's thresholds", self.thresholds),
+            ("scenarios without a route (not for training)", self.without_route),
+            ("scenarios whose human stands still (not for training)", self.standing),
         ):
-            lines += _named(title, dict.fromkeys(names, ""))
-        lines += _named("tokens of the filter not found", self.missing_tokens)
-        lines += _named("scenarios skipped", self.skipped)
-        dropped: dict[str, Any] = {
-            "scenarios dropped by the filter's thresholds": self.thresholds,
-            "scenarios without a route (not for training)": self.without_route,
-            "scenarios whose human stands still (not for training)": self.standing,
-        }
-        for title, names in dropped.items():
-            lines += _named(title, dict.fromkeys(names, ""))
+            lines += _named(title, names if isinstance(names, dict) else dict.fromkeys(names, ""))
         lines += [f"  {count} {name}" for name, count in sorted(self.notes.items()) if count]
         return "\n".join(lines)
 
@@ -96,9 +92,9 @@ class CacheReport:
 def _named(title: str, reasons: Mapping[str, str]) -> list[str]:
     if not reasons:
         return []
+    shown = list(reasons.items())[:SHOWN_NAMES]
     lines = [f"{title}: {len(reasons)}"]
-    for name, reason in list(reasons.items())[:SHOWN_NAMES]:
-        lines.append(f"  {name}: {reason}" if reason else f"  {name}")
+    lines += [f"  {name}: {reason}" if reason else f"  {name}" for name, reason in shown]
     if len(reasons) > SHOWN_NAMES:
         lines.append(f"  ... and {len(reasons) - SHOWN_NAMES} more, see the report file")
     return lines
@@ -107,9 +103,10 @@ def _named(title: str, reasons: Mapping[str, str]) -> list[str]:
 # Progress of a long job over many files: a bar in a terminal, plain lines in a log file.
 
 LINE_INTERVAL_S = 10.0
-
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
 
 
 def show_progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
@@ -132,45 +129,30 @@ def _with_lines(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
     log.info("%s: %d done", what, total)
 
 
-# Workers: a list of tasks done by several processes, or in this one, with a progress bar
+@contextmanager
+def started_pool(num_workers: int) -> Iterator[ProcessPoolExecutor | None]:
+    """That many processes, which live through several lists of tasks; None for this one alone."""
+    if num_workers <= 1:
+        yield None
+        return
+    # Spawned rather than forked: libraries that run threads do not survive a fork
+    pool = ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)  # a stopped command leaves its list undone
 
-Task = TypeVar("Task")
-Answer = TypeVar("Answer")
 
-
-class Workers:
-    """Processes that live through several lists of tasks; a context manager.
-
-    Args:
-        num_workers: Processes; with 1 tasks are done here.
-    """
-
-    def __init__(self, num_workers: int) -> None:
-        # Spawned rather than forked: libraries that run threads do not survive a fork
-        context = multiprocessing.get_context("spawn")
-        self._pool = (
-            ProcessPoolExecutor(num_workers, mp_context=context) if num_workers > 1 else None
-        )
-
-    def run(
-        self, work: Callable[[Task], Answer], tasks: Sequence[Task], what: str
-    ) -> Iterator[tuple[Task, Answer]]:
-        """Every task with its answer, as they come."""
-        if self._pool is None or len(tasks) <= 1:
-            done = ((task, work(task)) for task in tasks)
-        else:
-            futures = {self._pool.submit(work, task): task for task in tasks}
-            done = ((futures[future], future.result()) for future in as_completed(futures))
-        yield from show_progress(done, len(tasks), what)
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)  # a stopped command leaves its list undone
+def done_tasks(
+    pool: ProcessPoolExecutor | None,
+    work: Callable[[Task], Answer],
+    tasks: Sequence[Task],
+    what: str,
+) -> Iterator[tuple[Task, Answer]]:
+    """Every task with its answer, as they come."""
+    if pool is None or len(tasks) <= 1:
+        done = ((task, work(task)) for task in tasks)
+    else:
+        futures = {pool.submit(work, task): task for task in tasks}
+        done = ((futures[future], future.result()) for future in as_completed(futures))
+    yield from show_progress(done, len(tasks), what)

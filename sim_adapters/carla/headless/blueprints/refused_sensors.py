@@ -26,95 +26,60 @@ REFUSED_SENSORS = {
     "other.v2x": _RADIO,
     "other.v2x_custom": _RADIO,
 }
+
+
+def _defaults(text: str) -> dict[str, str]:
+    """Attributes and their defaults, of words `name=default`."""
+    return dict(word.split("=") for word in text.split())
+
+
 _IMAGE = {"image_size_x": "800", "image_size_y": "600", "fov": "90.0"}
-_LENS = {
-    "lens_circle_falloff": "5.0",
-    "lens_circle_multiplier": "0.0",
-    "lens_k": "-1.0",
-    "lens_kcube": "0.0",
-    "lens_x_size": "0.08",
-    "lens_y_size": "0.08",
-}
-_PHOTOGRAPHY = {
-    "exposure_mode": "histogram",
-    "exposure_compensation": "0.0",
-    "shutter_speed": "200.0",
-    "iso": "100.0",
-    "fstop": "1.4",
-    "enable_postprocess_effects": "true",
-    "gamma": "2.2",
-    "motion_blur_intensity": "0.45",
-    "motion_blur_max_distortion": "0.35",
-    "motion_blur_min_object_screen_size": "0.1",
-    "lens_flare_intensity": "0.1",
-    "bloom_intensity": "0.675",
-    "exposure_min_bright": "10.0",
-    "exposure_max_bright": "12.0",
-    "exposure_speed_up": "3.0",
-    "exposure_speed_down": "1.0",
-    "calibration_constant": "16.0",
-    "focal_distance": "1000.0",
-    "min_fstop": "1.2",
-    "blade_count": "5",
-    "blur_amount": "1.0",
-    "blur_radius": "0.0",
-    "slope": "0.88",
-    "toe": "0.55",
-    "shoulder": "0.26",
-    "black_clip": "0.0",
-    "white_clip": "0.04",
-    "temp": "6500.0",
-    "tint": "0.0",
-    "chromatic_aberration_intensity": "0.0",
-    "chromatic_aberration_offset": "0.0",
-}
-_EVENTS = {
-    "positive_threshold": "0.3",
-    "negative_threshold": "0.3",
-    "sigma_positive_threshold": "0.0",
-    "sigma_negative_threshold": "0.0",
-    "refractory_period_ns": "0",
-    "use_log": "true",
-    "log_eps": "0.001",
-}
-_BEAMS = {
-    "channels": "32",
-    "range": "10.0",
-    "points_per_second": "56000",
-    "rotation_frequency": "10.0",
-    "upper_fov": "10.0",
-    "lower_fov": "-30.0",
-    "horizontal_fov": "360.0",
-}
-_ECHOES = {
-    "atmosphere_attenuation_rate": "0.004",
-    "dropoff_general_rate": "0.45",
-    "dropoff_intensity_limit": "0.8",
-    "dropoff_zero_intensity": "0.4",
-    "noise_seed": "0",
-    "noise_stddev": "0.0",
-}
-_RADAR = {
-    "horizontal_fov": "30",
-    "vertical_fov": "30",
-    "range": "100",
-    "points_per_second": "1500",
-    "noise_seed": "0",
-}
-_CHANNEL = {
-    "noise_seed": "0",
-    "transmit_power": "21.5",
-    "receiver_sensitivity": "-99.0",
-    "frequency_ghz": "5.9",
-    "combined_antenna_gain": "10.0",
-    "scenario": "highway",
-    "path_loss_model": "winner",
-    "path_loss_exponent": "2.7",
-    "d_ref": "1.0",
-    "filter_distance": "500.0",
-    "use_etsi_fading": "true",
-    "custom_fading_stddev": "0.0",
-}
+_LENS = _defaults(
+    """
+    lens_circle_falloff=5.0 lens_circle_multiplier=0.0 lens_k=-1.0 lens_kcube=0.0 lens_x_size=0.08
+    lens_y_size=0.08
+    """
+)
+_PHOTOGRAPHY = _defaults(
+    """
+    exposure_mode=histogram exposure_compensation=0.0 shutter_speed=200.0 iso=100.0 fstop=1.4
+    enable_postprocess_effects=true gamma=2.2 motion_blur_intensity=0.45
+    motion_blur_max_distortion=0.35 motion_blur_min_object_screen_size=0.1
+    lens_flare_intensity=0.1 bloom_intensity=0.675 exposure_min_bright=10.0
+    exposure_max_bright=12.0 exposure_speed_up=3.0 exposure_speed_down=1.0
+    calibration_constant=16.0 focal_distance=1000.0 min_fstop=1.2 blade_count=5 blur_amount=1.0
+    blur_radius=0.0 slope=0.88 toe=0.55 shoulder=0.26 black_clip=0.0 white_clip=0.04 temp=6500.0
+    tint=0.0 chromatic_aberration_intensity=0.0 chromatic_aberration_offset=0.0
+    """
+)
+_EVENTS = _defaults(
+    """
+    positive_threshold=0.3 negative_threshold=0.3 sigma_positive_threshold=0.0
+    sigma_negative_threshold=0.0 refractory_period_ns=0 use_log=true log_eps=0.001
+    """
+)
+_BEAMS = _defaults(
+    """
+    channels=32 range=10.0 points_per_second=56000 rotation_frequency=10.0 upper_fov=10.0
+    lower_fov=-30.0 horizontal_fov=360.0
+    """
+)
+_ECHOES = _defaults(
+    """
+    atmosphere_attenuation_rate=0.004 dropoff_general_rate=0.45 dropoff_intensity_limit=0.8
+    dropoff_zero_intensity=0.4 noise_seed=0 noise_stddev=0.0
+    """
+)
+_RADAR = _defaults(
+    "horizontal_fov=30 vertical_fov=30 range=100 points_per_second=1500 noise_seed=0"
+)
+_CHANNEL = _defaults(
+    """
+    noise_seed=0 transmit_power=21.5 receiver_sensitivity=-99.0 frequency_ghz=5.9
+    combined_antenna_gain=10.0 scenario=highway path_loss_model=winner path_loss_exponent=2.7
+    d_ref=1.0 filter_distance=500.0 use_etsi_fading=true custom_fading_stddev=0.0
+    """
+)
 _AWARENESS = {
     "gen_cam_min": "0.1",
     "gen_cam_max": "1.0",

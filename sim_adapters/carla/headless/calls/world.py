@@ -13,6 +13,7 @@ from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.blueprints.library import definitions
 from sim_adapters.carla.headless.calls.actors import ActorCalls
 from sim_adapters.carla.headless.calls.dispatch import CallError, call
+from sim_adapters.carla.headless.episode import EpisodeSettings
 from sim_adapters.carla.headless.frame import pose_to_wire, vector_from_wire, vector_to_wire
 from sim_adapters.carla.headless.peers import WORLD_STREAM
 from sim_adapters.carla.headless.protocol import Answer, Later
@@ -25,7 +26,7 @@ from sim_adapters.carla.headless.town import (
     generate_town,
     load_town,
 )
-from sim_adapters.carla.headless.world import NUM_WEATHER_VALUES, EpisodeSettings, World
+from sim_adapters.carla.headless.world import NUM_WEATHER_VALUES, World
 from sim_adapters.scene.state import LightState
 
 # Calls that look for the ground or for bodies along a ray.
