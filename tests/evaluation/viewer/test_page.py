@@ -299,3 +299,27 @@ def test_what_was_seen_is_drawn_from_where_the_ego_was_then(tmp_path):
         found = browser.run("found.s = [0, 1, 10, 11].map((k) => viewer.drive.seenTimeAt(k));")
     # Steps 10 and 11 are decided on what there was to see when step 9 had ended, at 1.0 s
     assert found["s"] == pytest.approx([0.0, 0.0, 1.0, 1.0])
+
+
+@needs_chromium
+def test_what_an_end_costs_is_marked_in_a_row_of_its_own(tmp_path):
+    drive = small_drive()
+    cost = np.zeros(drive.num_steps)
+    cost[29] = -1.5  # at 3.0 s, where the red light was run
+    folder = EpisodeFolder(evaluation(tmp_path, "7"))
+    folder.write(replace(drive, terms={"progress": drive.terms["progress"], "terminal": cost}))
+    page = write_page([tmp_path], tmp_path / "view.html")
+    script = """
+        const { picture } = viewer.charts;
+        const row = picture.height - 24;  // above the axis: the last term's
+        const { data } = picture.getContext("2d").getImageData(0, row, picture.width, 1);
+        found.share = [];
+        for (let x = 112; x < picture.width; x++) {
+          const [red, green, blue, alpha] = data.slice(4 * x, 4 * x + 4);
+          if (alpha > 200 && red > green + 80) found.share.push((x - 112) / (picture.width - 122));
+        }
+    """
+    with Browser(page.as_uri(), tmp_path / "profile") as browser:
+        share = browser.run(script)["share"]
+    assert 1 <= len(share) <= 30  # one step of forty in some 750 pixels, three of them wider
+    assert np.mean(share) == pytest.approx(29.5 / 40, abs=0.02)
