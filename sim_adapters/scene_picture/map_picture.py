@@ -25,7 +25,7 @@ LAYERS = (  # painted in this order
 
 
 @dataclass(frozen=True)
-class Shape:
+class MapShape:
     """A polygon or, with `width_m`, a line in the world frame."""
 
     points: FloatArray  # (N, 2) [m]
@@ -45,10 +45,10 @@ class MapPicture:
         self._maps, self._map_index = maps, map_index
         self._plane = untile_plane(maps.layers, map_index)
         lanes = range(maps.ranges.lane[map_index], maps.ranges.lane[map_index + 1])
-        self.shapes: list[Shape] = []
+        self.shapes: list[MapShape] = []
         for kind, colour in LAYERS:
             of_kind = [lane for lane in lanes if maps.lanes.kind[lane] == kind]
-            self.shapes += [Shape(self._outline(lane), colour) for lane in of_kind]
+            self.shapes += [MapShape(self._outline(lane), colour) for lane in of_kind]
         self.shapes += self._crosswalks()
         for lane in lanes:
             if maps.lanes.kind[lane] == LaneKind.DRIVING and maps.lanes.junction[lane] < 0:
@@ -58,7 +58,7 @@ class MapPicture:
         radii = [np.hypot(*np.ptp(shape.points, axis=0)) / 2 for shape in self.shapes]
         self._radius = np.array(radii)
 
-    def near(self, x: float, y: float, radius_m: float) -> list[Shape]:
+    def near(self, x: float, y: float, radius_m: float) -> list[MapShape]:
         """All shapes that may reach into the circle, in the order of painting."""
         distance = np.hypot(self._centre[:, 0] - x, self._centre[:, 1] - y)
         return [self.shapes[i] for i in np.flatnonzero(distance < radius_m + self._radius)]
@@ -85,7 +85,7 @@ class MapPicture:
         half = self._maps.points.width_m[rows] / 2 + OVERLAP_M
         return np.concatenate([self._side(rows, half), self._side(rows, -half)[::-1]])
 
-    def _crosswalks(self) -> list[Shape]:
+    def _crosswalks(self) -> list[MapShape]:
         crosswalks, ranges = self._maps.crosswalks, self._maps.ranges.crosswalk
         corners = np.stack([crosswalks.x, crosswalks.y], axis=1)
         shapes = []
@@ -95,12 +95,12 @@ class MapPicture:
                 shapes += zebra(polygon)
         return shapes
 
-    def _markings(self, lane: int) -> list[Shape]:
+    def _markings(self, lane: int) -> list[MapShape]:
         beside_oncoming = self._maps.lanes.left[lane] < 0 and self._maps.lanes.opposite[lane] >= 0
         left_colour = style.CENTRE_MARKING if beside_oncoming else style.MARKING
         return self._boundary(lane, 0.5, left_colour) + self._boundary(lane, -0.5, style.MARKING)
 
-    def _boundary(self, lane: int, widths: float, colour: style.Colour) -> list[Shape]:
+    def _boundary(self, lane: int, widths: float, colour: style.Colour) -> list[MapShape]:
         """The marking so many lane widths left of the centre, as the baked layers know it."""
         first, last = self._maps.lanes.first_point[lane : lane + 2]
         rows = np.arange(first, last)
@@ -110,12 +110,14 @@ class MapPicture:
             return []
         if ((bits & LayerBit.MARKING_BROKEN) != 0).mean() < 0.3:
             few = self._rows(lane)  # drawn through every metre, whole pixels make a line waver
-            return [Shape(self._side(few, widths * self._maps.points.width_m[few]), colour, 0.14)]
+            return [
+                MapShape(self._side(few, widths * self._maps.points.width_m[few]), colour, 0.14)
+            ]
         s = self._maps.points.s_m[rows]
         dash = np.floor(s / DASH_PERIOD_M)
         visible = s % DASH_PERIOD_M <= DASH_M
         groups = [line[visible & (dash == number)] for number in np.unique(dash)]
-        return [Shape(group, colour, 0.14) for group in groups if len(group) > 1]
+        return [MapShape(group, colour, 0.14) for group in groups if len(group) > 1]
 
     def _layer_bits(self, line: FloatArray) -> NDArray[np.uint8]:
         """Union of the map's bits in the 3 x 3 pixels around each point."""
@@ -132,7 +134,7 @@ class MapPicture:
         return bits
 
 
-def zebra(polygon: FloatArray, stripe_m: float = 0.5, period_m: float = 1.1) -> list[Shape]:
+def zebra(polygon: FloatArray, stripe_m: float = 0.5, period_m: float = 1.1) -> list[MapShape]:
     """Stripes across a crosswalk, whose long side is the way people walk."""
     sides = np.diff(polygon[:4], axis=0)
     along = sides[int(np.argmax(np.hypot(sides[:, 0], sides[:, 1])))]
@@ -147,5 +149,5 @@ def zebra(polygon: FloatArray, stripe_m: float = 0.5, period_m: float = 1.1) -> 
         corners = [(start, side.min()), (start, side.max())]
         corners += [(start + stripe_m, side.max()), (start + stripe_m, side.min())]
         points = np.array([a * unit + b * normal for a, b in corners])
-        stripes.append(Shape(points, style.CROSSWALK))
+        stripes.append(MapShape(points, style.CROSSWALK))
     return stripes

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
+from evaluation.nuplan_drivers.yardsticks import ConstantSpeed
 from evaluation.val14.rollout import simulate
 from sim_adapters.nuplan.idm.traffic import IdmTraffic
 from sim_adapters.nuplan.replay import book_with_room, empty_log_book, write_log

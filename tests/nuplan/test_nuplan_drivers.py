@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.nuplan_drivers.constant_speed import ConstantSpeed
 from evaluation.nuplan_drivers.idm_planner import IdmPlanner, RouteError, find_way
-from evaluation.nuplan_drivers.log_replay import LogReplay
+from evaluation.nuplan_drivers.yardsticks import ConstantSpeed, LogReplay
 from evaluation.val14.rollout import drive_frame, logged_worlds, simulate
 from sim_adapters.nuplan.scenario_log import LoggedLight, ScenarioLog, TrackType
 from sim_adapters.nuplan.scenario_source import logged_scenario

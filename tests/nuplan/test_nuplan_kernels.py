@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation.drivers.driver import Driver
-from evaluation.nuplan_drivers import constant_speed, idm_plan, idm_planner
+from evaluation.nuplan_drivers import idm_plan, idm_planner, yardsticks
 from evaluation.val14.rollout import simulate
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan import (
@@ -33,7 +33,7 @@ KERNEL_MODULES = (
     *(area_lookup, bicycle, trackers, replay, trajectory),
     *(idm_agents, idm_shapes, idm_outline, idm_paths, idm_nearest, idm_state, idm_start),
     *(idm_traffic, simulator_start, simulator),
-    *(constant_speed, idm_plan, idm_planner),
+    *(yardsticks, idm_plan, idm_planner),
 )
 
 
@@ -52,9 +52,7 @@ class WavingPolicy:
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("traffic", ["log", "idm"])
-@pytest.mark.parametrize(
-    "driver", [WavingPolicy, constant_speed.ConstantSpeed, idm_planner.IdmPlanner]
-)
+@pytest.mark.parametrize("driver", [WavingPolicy, yardsticks.ConstantSpeed, idm_planner.IdmPlanner])
 def test_compiled_worlds_equal_their_plain_python_selves(
     driver: type[Driver], traffic: Traffic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
