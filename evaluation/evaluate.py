@@ -204,13 +204,14 @@ def evaluation_report(
     videos: Sequence[str],
 ) -> Report:
     """The report of one planner on one benchmark."""
+    first, last = config.seed, config.seed + config.seeds - 1
     return Report(
         title=f"{benchmark.name}: {config.driver.name}",
         planners={config.driver.name: results},
         facts={
             "checkpoint": str(config.checkpoint or "none"),
             "routes": benchmark.routes,
-            "seeds": f"{config.seed} to {config.seed + config.seeds - 1}",
+            "seeds": f"{first} to {last}" if last > first else str(first),
             "scenarios": triggers_statement(results),
             "dynamics": dynamics_statement(),
         },

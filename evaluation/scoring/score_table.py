@@ -154,12 +154,13 @@ def planner_table(
     first = next(iter(planners.values()))
     columns = [score_rows(scores, world) for scores in planners.values()]
     blanks = [NOT_MEASURED] * len(world.unmeasured)
+    seeds = f"{first.num_seeds} seed{'s' if first.num_seeds > 1 else ''}"
     return ScoreTable(
         title,
         ["", *map(world.column, planners), *world.unmeasured],
         [[name, *(column[name] for column in columns), *blanks] for name in columns[0]],
-        f"{first.num_routes} routes x {first.num_seeds} seeds; in brackets the 95 % bootstrap "
-        f"interval over routes and seeds. {world.warning}",
+        f"{first.num_routes} routes x {seeds}; in brackets the 95 % bootstrap interval over routes "
+        f"and seeds. {world.warning}",
     )
 
 
