@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
+from sim_adapters.maps.lane_grid import build_lane_grid
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.scene.map_bank import (
-    LANE_GRID_CELL_M,
-    LANE_GRID_REACH_M,
     Crosswalks,
-    LaneGrid,
     LaneLinks,
     LanePoints,
     LaneRules,
@@ -28,6 +27,7 @@ from sim_adapters.scene.map_bank import (
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, tile_plane
 from sim_adapters.scene.memory import EpisodeMemory, empty_memory
 from sim_adapters.scene.state import ActorKind, LightState, SceneBatch, empty_scene
+from tests.scene.hand_made_map import floats, ints
 
 ROAD_START_X, ROAD_END_X = -100.0, 300.0
 LANE_Y = 1.75  # the eastbound lane's centre is at -LANE_Y, the westbound one's at +LANE_Y
@@ -37,14 +37,6 @@ JUNCTION_X = (100.0, 120.0)
 STOP_SIGN_X, LIMIT_SIGN_X = 40.0, 20.0
 _ORIGIN = (-120.0, -60.0)
 _SIZE_M = (440.0, 120.0)
-
-
-def _ints(*values: int) -> np.ndarray:
-    return np.array(values, np.int32)
-
-
-def _floats(*values: float) -> np.ndarray:
-    return np.array(values, np.float64)
 
 
 def road_plane(pixels_per_meter: float) -> np.ndarray:
@@ -68,11 +60,11 @@ def road_plane(pixels_per_meter: float) -> np.ndarray:
 def layers_of(plane: np.ndarray, pixels_per_meter: float, origin: tuple[float, float]) -> MapLayers:
     tiles, tiles_x, tiles_y = tile_plane(plane)
     return MapLayers(
-        _floats(origin[0]),
-        _floats(origin[1]),
-        _floats(pixels_per_meter),
-        _ints(tiles_x),
-        _ints(tiles_y),
+        floats(origin[0]),
+        floats(origin[1]),
+        floats(pixels_per_meter),
+        ints(tiles_x),
+        ints(tiles_y),
         np.zeros(1, np.int64),
         tiles,
     )
@@ -89,110 +81,83 @@ def _lane_points() -> LanePoints:
         s_m=np.tile(np.arange(count, dtype=np.float64), 2),
         width_m=np.full(2 * count, LANE_WIDTH_M),
         speed_limit_mps=np.full(2 * count, 10.0),
-        lane=np.repeat(_ints(0, 1), count),
+        lane=np.repeat(ints(0, 1), count),
     )
 
 
-def lane_grid_of(points: LanePoints) -> LaneGrid:
-    num_x, num_y = int(_SIZE_M[0] / LANE_GRID_CELL_M), int(_SIZE_M[1] / LANE_GRID_CELL_M)
-    first, entries = [0], []
-    for row in range(num_y):
-        for column in range(num_x):
-            left = _ORIGIN[0] + column * LANE_GRID_CELL_M
-            low = _ORIGIN[1] + row * LANE_GRID_CELL_M
-            dx = np.maximum(np.maximum(left - points.x, points.x - left - LANE_GRID_CELL_M), 0.0)
-            dy = np.maximum(np.maximum(low - points.y, points.y - low - LANE_GRID_CELL_M), 0.0)
-            near = np.flatnonzero(dx * dx + dy * dy <= LANE_GRID_REACH_M**2)
-            entries.append(near)
-            first.append(first[-1] + near.size)
-    return LaneGrid(
-        _floats(_ORIGIN[0]),
-        _floats(_ORIGIN[1]),
-        _ints(num_x),
-        _ints(num_y),
-        _ints(0),
-        np.array(first, np.int32),
-        np.concatenate(entries).astype(np.int32),
+def _lane_tables() -> dict[str, Any]:
+    """Two opposite lanes on one road, no links between lanes."""
+    points = _lane_points()
+    half, none = points.x.size // 2, ints(-1, -1)
+    lanes = Lanes(
+        first_point=ints(0, half, 2 * half),
+        length_m=floats(half - 1.0, half - 1.0),
+        kind=np.zeros(2, np.uint8),
+        road_id=ints(1, 1),
+        section_id=ints(0, 0),
+        lane_id=ints(-1, 1),
+        junction=none,
+        left=none,
+        right=none,
+        opposite=ints(1, 0),
     )
+    return {
+        "points": points,
+        "lanes": lanes,
+        "links": LaneLinks(*(ints(0, 0, 0), ints()) * 3, floats(), floats(), none),
+        "rules": LaneRules(np.zeros(2, np.uint8), none, none, ints(0, 0), np.zeros(2, np.uint8)),
+        "grid": build_lane_grid(points, lanes),
+    }
+
+
+def _furniture() -> dict[str, Any]:
+    """One light at x = 98, a stop sign and a 36 km/h sign."""
+    at_light = floats(STOP_LINE_X), floats(-LANE_Y), floats(0.0), floats(0.0)
+    return {
+        "signals": Signals(
+            floats(96.0), floats(-LANE_Y), floats(0.0), ints(0), ints(0), ints(7), ints(0, 1)
+        ),
+        "stop_lines": StopLines(*at_light, floats(LANE_WIDTH_M), ints(0), ints(0)),
+        "groups": SignalGroups(ints(1), floats(10.0), floats(3.0), floats(2.0)),
+        "signs": Signs(
+            kind=np.array([SignKind.STOP, SignKind.SPEED_LIMIT], np.uint8),
+            x=floats(STOP_SIGN_X, LIMIT_SIGN_X),
+            y=floats(-LANE_Y, -LANE_Y),
+            z=floats(0.0, 0.0),
+            yaw_rad=floats(0.0, 0.0),
+            half_length_m=floats(1.5, 1.0),
+            half_width_m=floats(0.875, 1.0),
+            value=floats(0.0, 10.0),
+            lane=ints(0, 0),
+        ),
+        "limit_posts": LimitPosts(
+            ints(0, 1),
+            floats(LIMIT_SIGN_X),
+            floats(-LANE_Y),
+            floats(0.0),
+            floats(0.0),
+            floats(10.0),
+        ),
+        "crosswalks": Crosswalks(ints(0), floats(), floats(), floats()),
+    }
 
 
 def straight_road_bank(pixels_per_meter: float = 2.0) -> MapBank:
     """One map, two opposite lanes, one light at x = 98, a stop sign and a 36 km/h sign."""
-    points = _lane_points()
-    half = points.x.size // 2
-    empty, none = np.zeros(0, np.int32), _ints(-1, -1)
-    pair = _ints(0, 2)
+    tables = _lane_tables() | _furniture()
     return MapBank(
         towns=("Straight",),
         ranges=MapRanges(
-            lane=pair,
-            point=_ints(0, points.x.size),
-            signal=_ints(0, 1),
-            group=_ints(0, 1),
-            sign=_ints(0, 2),
-            crosswalk=_ints(0, 0),
-            junction=_ints(0, 1),
+            lane=ints(0, 2),
+            point=ints(0, tables["points"].x.size),
+            signal=ints(0, 1),
+            group=ints(0, 1),
+            sign=ints(0, 2),
+            crosswalk=ints(0, 0),
+            junction=ints(0, 1),
         ),
-        points=points,
-        lanes=Lanes(
-            first_point=_ints(0, half, 2 * half),
-            length_m=_floats(half - 1.0, half - 1.0),
-            kind=np.zeros(2, np.uint8),
-            road_id=_ints(1, 1),
-            section_id=_ints(0, 0),
-            lane_id=_ints(-1, 1),
-            junction=none,
-            left=none,
-            right=none,
-            opposite=_ints(1, 0),
-        ),
-        links=LaneLinks(
-            _ints(0, 0, 0),
-            empty,
-            _ints(0, 0, 0),
-            empty,
-            _ints(0, 0, 0),
-            empty,
-            _floats(),
-            _floats(),
-            none,
-        ),
-        rules=LaneRules(np.zeros(2, np.uint8), none, none, _ints(0, 0), np.zeros(2, np.uint8)),
-        grid=lane_grid_of(points),
-        signals=Signals(
-            _floats(96.0), _floats(-LANE_Y), _floats(0.0), _ints(0), _ints(0), _ints(7), _ints(0, 1)
-        ),
-        stop_lines=StopLines(
-            _floats(STOP_LINE_X),
-            _floats(-LANE_Y),
-            _floats(0.0),
-            _floats(0.0),
-            _floats(LANE_WIDTH_M),
-            _ints(0),
-            _ints(0),
-        ),
-        groups=SignalGroups(_ints(1), _floats(10.0), _floats(3.0), _floats(2.0)),
-        signs=Signs(
-            kind=np.array([SignKind.STOP, SignKind.SPEED_LIMIT], np.uint8),
-            x=_floats(STOP_SIGN_X, LIMIT_SIGN_X),
-            y=_floats(-LANE_Y, -LANE_Y),
-            z=_floats(0.0, 0.0),
-            yaw_rad=_floats(0.0, 0.0),
-            half_length_m=_floats(1.5, 1.0),
-            half_width_m=_floats(0.875, 1.0),
-            value=_floats(0.0, 10.0),
-            lane=_ints(0, 0),
-        ),
-        limit_posts=LimitPosts(
-            _ints(0, 1),
-            _floats(LIMIT_SIGN_X),
-            _floats(-LANE_Y),
-            _floats(0.0),
-            _floats(0.0),
-            _floats(10.0),
-        ),
-        crosswalks=Crosswalks(_ints(0), _floats(), _floats(), _floats()),
         layers=layers_of(road_plane(pixels_per_meter), pixels_per_meter, _ORIGIN),
+        **tables,
     )
 
 

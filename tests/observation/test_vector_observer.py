@@ -12,6 +12,7 @@ import pytest
 from hydra.utils import instantiate
 
 from sim_adapters.gymnasium_envs import compose_training_config
+from sim_adapters.maps.lane_grid import build_lane_grid
 from sim_adapters.observation import vector as vector_module
 from sim_adapters.observation.vector import VectorObserver
 from sim_adapters.scene.map_bank import MapBank
@@ -20,7 +21,6 @@ from sim_adapters.scene.state import ActorKind, LightState, SceneBatch
 from tests.observation.observation_scenes import (
     LANE_Y,
     arrays_of,
-    lane_grid_of,
     set_actor,
     straight_road_bank,
     straight_scene,
@@ -257,7 +257,9 @@ def test_a_mirrored_scene_gives_mirrored_features(make: Callable[[], VectorObser
         array *= -1.0
     points = BANK.points._replace(y=-BANK.points.y)
     lines = BANK.stop_lines._replace(y=-BANK.stop_lines.y)
-    mirror = replace(BANK, points=points, grid=lane_grid_of(points), stop_lines=lines)
+    mirror = replace(
+        BANK, points=points, grid=build_lane_grid(points, BANK.lanes), stop_lines=lines
+    )
     mirrored = observe(scene, memory, mirror, make)
     for name, value in seen.items():
         partner = name
