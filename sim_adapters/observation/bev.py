@@ -20,14 +20,21 @@ from sim_adapters.observation.bev_rows import (
     rows_of,
     stored_space,
 )
-from sim_adapters.observation.channels import MapLayer, Markings, Painter, ShapePainter
+from sim_adapters.observation.channels import (
+    MapLayer,
+    Markings,
+    Painter,
+    PlacedPainter,
+    ShapePainter,
+    ShapeTable,
+    shape_table,
+)
 from sim_adapters.observation.device_painter import BevDevicePainter, RasterSource
 from sim_adapters.observation.light_lines import LightRules, make_light_scratch
 from sim_adapters.observation.measurements import write_measurements_range
 from sim_adapters.observation.observer import Arrays
 from sim_adapters.observation.painting import paint_shapes_range
 from sim_adapters.observation.raster import make_brush
-from sim_adapters.observation.shape_table import PlacedPainter, ShapeTable, shape_table
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.history import make_history
 from sim_adapters.scene.map_bank import MapBank

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sim_adapters.grid_kernels import grid_kernel
 from sim_adapters.observation.bev_rows import BevRows
+from sim_adapters.observation.channels import ShapeTable
 from sim_adapters.observation.map_warp import (
     Warp,
     Window,
@@ -20,7 +21,6 @@ from sim_adapters.observation.map_warp import (
 from sim_adapters.observation.painting import paint_shape
 from sim_adapters.observation.raster import Brush
 from sim_adapters.observation.raster_lines import Band
-from sim_adapters.observation.shape_table import ShapeTable
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.map_bank import LimitPosts
 from sim_adapters.scene.map_layers import MapLayers

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from sim_adapters.observation.bev_rows import BevRows
+from sim_adapters.observation.channels import PlacedPainter, ShapeTable, shape_table
 from sim_adapters.observation.map_warp import Warp
 from sim_adapters.observation.observer import Tensors
-from sim_adapters.observation.shape_table import PlacedPainter, ShapeTable, shape_table
 from sim_adapters.observation.spec import BevView
 from sim_adapters.scene.map_bank import LimitPosts
 from sim_adapters.scene.map_layers import MapLayers

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.observation.bev_rows import ROUTE_IN_JUNCTION, ROUTE_POINT, BevRows
-from sim_adapters.observation.raster import Brush, draw_thick_line, fill_box, stamp_disc
-from sim_adapters.observation.raster_lines import Band, Plane, draw_line_in, round_px
-from sim_adapters.observation.shape_table import (
+from sim_adapters.observation.channels import (
     ACTORS,
     LIGHT_LINES,
     ROUTE_DISCS,
@@ -23,6 +21,8 @@ from sim_adapters.observation.shape_table import (
     STOP_SIGN,
     ShapeTable,
 )
+from sim_adapters.observation.raster import Brush, draw_thick_line, fill_box, stamp_disc
+from sim_adapters.observation.raster_lines import Band, Plane, draw_line_in, round_px
 from sim_adapters.observation.spec import BevView, pixel_column, pixel_row, pixel_scale, speed_code
 from sim_adapters.scene.map_bank import LimitPosts
 from sim_adapters.scene.state import LAST_VEHICLE_KIND, LightBit

@@ -89,6 +89,7 @@ def _lane_tables() -> dict[str, Any]:
     """Two opposite lanes on one road, no links between lanes."""
     points = _lane_points()
     half, none = points.x.size // 2, ints(-1, -1)
+    unlinked = ints(0, 0, 0), ints()
     lanes = Lanes(
         first_point=ints(0, half, 2 * half),
         length_m=floats(half - 1.0, half - 1.0),
@@ -104,7 +105,7 @@ def _lane_tables() -> dict[str, Any]:
     return {
         "points": points,
         "lanes": lanes,
-        "links": LaneLinks(*(ints(0, 0, 0), ints()) * 3, floats(), floats(), none),
+        "links": LaneLinks(*unlinked, *unlinked, *unlinked, floats(), floats(), none),
         "rules": LaneRules(np.zeros(2, np.uint8), none, none, ints(0, 0), np.zeros(2, np.uint8)),
         "grid": build_lane_grid(points, lanes),
     }
