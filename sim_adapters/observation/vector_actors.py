@@ -75,10 +75,39 @@ def actor_features(wanted: ActorSlots) -> tuple[str, ...]:
 class _AlongRoute(NamedTuple):
     """Where another actor is on the ego's route, and how fast."""
 
+    s_m: float  # in the route's window
     gap_m: float  # bumper to bumper, negative beside or behind the ego
     offset_m: float  # left is positive
+    reach_m: float  # the offset from which on its box and the ego's pass each other
     speed_mps: float
     cross_speed_mps: float  # to the left
+
+
+@device_function
+def _along_route(
+    world: int, own: int, slot: int, motion: ActorMotion, traits: ActorTraits, path: EgoRoute
+) -> _AlongRoute:
+    """An actor seen along the ego's route, at the route's point nearest to it."""
+    yaw = motion.yaw_rad[world, own]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    dx = motion.x[world, slot] - motion.x[world, own]
+    dy = motion.y[world, slot] - motion.y[world, own]
+    x, y = cos * dx + sin * dy, cos * dy - sin * dx
+    s, offset, nearest = project_on_window(path.window, path.count, x, y)
+    tangent = yaw + path.window[nearest, 3]
+    along_x, along_y = math.cos(tangent), math.sin(tangent)
+    vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
+    angle = motion.yaw_rad[world, slot] - tangent
+    c, t = abs(math.cos(angle)), abs(math.sin(angle))
+    length, width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
+    return _AlongRoute(
+        s,
+        s - path.ego_s - traits.half_length_m[world, own] - (c * length + t * width),
+        offset,
+        traits.half_width_m[world, own] + _PATH_MARGIN_M + t * length + c * width,
+        along_x * vx + along_y * vy,
+        along_x * vy - along_y * vx,
+    )
 
 
 @device_function
@@ -173,7 +202,6 @@ def write_traffic(
     world, own = int(ego.world[driver]), int(ego.slot[driver])
     yaw = motion.yaw_rad[world, own]
     cos, sin = math.cos(yaw), math.sin(yaw)
-    front, half_width = traits.half_length_m[world, own], traits.half_width_m[world, own]
     ego_speed = cos * motion.vx_mps[world, own] + sin * motion.vy_mps[world, own]
     num_written = wanted.num_vehicles + wanted.num_pedestrians + wanted.num_statics
     size = NUM_ACTOR_FEATURES + (NUM_CONFLICT_FEATURES if wanted.conflicts else 0)
@@ -186,23 +214,11 @@ def write_traffic(
                 row[at : at + size] = 0.0
                 at += size
             continue
-        dx = motion.x[world, slot] - motion.x[world, own]
-        dy = motion.y[world, slot] - motion.y[world, own]
-        x, y = cos * dx + sin * dy, cos * dy - sin * dx
-        s, offset, nearest = project_on_window(path.window, path.count, x, y)
-        tangent = yaw + path.window[nearest, 3]
-        along_x, along_y = math.cos(tangent), math.sin(tangent)
-        vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
-        speed, cross_speed = along_x * vx + along_y * vy, along_x * vy - along_y * vx
-        angle = motion.yaw_rad[world, slot] - tangent
-        c, t = abs(math.cos(angle)), abs(math.sin(angle))
-        length, width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
-        gap = s - path.ego_s - front - (c * length + t * width)
-        reach = half_width + _PATH_MARGIN_M + t * length + c * width
-        if s > path.ego_s and abs(offset) < reach and gap < lead_gap:
-            lead_gap, lead_speed = gap, speed
+        along = _along_route(world, own, slot, motion, traits, path)
+        ahead = along.s_m > path.ego_s and abs(along.offset_m) < along.reach_m
+        if ahead and along.gap_m < lead_gap:
+            lead_gap, lead_speed = along.gap_m, along.speed_mps
         if place < num_written:
-            along = _AlongRoute(gap, offset, speed, cross_speed)
             at = _write_actor(
                 driver, slot, motion, traits, ego, along, wanted.by_approach, places, row, at
             )
