@@ -87,3 +87,11 @@ def test_every_policy_builds_for_its_observation(policy: str, observation: str) 
     config = compose_training_config([policy, observation])
     network = build_policy(config, instantiate(config.observation).space)
     assert sum(parameter.numel() for parameter in network.parameters()) > 10_000
+
+
+def test_an_experiment_also_sets_keys_of_the_training_itself() -> None:
+    """A small network on two threads is many times slower as soon as another process computes."""
+    for name in ("demo", "scaling_vector", "driver", "carla_small"):
+        config = compose_training_config([f"experiment={name}"])
+        assert (config.num_threads, config.num_collect_threads) == (1, 1), name
+    assert compose_training_config(["experiment=demo", "num_threads=2"]).num_threads == 2
