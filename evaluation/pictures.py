@@ -50,7 +50,8 @@ const until = async (holds) => {
 };
 """
 RULES = ["driver=idm"]
-WORST_ROUTE = ["routes_shown=[10]"]  # of those of `make look`, where the shipped policy is worst
+PICTURED = "checkpoint=pretrained/driver_second"  # that runs a red light, to be looked into
+WORST_ROUTE = ["routes_shown=[10]"]  # of those of `make look`, where this policy is worst
 RASTER = [*RULES, "driver._target_=evaluation.pictures.RulesBeforeARaster", "observation=carl_bev"]
 RASTER_ROUTE, RASTER_AT_S = ["routes_shown=[14]"], 40.0
 SCENARIO, SCENARIO_AT_S = "starting straight traffic light intersection traversal", 5.0
@@ -88,15 +89,15 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 
 def photograph_viewer(output: Path, folder: Path) -> Path:
-    """The worst drive of `make look`, two seconds before its infraction, with the policy's view."""
-    look(compose_config("look", [f"output={folder}"]))
+    """The worst drive of three, two seconds before its infraction, with the policy's view."""
+    look(compose_config("look", [PICTURED, f"output={folder}"]))
     script = "viewer.nextEvent(1); viewer.toggleLayer('seen');"
     return _photograph(_address(folder), VIEWER_READY, folder, output, script)
 
 
 def photograph_beside(output: Path, folder: Path) -> Path:
     """The same moment with the rule-based driver beside it, at the same place of the route."""
-    for name, options in (("policy", []), ("idm", RULES)):
+    for name, options in (("policy", [PICTURED]), ("idm", RULES)):
         look(compose_config("look", [*WORST_ROUTE, *options, f"output={folder / name}"]))
     page = write_page([folder / "policy", folder / "idm"], folder / VIEW_FILE)
     script = """
@@ -132,8 +133,8 @@ def photograph_val14(output: Path, folder: Path) -> Path:
 
 
 def photograph_report(output: Path, folder: Path) -> Path:
-    """The report of the shipped policy on the demo's held-out routes."""
-    options = ["checkpoint=pretrained/driver", "benchmark=demo", f"output={folder}"]
+    """The report of the same policy on the demo's held-out routes."""
+    options = [PICTURED, "benchmark=demo", f"output={folder}"]
     evaluate(compose_config("evaluate", options))
     return _photograph((folder / "report.html").resolve().as_uri(), "true", folder, output)
 
