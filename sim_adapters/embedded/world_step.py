@@ -140,7 +140,7 @@ def step_worlds_range(
         motion, traits, traffic.places, traffic.drivers, traffic.progress, traffic.overrides,
         roads.points, roads.lanes, roads.links, traffic.map,
     )  # fmt: skip
-    junctions = Junctions(roads.ranges, roads.grid, town.signals, worlds.contacts, traffic.sight)
+    junctions = Junctions(roads.ranges, roads.grid, town.signals, worlds.contacts)
     step_scenarios_range(
         first, last, cast, junctions, clocks, worlds.drivetrain, worlds.signal_plan,
         worlds.scripts, layout, dt,

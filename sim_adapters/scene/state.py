@@ -128,7 +128,7 @@ class Lights(NamedTuple):
     """Traffic lights by their index within the world's map, (B, L); padding is OFF."""
 
     state: ByteArray  # LightState
-    remaining_s: FloatArray  # until the state changes; +inf if frozen
+    remaining_s: FloatArray  # until the state changes; +inf if frozen, 10,000 if held
 
 
 class Routes(NamedTuple):

@@ -32,6 +32,7 @@ class SignalPlan(NamedTuple):
     offset_s: NDArray[np.float64]  # where in its cycle a group starts the episode
     forced_state: NDArray[np.uint8]  # LightState that a scenario imposes ...
     forced_until_s: NDArray[np.float64]  # ... until this episode time
+    forced_change_s: NDArray[np.float64]  # when it is said to change
 
 
 def empty_signal_plan(num_worlds: int, maps: MapBank) -> SignalPlan:
@@ -39,7 +40,10 @@ def empty_signal_plan(num_worlds: int, maps: MapBank) -> SignalPlan:
     num_groups = max(1, int(np.diff(maps.ranges.group).max()))
     lights = (num_worlds, maps.max_lights)
     return SignalPlan(
-        np.zeros((num_worlds, num_groups)), np.zeros(lights, np.uint8), np.zeros(lights)
+        np.zeros((num_worlds, num_groups)),
+        np.zeros(lights, np.uint8),
+        np.zeros(lights),
+        np.zeros(lights),
     )
 
 
@@ -111,7 +115,7 @@ def update_lights_range(
             )
             if now_s < plan.forced_until_s[world, light]:
                 state = int(plan.forced_state[world, light])
-                left_s = float(plan.forced_until_s[world, light]) - now_s
+                left_s = float(plan.forced_change_s[world, light]) - now_s
             lights.state[world, light] = state
             lights.remaining_s[world, light] = left_s
         for light in range(num_signals, lights.state.shape[1]):

@@ -226,12 +226,45 @@ def test_stream_passes_while_the_ego_has_green(
             wanted = LightState.RED if now_s - began_s < 4.9 else LightState.GREEN
             if not 4.8 < now_s - began_s < 5.3:
                 assert lights.state[0, streams.own_light[0, 0]] == wanted
+            if now_s - began_s > 0.25 and not 4.8 < now_s - began_s < 5.3:
+                left_s = lights.remaining_s[0, streams.own_light[0, 0]]
+                # TrafficLightFreezer: five seconds are counted down, then ten thousand begin
+                assert left_s == pytest.approx(max(5.0 - now_s + began_s, 0.0), abs=0.11) or (
+                    wanted == LightState.GREEN and left_s > 9_000.0
+                )
         for slot in _slots_of(simulator, ActorKind.CAR):
             dx = motion.x[0, slot] - triggers.meeting_x[0, 0]
             dy = motion.y[0, slot] - triggers.meeting_y[0, 0]
             if math.hypot(dx, dy) < 6.0:  # oncoming cars pass beside an ego that goes straight on
                 passed.add(int(simulator.scene.traits.actor_id[0, slot]))
     assert len(passed) >= 2
+
+
+def test_a_stream_heeds_others_once_a_car_of_it_has_touched_anybody(
+    simulator: EmbeddedSimulator,
+) -> None:
+    scenario = _start(simulator, "SignalizedJunctionRightTurn", flow_speed="8")
+    motion, traffic, streams = (
+        simulator.scene.motion,
+        simulator.traffic,
+        simulator.scripts.streams,
+    )
+    overrides, slot, cars = traffic.overrides, 4, np.zeros(0, np.int64)
+    for _ in _drive(simulator, scenario, seconds=20.0, cruise_mps=2.0):
+        is_ours = simulator.scene.traits.valid[0] & overrides.keeps_path[0]
+        cars = np.flatnonzero(is_ours & (overrides.script[0] == 0))
+        if cars.size > 1:
+            break
+    (car, *others) = cars
+    assert not streams.is_touched[0, 0]
+    assert overrides.heeds_nobody[0, [car, *others]].all()
+    for table in (motion, simulator.scene.traits, traffic.places, traffic.drivers, overrides):
+        for array in table:
+            array[0, slot] = array[0, car]  # a car of another script, in the way of the first
+    overrides.script[0, slot] = 3
+    next(_drive(simulator, scenario, seconds=0.1))
+    assert streams.is_touched[0, 0]
+    assert not overrides.heeds_nobody[0, [car, *others]].any()
 
 
 def test_nobody_gets_before_an_ego_that_waits_for_a_stream(simulator: EmbeddedSimulator) -> None:

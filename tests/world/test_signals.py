@@ -92,10 +92,11 @@ def test_forced_light_returns_to_its_cycle(maps: MapBank) -> None:
     scene, plan = _lights(maps, 7, random_start=False)
     red = int(np.flatnonzero(scene.lights.state[0] == LightState.RED)[0])
     plan.forced_state[0, red], plan.forced_until_s[0, red] = LightState.GREEN, 5.0
+    plan.forced_change_s[0, red] = 7.0  # it may be renewed until then
     scene.clocks.elapsed_s[:] = 2.0
     _update(scene, plan, maps)
     assert scene.lights.state[0, red] == LightState.GREEN
-    assert scene.lights.remaining_s[0, red] == 3.0
+    assert scene.lights.remaining_s[0, red] == 5.0
     assert scene.lights.state[1, red] == LightState.RED
     scene.clocks.elapsed_s[:] = 5.0
     _update(scene, plan, maps)

@@ -49,7 +49,7 @@ from sim_adapters.world.scenarios.streams import (
 from sim_adapters.world.signals import SignalPlan
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.spawn import Cast
-from sim_adapters.world.traffic.state import Overrides, Places, Sight
+from sim_adapters.world.traffic.state import Overrides, Places
 from sim_adapters.world.vehicle_catalogue import DIRT_DEBRIS
 
 # ScenarioTriggerer: the route point at the ego is within 2 m of the trigger; a fast ego passes
@@ -80,7 +80,6 @@ class Junctions(NamedTuple):
     grid: LaneGrid
     signals: Signals
     contacts: Contacts  # of the egos, (E, K)
-    sight: Sight
 
 
 @device_function
@@ -278,9 +277,8 @@ def _step_junction(
     )
     is_over = triggers.phase[world, row] == _OVER
     nearest_m = direct_cars(
-        motion, traits, junctions.contacts, overrides, junctions.sight, streams, layout, world,
-        row, is_over,
-    )  # fmt: skip
+        motion, traits, junctions.contacts, overrides, streams, layout, world, row, is_over
+    )
     if is_over:
         return
     keep_clear(motion, traits, places, overrides, lanes, streams, layout, world, row)

@@ -16,6 +16,7 @@ import numpy as np
 
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.counter_rng import uniform
+from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks, Contacts
 from sim_adapters.world.contacts import penetration
@@ -24,7 +25,7 @@ from sim_adapters.world.scenarios.crossers import last_free_slot
 from sim_adapters.world.scenarios.state import STREAM_LANES, ScenarioKind, Streams, Triggers
 from sim_adapters.world.slots import SlotLayout, clear_slot
 from sim_adapters.world.traffic.spawn import Cast, spawn_vehicle
-from sim_adapters.world.traffic.state import CURRENT, Overrides, Places, Sight
+from sim_adapters.world.traffic.state import CURRENT, Overrides, Places
 from sim_adapters.world.vehicle_catalogue import (
     FIRST_VEHICLE_OF_KIND,
     VEHICLE_HALF_LENGTH_M,
@@ -33,7 +34,6 @@ from sim_adapters.world.vehicle_catalogue import (
 
 SINK_M = 2.0  # cars nearer to their sink vanish
 APART_M = 0.5  # between a new car and whatever stands there
-TOUCH_GAP_M = 0.5  # who drives further ahead than this is not looked at for a contact
 _FIRST_CAR = int(FIRST_VEHICLE_OF_KIND[ActorKind.CAR])
 _LAST_CAR = int(FIRST_VEHICLE_OF_KIND[ActorKind.CAR + 1])
 _EMERGENCY = np.array(
@@ -177,31 +177,36 @@ def send_due(
 
 @device_function
 def has_touched(
-    motion: ActorMotion,
-    traits: ActorTraits,
-    contacts: Contacts,
-    sight: Sight,
-    world: int,
-    slot: int,
+    motion: ActorMotion, traits: ActorTraits, contacts: Contacts, world: int, slot: int
 ) -> bool:
-    """Whether a stream's car has hit the ego, or whoever drives ahead of it."""
+    """Whether a stream's car has hit the ego or any other actor, of another stream too."""
     for index in range(contacts.other_slot.shape[1]):
         if contacts.other_slot[world, index] == slot:
             return True
-    other = sight.leader[world, slot]
-    if other < 0 or sight.gap_m[world, slot] > TOUCH_GAP_M or not traits.valid[world, other]:
-        return False
-    depth, _, _ = penetration(
-        motion.x[world, other] - motion.x[world, slot],
-        motion.y[world, other] - motion.y[world, slot],
-        motion.yaw_rad[world, slot],
-        traits.half_length_m[world, slot],
-        traits.half_width_m[world, slot],
-        motion.yaw_rad[world, other],
-        traits.half_length_m[world, other],
-        traits.half_width_m[world, other],
-    )
-    return depth > 0.0
+    x, y, z = motion.x[world, slot], motion.y[world, slot], motion.z[world, slot]
+    half_length_m = traits.half_length_m[world, slot]
+    half_width_m = traits.half_width_m[world, slot]
+    for other in range(1, traits.valid.shape[1]):
+        if other == slot or not traits.valid[world, other]:
+            continue
+        dx, dy = motion.x[world, other] - x, motion.y[world, other] - y
+        reach_m = half_length_m + half_width_m
+        reach_m += traits.half_length_m[world, other] + traits.half_width_m[world, other]
+        if dx * dx + dy * dy > reach_m * reach_m or abs(motion.z[world, other] - z) >= SAME_LEVEL_M:
+            continue
+        depth, _, _ = penetration(
+            dx,
+            dy,
+            motion.yaw_rad[world, slot],
+            half_length_m,
+            half_width_m,
+            motion.yaw_rad[world, other],
+            traits.half_length_m[world, other],
+            traits.half_width_m[world, other],
+        )
+        if depth > 0.0:
+            return True
+    return False
 
 
 @device_function
@@ -210,7 +215,6 @@ def direct_cars(
     traits: ActorTraits,
     contacts: Contacts,
     overrides: Overrides,
-    sight: Sight,
     streams: Streams,
     layout: SlotLayout,
     world: int,
@@ -232,7 +236,7 @@ def direct_cars(
         if all_go or to_sink < SINK_M:
             clear_slot(motion, traits, world, slot)
             continue
-        if has_touched(motion, traits, contacts, sight, world, slot):
+        if has_touched(motion, traits, contacts, world, slot):
             streams.is_touched[world, row] = True
         away_m = math.hypot(x - streams.source_x[world, row], y - streams.source_y[world, row])
         nearest_m = min(nearest_m, away_m)

@@ -40,6 +40,7 @@ TIMEOUT_S = 240.0  # then a stream ends as a scenario timeout
 END_M = 10.0  # driven after the junction
 RUNNER_REACTION_S, RUNNER_NOTICE_M = 2.2, 12.0  # OppositeVehicleJunction
 LIGHTS_HOLD_S = 1.0  # after a script's last step
+HELD_S = 10_000.0  # what a held light says to have left (TrafficLightFreezer's duration)
 FRONT_M, FRONT_BESIDE_M = 60.0, 8.0  # of the ego's way to the junction that is kept free
 HARD_BREAK_S = 10.0
 HARD_BREAK_REACH_M = 60.0
@@ -64,9 +65,10 @@ def force_lights(
     map_index: int,
     own_state: int,
     stream_state: int,
-    until_s: float,
+    now_s: float,
+    change_s: float,
 ) -> None:
-    """Set all lights of the script's junction until a time: other arms are red."""
+    """Set all lights of the script's junction, other arms to red, and when they say to change."""
     first, last = ranges.signal[map_index], ranges.signal[map_index + 1]
     group = streams.group[world, row]
     for light in range(last - first):
@@ -78,7 +80,8 @@ def force_lights(
         if light == streams.own_light[world, row]:
             state = own_state
         plan.forced_state[world, light] = state
-        plan.forced_until_s[world, light] = until_s
+        plan.forced_until_s[world, light] = now_s + LIGHTS_HOLD_S
+        plan.forced_change_s[world, light] = change_s
 
 
 @device_function
@@ -243,11 +246,13 @@ def direct_junction(
         enter_phase(triggers, world, row, _OVER, now_s)
     if triggers.phase[world, row] == _OVER:
         return
-    own = _RED if since_s < OWN_RED_S and kind != _RUNNER else _GREEN
+    is_first = since_s < OWN_RED_S and kind != _RUNNER
+    own = _RED if is_first else _GREEN
+    change_s = triggers.began_s[world, row] + OWN_RED_S if is_first else now_s + HELD_S
     theirs = _RED if kind == _RUNNER else _GREEN
     force_lights(
         plan, ranges, signals, streams, world, row, clocks.map_index[world], own, theirs,
-        now_s + LIGHTS_HOLD_S,
+        now_s, change_s,
     )  # fmt: skip
 
 
