@@ -2,10 +2,10 @@
 
 The other keeps its velocity, the ego its route. A place of the route belongs to the conflict where
 the ego's box, standing there along the route, would touch the swath of the other's box; the
-conflict is the first unbroken stretch of such places. A car that crosses makes a short one; one
-that is followed, follows or is merged with a long one. What counts are the times at which either
-could be there: the post-encroachment time of conflict studies (Allen, Shin and Cooper 1978),
-before the encounter.
+conflict is the first unbroken stretch of such places, of STRETCH_M at most: who is merged with or
+follows sees the ego from then on and brakes. A car that crosses makes a short one. What counts are
+the times at which either could be there: the post-encroachment time of conflict studies (Allen,
+Shin and Cooper 1978), before the encounter.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ MARGIN_SCALE_S = 2.5
 
 _STRIDE = 2  # points of the route, one a metre
 _BESIDE_M = 0.3  # that boxes may pass each other at
+STRETCH_M = 20.0
 _LATEST_S = 20.0
 _BRAKING_MPS2 = 8.0
 STOPPING_SCALE_M = 10.0
@@ -110,7 +111,7 @@ def write_conflict(
     ahead, ahead_now, behind, behind_now = math.inf, math.inf, math.inf, math.inf
     for point in range(path.ego_row, path.count, _STRIDE):
         ahead_m = path.window[point, 2] - path.ego_s
-        if ahead_m > REACH_M:
+        if ahead_m > REACH_M or (found and ahead_m > first_m + STRETCH_M):
             break
         dx, dy = path.window[point, 0] - other.x, path.window[point, 1] - other.y
         along, across = other.cos * dx + other.sin * dy, other.cos * dy - other.sin * dx

@@ -72,7 +72,7 @@ class Scratch(NamedTuple):
     """Room for one driver's work, a row a driver."""
 
     window: NDArray[np.float64]  # (E, WINDOW_POINTS, 4) route around the ego
-    times: NDArray[np.float64]  # (E, 4, WINDOW_POINTS) a Timetable's
+    times: NDArray[np.float64]  # (E, 5, WINDOW_POINTS) a Timetable's
     places: NDArray[np.float64]  # (E, 3, K, 2) predictions of the ego
     slots: NDArray[np.int32]  # (E, N) actors found, -1 is none
     ranks: NDArray[np.float64]  # (E, N) by which they were sorted
@@ -97,7 +97,7 @@ def write_vector(
     passed = tracked.route.index[driver]
     count = fill_route_window(driver, passed, motion, ego, scene.routes, window)
     times = scratch.times[driver]
-    table = Timetable(times[0], times[1], times[2], times[3])
+    table = Timetable(times[0], times[1], times[2], times[3], times[4])
     path = EgoRoute(window, count, table, *project_on_window(window, count, 0.0, 0.0))
     k = vector_road.write_ego(driver, motion, ego, row, 0)
     k = vector_road.write_lane(
