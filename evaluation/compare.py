@@ -18,12 +18,13 @@ from evaluation.leaderboard_jobs.official_results import read_official
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import EPISODES_FILE, RESULTS_FILE, read_results, write_json
 from evaluation.scoring.score_table import (
+    SLOWER_TITLE,
     Comparison,
     Results,
     compare_results,
     comparison_table,
 )
-from evaluation.scoring.scores import COUNTED_KINDS
+from evaluation.scoring.scores import COUNTED_KINDS, slowness_percent
 from evaluation.val14.table import is_val14_run, val14_results
 
 EMBEDDED_WORLD = "in the embedded world"
@@ -34,11 +35,13 @@ COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     "infractions_per_route": lambda result: float(
         sum(result.count(kind) for kind in COUNTED_KINDS)
     ),
+    "slower_than_traffic": slowness_percent,
     "mean_speed_kmh": lambda result: 3.6 * result.mean_speed_mps,
 }
 
 TITLES = {
     "route_completion": "route completion [%]",
+    "slower_than_traffic": SLOWER_TITLE,
     "mean_speed_kmh": "mean speed [km/h]",
 }
 

@@ -19,6 +19,7 @@ from evaluation.scoring.episode_result import (
     EpisodeResult,
     Infraction,
     InfractionKind,
+    shortfall_percent,
 )
 from evaluation.scoring.score_table import difference
 from evaluation.scoring.scores import as_grid
@@ -34,10 +35,6 @@ ENDS = {
     EpisodeEnd.SIMULATOR_FAILED: "lost its simulator",
     EpisodeEnd.STOPPED: "was stopped",
 }
-WHOLES = {  # of infractions that sum up a stretch
-    InfractionKind.MINIMUM_SPEED: "the traffic's speed",
-    InfractionKind.OUTSIDE_ROUTE_LANES: "the way",
-}
 PLANNERS = {
     "untrained": "its untrained self",
     "trained": "the trained policy",
@@ -50,8 +47,7 @@ PLANNERS = {
 def drive_in_words(result: EpisodeResult) -> str:
     """How a drive went, in one line."""
     way = f"{result.route_completion:.0f} % of {result.length_m:.0f} m"
-    faults = [_fault(one) for one in result.infractions if one.kind not in ROUTE_ENDS]
-    flaws = "; ".join(faults) or "no infraction"
+    flaws = "; ".join(_faults(result.infractions)) or "no infraction"
     return (
         f"{result.town}, route {result.route_id}: {ENDS[result.end]} after {way} and "
         f"{result.duration_s:.0f} s, {result.driving_score:.0f} of 100 points: {flaws}"
@@ -105,11 +101,22 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
+def _faults(infractions: Sequence[Infraction]) -> list[str]:
+    """Infractions in their order, all quarters slower than traffic as one, at the end."""
+    slow = InfractionKind.MINIMUM_SPEED
+    faults = [_fault(one) for one in infractions if one.kind not in (*ROUTE_ENDS, slow)]
+    shortfalls = [f"{shortfall_percent(one):.0f}" for one in infractions if one.kind is slow]
+    if shortfalls:
+        quarters = "a quarter" if len(shortfalls) == 1 else f"{len(shortfalls)} quarters"
+        faults.append(f"{NAMES[slow]} in {quarters} of the route, by {_listed(shortfalls)} %")
+    return faults
+
+
 def _fault(infraction: Infraction) -> str:
-    """One infraction; those that sum up a stretch have no moment."""
+    """One infraction; what sums up a stretch has no moment."""
     name = NAMES[infraction.kind]
-    if infraction.kind in WHOLES:
-        return f"{name} ({infraction.percent:.0f} % of {WHOLES[infraction.kind]})"
+    if infraction.kind is InfractionKind.OUTSIDE_ROUTE_LANES:
+        return f"{name} ({infraction.percent:.0f} % of the way)"
     minutes, seconds = divmod(infraction.time_s, 60.0)
     return f"{name} at {minutes:.0f}:{seconds:02.0f}"
 

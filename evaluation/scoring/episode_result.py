@@ -49,7 +49,7 @@ NAMES = {
     InfractionKind.RED_LIGHT: "red light",
     InfractionKind.STOP_SIGN: "stop sign",
     InfractionKind.OUTSIDE_ROUTE_LANES: "outside its lanes",
-    InfractionKind.MINIMUM_SPEED: "slow quarter",
+    InfractionKind.MINIMUM_SPEED: "slower than traffic",
     InfractionKind.YIELD_EMERGENCY: "emergency vehicle held up",
     InfractionKind.SCENARIO_TIMEOUT: "scenario timeout",
     InfractionKind.ROUTE_DEVIATION: "route left",
@@ -73,6 +73,13 @@ class Infraction:
     percent: float = 0.0  # OUTSIDE: of the driven route; MINIMUM_SPEED: ego's of traffic's speed
     other_id: int = 0  # COLLISION: the other actor, 0 is map geometry
     other_type: str = ""  # COLLISION: what it was
+
+
+def shortfall_percent(infraction: Infraction) -> float:
+    """By how much the ego was slower than the traffic [%]; 0 for infractions of other kinds."""
+    if infraction.kind is not InfractionKind.MINIMUM_SPEED:
+        return 0.0
+    return 100.0 - min(infraction.percent, 100.0)
 
 
 def penalty_factor(infraction: Infraction) -> float:

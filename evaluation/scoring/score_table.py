@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evaluation.scoring.episode_result import InfractionKind
+from evaluation.scoring.episode_result import NAMES, InfractionKind
 from evaluation.scoring.scores import (
     BenchmarkScores,
     FloatArray,
@@ -122,6 +122,9 @@ PER_KM_TITLES = {
 }
 
 
+SLOWER_TITLE = f"{NAMES[InfractionKind.MINIMUM_SPEED]} [%]"
+
+
 def score_rows(scores: BenchmarkScores, world: ScoredWorld = EMBEDDED) -> dict[str, str]:
     """Title and text of every figure, in the order of the table."""
     rows = {
@@ -133,7 +136,7 @@ def score_rows(scores: BenchmarkScores, world: ScoredWorld = EMBEDDED) -> dict[s
     titles = {**PER_KM_TITLES, **world.more_rates}
     rows |= {title: interval_text(scores.per_km[k], 2) for k, title in titles.items()}
     rows["outside its lanes [% of way]"] = interval_text(scores.outside_lanes_percent, 1)
-    rows["slower than traffic [%]"] = interval_text(scores.slowness_percent, 1)
+    rows[SLOWER_TITLE] = interval_text(scores.slowness_percent, 1)
     rows["length-normalised score"] = interval_text(scores.normalised_score, 1)
     rows["mean speed [km/h]"] = interval_text(scores.mean_speed_kmh, 1)
     return rows

@@ -19,6 +19,7 @@ from evaluation.scoring.episode_result import (
     EpisodeResult,
     InfractionKind,
     penalty_factor,
+    shortfall_percent,
 )
 
 # The length-normalised driving score of CaRL's result parser.
@@ -46,12 +47,7 @@ def normalised_score(result: EpisodeResult) -> float:
 
 def slowness_percent(result: EpisodeResult) -> float:
     """Shortfall on the traffic's mean speed [%], averaged over the route's quarters."""
-    shortfalls = [
-        100.0 - min(infraction.percent, 100.0)
-        for infraction in result.infractions
-        if infraction.kind is InfractionKind.MINIMUM_SPEED
-    ]
-    return sum(shortfalls) / NUM_CHECKPOINTS
+    return sum(map(shortfall_percent, result.infractions)) / NUM_CHECKPOINTS
 
 
 # Bootstrap intervals over routes and, within a route, over seeds.

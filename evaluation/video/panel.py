@@ -17,7 +17,7 @@ SHORT_NAMES = {
     InfractionKind.RED_LIGHT: "ran a red light",
     InfractionKind.STOP_SIGN: "ran a stop sign",
     InfractionKind.OUTSIDE_ROUTE_LANES: "left its lanes",
-    InfractionKind.MINIMUM_SPEED: "slow quarter",
+    InfractionKind.MINIMUM_SPEED: "slower than traffic",
     InfractionKind.ROUTE_DEVIATION: "left the route",
     InfractionKind.BLOCKED: "blocked",
     InfractionKind.ROUTE_TIMEOUT: "out of time",

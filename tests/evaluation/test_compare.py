@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.compare import compare, main, short_names
+from evaluation.compare import TITLES, compare, main, short_names
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_results import merged_document, official_result
+from evaluation.scoring.episode_result import NAMES, InfractionKind
 from evaluation.scoring.results_file import write_json, write_results
-from evaluation.scoring.score_table import broken_name
+from evaluation.scoring.score_table import broken_name, score_rows
+from evaluation.scoring.scores import benchmark_scores
+from evaluation.video.panel import SHORT_NAMES as PANEL_NAMES
 from tests.evaluation.leaderboard.official_records import make_record
-from tests.evaluation.test_scores import result
+from tests.evaluation.test_scores import infraction, result
 
 
 def drives(bonus: float, seeds=(0, 1)):
@@ -32,6 +35,18 @@ def test_pairs_that_got_better_and_worse_are_counted():
     other[1] = dataclasses.replace(other[1], route_completion=0.0)
     difference = compare(drives(0.0), other).differences["route_completion"]
     assert (difference.num_better, difference.num_worse) == (1, 1)
+
+
+def test_what_was_lost_to_slowness_is_compared_under_the_name_that_every_table_has():
+    half = infraction(InfractionKind.MINIMUM_SPEED, 50.0)  # of the traffic's speed, in one quarter
+    slow = [dataclasses.replace(drive, infractions=(half,)) for drive in drives(0.0)]
+    found = compare(drives(0.0), slow)
+    change = found.differences["slower_than_traffic"]
+    assert (change.first, change.second) == pytest.approx((0.0, 12.5))
+    name = NAMES[InfractionKind.MINIMUM_SPEED]
+    assert name == PANEL_NAMES[InfractionKind.MINIMUM_SPEED]
+    assert f"{name} [%]" == TITLES["slower_than_traffic"]
+    assert f"{name} [%]" in score_rows(benchmark_scores(slow))
 
 
 def test_the_order_of_the_episodes_does_not_matter():

@@ -37,8 +37,11 @@ def test_a_drive_in_words():
     )
     red = Infraction(InfractionKind.RED_LIGHT, 61.0, 0.0, 0.0, 0.0)
     slow = Infraction(InfractionKind.MINIMUM_SPEED, 95.0, 0.0, 0.0, 0.0, percent=40.0)
-    assert drive_in_words(result(red, slow)).endswith(
-        "57 of 100 points: red light at 1:01; slow quarter (40 % of the traffic's speed)"
+    once = "red light at 1:01; slower than traffic in a quarter of the route, by 60 %"
+    assert drive_in_words(result(red, slow)).endswith(f"57 of 100 points: {once}")
+    twice = drive_in_words(result(slow, red, replace(slow, percent=75.0)))
+    assert twice.endswith(
+        "red light at 1:01; slower than traffic in 2 quarters of the route, by 60 and 25 %"
     )
     blocked = Infraction(InfractionKind.BLOCKED, 95.0, 0.0, 0.0, 0.0)
     stood = replace(result(blocked), end=EpisodeEnd.BLOCKED, route_completion=4.0)

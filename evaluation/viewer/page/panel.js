@@ -4,6 +4,7 @@ import { byId, clock, make } from "./dom.js";
 import { Raster } from "./raster.js";
 import { KINDS } from "./drive.js";
 
+const SLOWER = "min_speed_infractions"; // its percent is the ego's speed of the traffic's
 export const BEFORE_S = 2; // a click on an event shows what led to it
 
 export class Panel {
@@ -51,7 +52,7 @@ export class Panel {
   }
 
   #infraction(infraction) {
-    const percent = infraction.percent ? ` ${infraction.percent.toFixed(0)} %` : "";
+    const percent = shareText(infraction);
     const other = infraction.other ? ` (${infraction.other})` : "";
     const factor = infraction.factor < 1 ? `× ${infraction.factor.toFixed(2)}` : "";
     const button = make(
@@ -134,6 +135,12 @@ export class Panel {
       ]),
     );
   }
+}
+
+/** By how much, of infractions that are about a stretch. */
+function shareText({ kind, percent }) {
+  if (kind === SLOWER) return ` by ${(100 - percent).toFixed(0)} %`;
+  return percent ? ` ${percent.toFixed(0)} %` : "";
 }
 
 function bar(id, share) {

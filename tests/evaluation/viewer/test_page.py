@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evaluation.recording.about import about_infraction
 from evaluation.recording.episode import unpack_episode
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.packing import unpack
+from evaluation.scoring.episode_result import Infraction, InfractionKind
 from evaluation.view import export_tables, main, parse
 from evaluation.viewer import page_file
 from evaluation.viewer.page_file import DATA_FOLDER, bundle, pack_layers, pack_town, write_page
@@ -299,6 +301,18 @@ def test_what_was_seen_is_drawn_from_where_the_ego_was_then(tmp_path):
         found = browser.run("found.s = [0, 1, 10, 11].map((k) => viewer.drive.seenTimeAt(k));")
     # Steps 10 and 11 are decided on what there was to see when step 9 had ended, at 1.0 s
     assert found["s"] == pytest.approx([0.0, 0.0, 1.0, 1.0])
+
+
+@needs_chromium
+def test_a_quarter_slower_than_traffic_says_by_how_much(tmp_path):
+    slow = Infraction(InfractionKind.MINIMUM_SPEED, 3.0, 29.0, 0.0, 0.0, percent=84.0)
+    evaluation(tmp_path, "7", infractions=[about_infraction(slow)])
+    page = write_page([tmp_path], tmp_path / "view.html")
+    with Browser(page.as_uri(), tmp_path / "profile") as browser:
+        found = browser.run("found.row = text('infractions'); found.name = text('drives');")
+    assert "slower than traffic by 16 %" in found["row"]
+    assert "0.95" in found["row"]
+    assert "slower than traffic" in found["name"]
 
 
 @needs_chromium
