@@ -2,10 +2,10 @@
 
 The other keeps its velocity, the ego its route. A place of the route belongs to the conflict where
 the ego's box, standing there along the route, would touch the swath of the other's box; the
-conflict is the first unbroken stretch of such places, of STRETCH_M at most: who is merged with or
-follows sees the ego from then on and brakes. A car that crosses makes a short one. What counts are
-the times at which either could be there: the post-encroachment time of conflict studies (Allen,
-Shin and Cooper 1978), before the encounter.
+conflict is all such places on STRETCH_M from the first: who is merged with or follows sees the ego
+from then on and brakes. A car that crosses makes a short one. What counts are the times at which
+either could be there: the post-encroachment time of conflict studies (Allen, Shin and Cooper 1978),
+before the encounter.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ NUM_CONFLICT_FEATURES = len(CONFLICT_FEATURES)
 TIME_SCALE_S = 5.0
 MARGIN_SCALE_S = 2.5
 
-_STRIDE = 2  # points of the route, one a metre
 _BESIDE_M = 0.3  # that boxes may pass each other at
 STRETCH_M = 20.0
 _LATEST_S = 20.0
@@ -91,6 +90,53 @@ def _other_of(world: int, own: int, slot: int, motion: ActorMotion, traits: Acto
     )  # fmt: skip
 
 
+class Conflict(NamedTuple):
+    """Where and when the ways of the ego and one other meet; +-inf without one."""
+
+    found: bool
+    gap_m: float  # the ego's way to its beginning
+    enters_s: float  # until the other touches it; negative if it does
+    leaves_s: float
+    ahead_s: float  # the least by which the ego is ahead of it, at full throttle
+    ahead_now_s: float  # and at the present speed
+    behind_s: float
+    behind_now_s: float
+
+
+@device_function
+def conflict_of(
+    driver: int, slot: int, motion: ActorMotion, traits: ActorTraits, ego: EgoState, path: EgoRoute
+) -> Conflict:
+    """The conflict of a driver with the actor in a slot of its world; `path` has its timetable."""
+    world, own, table = int(ego.world[driver]), int(ego.slot[driver]), path.table
+    other = _other_of(world, own, slot, motion, traits)
+    length, width = traits.half_length_m[world, own], traits.half_width_m[world, own]
+    found, first_m = False, math.inf
+    enters, leaves = math.inf, -math.inf
+    ahead, ahead_now, behind, behind_now = math.inf, math.inf, math.inf, math.inf
+    for point in range(path.ego_row, path.count):
+        ahead_m = path.window[point, 2] - path.ego_s
+        if ahead_m > REACH_M or (found and ahead_m > first_m + STRETCH_M):
+            break
+        dx, dy = path.window[point, 0] - other.x, path.window[point, 1] - other.y
+        along, across = other.cos * dx + other.sin * dy, other.cos * dy - other.sin * dx
+        # The ego's box at this point, seen along and across the other's way
+        c = abs(other.cos * table.cos[point] + other.sin * table.sin[point])
+        t = abs(other.cos * table.sin[point] - other.sin * table.cos[point])
+        reach = c * length + t * width + other.half_length_m
+        beside = abs(across) > t * length + c * width + other.half_width_m + _BESIDE_M
+        if beside or along + reach < 0.0:
+            continue
+        if not found:
+            found, first_m = True, max(ahead_m, 0.0)
+        enter, leave = (along - reach) / other.speed_mps, (along + reach) / other.speed_mps
+        enters, leaves = min(enters, enter), max(leaves, leave)
+        brisk_s, now_s = table.brisk_s[point], table.now_s[point]
+        ahead, ahead_now = min(ahead, enter - brisk_s), min(ahead_now, enter - now_s)
+        behind, behind_now = min(behind, brisk_s - leave), min(behind_now, now_s - leave)
+    return Conflict(found, first_m, enters, leaves, ahead, ahead_now, behind, behind_now)
+
+
 @device_function
 def write_conflict(
     driver: int,
@@ -103,46 +149,18 @@ def write_conflict(
     k: int,
 ) -> int:
     """CONFLICT_FEATURES of one actor, from index `k` of `row`; the index behind them."""
-    world, own, table = int(ego.world[driver]), int(ego.slot[driver]), path.table
-    other = _other_of(world, own, slot, motion, traits)
-    length, width = traits.half_length_m[world, own], traits.half_width_m[world, own]
-    found, first_m = False, 0.0
-    enters, leaves = math.inf, -math.inf
-    ahead, ahead_now, behind, behind_now = math.inf, math.inf, math.inf, math.inf
-    for point in range(path.ego_row, path.count, _STRIDE):
-        ahead_m = path.window[point, 2] - path.ego_s
-        if ahead_m > REACH_M or (found and ahead_m > first_m + STRETCH_M):
-            break
-        dx, dy = path.window[point, 0] - other.x, path.window[point, 1] - other.y
-        along, across = other.cos * dx + other.sin * dy, other.cos * dy - other.sin * dx
-        # The ego's box at this point, seen along and across the other's way
-        c = abs(other.cos * table.cos[point] + other.sin * table.sin[point])
-        t = abs(other.cos * table.sin[point] - other.sin * table.cos[point])
-        reach = c * length + t * width + other.half_length_m
-        beside = abs(across) > t * length + c * width + other.half_width_m + _BESIDE_M
-        if beside or along + reach < 0.0:
-            if found:
-                break
-            continue
-        if not found:
-            found, first_m = True, max(ahead_m, 0.0)
-        enter, leave = (along - reach) / other.speed_mps, (along + reach) / other.speed_mps
-        enters, leaves = min(enters, enter), max(leaves, leave)
-        brisk_s, now_s = table.brisk_s[point], table.now_s[point]
-        ahead, ahead_now = min(ahead, enter - brisk_s), min(ahead_now, enter - now_s)
-        behind, behind_now = min(behind, brisk_s - leave), min(behind_now, now_s - leave)
-    if not found:
-        first_m, enters, leaves = math.inf, _LATEST_S, _LATEST_S
-    k = put(row, k, 1.0 if found else 0.0)
-    k = put(row, k, min(first_m, 2.0 * DISTANCE_SCALE_M) / DISTANCE_SCALE_M)
+    it = conflict_of(driver, slot, motion, traits, ego, path)
+    enters, leaves = (it.enters_s, it.leaves_s) if it.found else (_LATEST_S, _LATEST_S)
+    k = put(row, k, 1.0 if it.found else 0.0)
+    k = put(row, k, min(it.gap_m, 2.0 * DISTANCE_SCALE_M) / DISTANCE_SCALE_M)
     k = put(row, k, max(enters, 0.0) / TIME_SCALE_S)
     k = put(row, k, leaves / TIME_SCALE_S)
-    k = put(row, k, ahead / MARGIN_SCALE_S)
-    k = put(row, k, ahead_now / MARGIN_SCALE_S)
-    k = put(row, k, behind_now / MARGIN_SCALE_S)
-    k = put(row, k, behind / MARGIN_SCALE_S)
-    k = put(row, k, max(ahead, behind) / MARGIN_SCALE_S)
-    return put(row, k, max(ahead_now, behind_now) / MARGIN_SCALE_S)
+    k = put(row, k, it.ahead_s / MARGIN_SCALE_S)
+    k = put(row, k, it.ahead_now_s / MARGIN_SCALE_S)
+    k = put(row, k, it.behind_now_s / MARGIN_SCALE_S)
+    k = put(row, k, it.behind_s / MARGIN_SCALE_S)
+    k = put(row, k, max(it.ahead_s, it.behind_s) / MARGIN_SCALE_S)
+    return put(row, k, max(it.ahead_now_s, it.behind_now_s) / MARGIN_SCALE_S)
 
 
 @device_function
