@@ -121,6 +121,21 @@ def _hydra_folder(stamp: str, resume: str | None) -> str:
     return f".hydra_resumed_{stamp}" if resume else ".hydra"
 
 
+def refuse_trained_folder(folder: Path) -> None:
+    """Refuse to begin a run where one has left its state: it would be written over.
+
+    Raises:
+        ValueError: the folder holds a run.
+    """
+    found = checkpoint_path(str(folder))
+    if found.is_file():
+        raise ValueError(
+            f"{folder} holds a training already ({found.name}): go on with it by resume={folder} "
+            "(max_minutes=... or ppo.total_samples=... trains longer), choose another "
+            "hydra.run.dir=DIR, or delete it"
+        )
+
+
 LOCK_FILE = "lock"
 
 

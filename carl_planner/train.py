@@ -31,10 +31,11 @@ from carl_planner.run_folder import (
     locked_folder,
     node_of,
     override_key,
+    refuse_trained_folder,
     resumed_choices,
     resumed_config,
 )
-from carl_planner.training_run import LATEST, RunProgress, TrainingRun
+from carl_planner.training_run import FINAL, LATEST, RunProgress, TrainingRun
 from carl_planner.trusted_config import check_resumable, foreign_packages
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,9 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
     }
     folder = Path(hydra_config.runtime.output_dir)
     resumed = None
-    if config.resume is not None:
+    if config.resume is None:
+        refuse_trained_folder(folder)
+    else:
         path = checkpoint_path(config.resume)
         resumed = load_checkpoint(path)
         if not resumed.is_resumable:
@@ -79,12 +82,14 @@ def train(config: DictConfig, group: ProcessGroup) -> bool:
             complete = TrainingRun(learner, folder, progress).run()
     finally:
         learner.env.close()
-    if not complete and group.is_main:
+    if group.is_main:
         packages = foreign_packages(config)
         trust = f" trust=[{','.join(packages)}]" if packages else ""
-        log.info(
-            "stopped; go on with: python -m carl_planner.train resume=%s%s", folder / LATEST, trust
-        )
+        if complete:
+            log.info("%s samples; the policy is %s", f"{progress.samples:,}", folder / FINAL)
+        else:
+            again = f"python -m carl_planner.train resume={folder / LATEST}{trust}"
+            log.info("stopped; go on with: %s", again)
     return complete
 
 

@@ -112,8 +112,9 @@ class TrainingRun:
         if self.group.is_main:
             OmegaConf.save(self.config, self.folder / "config.yaml")
             log.info(
-                "%s parameters, %s samples in %s iterations, in %s",
+                "%s parameters, %s%s samples in %s iterations, in %s",
                 f"{num_trainable_parameters(self.learner.policy):,}",
+                "" if self.config.max_minutes is None else "at most ",
                 f"{self.settings.num_updates * self.settings.batch_size:,}",
                 f"{self.settings.num_updates:,}",
                 self.folder,

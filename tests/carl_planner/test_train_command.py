@@ -169,9 +169,15 @@ def test_resuming_applies_overrides_on_top_of_the_checkpoints_config(
 
 
 def test_time_limit_completes_the_run_early(tmp_path: Path) -> None:
-    train(tmp_path, "experiment=point_goal", "ppo.total_samples=100_000_000", "max_minutes=0.02")
-    assert (tmp_path / "model_final.pt").is_file()
-    assert 0 < load_checkpoint(tmp_path / "model_final.pt").progress["samples"] < 1_000_000
+    short = ("experiment=point_goal", "ppo.total_samples=100_000_000", "max_minutes=0.02")
+    out = train(tmp_path, *short).stdout
+    samples = load_checkpoint(tmp_path / "model_final.pt").progress["samples"]
+    assert 0 < samples < 1_000_000
+    assert "at most 99,999,744 samples" in out
+    assert f"{samples:,} samples; the policy is {tmp_path / 'model_final.pt'}" in out
+    more = train(tmp_path, f"resume={tmp_path}", "max_minutes=0.03").stdout
+    assert load_checkpoint(tmp_path / "model_final.pt").progress["samples"] > samples
+    assert "the policy is" in more
 
 
 def test_ranks_share_one_folder_and_one_schedule(tmp_path: Path) -> None:
@@ -218,6 +224,15 @@ def test_folder_means_its_newest_state_or_else_its_final_policy(tmp_path: Path) 
     (tmp_path / "latest.pt").touch()
     assert checkpoint_path(str(tmp_path)) == tmp_path / "latest.pt"
     assert checkpoint_path(str(tmp_path / "other.pt")) == tmp_path / "other.pt"
+
+
+def test_a_folder_that_holds_a_training_is_refused_and_its_files_stay(whole_run: Path) -> None:
+    before = {path.name: path.read_bytes() for path in whole_run.glob("model_*.pt")}
+    result = train(whole_run, "experiment=point_goal", "seed=1", check=False)
+    assert result.returncode != 0
+    assert f"go on with it by resume={whole_run}" in result.stderr
+    assert before == {path.name: path.read_bytes() for path in whole_run.glob("model_*.pt")}
+    assert len(losses(whole_run)) == 30
 
 
 def test_a_folder_that_another_run_writes_into_is_refused(tmp_path: Path) -> None:

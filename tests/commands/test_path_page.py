@@ -18,7 +18,7 @@ def test_path_leads_from_training_to_both_drives_on_one_page(
     modules = [line[2] for line in words]
     train, evaluate = "carl_planner.train", "evaluation.evaluate"
     assert modules == [
-        *("evaluation.look", train, train),  # look: tests/evaluation/test_look.py
+        *("evaluation.look", train, train, train),  # look: tests/evaluation/test_look.py
         *(evaluate, evaluate, "evaluation.compare", "evaluation.view"),
     ]
     small = {
