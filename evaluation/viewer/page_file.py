@@ -76,7 +76,7 @@ def write_page(folders: Sequence[Path], output: Path) -> Path:
     data = {f"drive-{number}": drive.path for number, drive in enumerate(drives)} | towns
     inline = sum(path.stat().st_size for path in data.values()) * 4 // 3 <= MOST_INLINE_BYTES
     index = {
-        "title": _title(drives),
+        "title": _title(drives, rows),
         "note": str(drives[0].about.get("world", "")),
         "folder": DATA_FOLDER,
         "towns": {name: name for name in towns},
@@ -182,9 +182,9 @@ def _tell_apart(rows: Sequence[dict[str, Any]], drives: Sequence[RecordedFile]) 
         row["name"] = f"{row['planner']}/{row['route']}/{row['seed']}"
 
 
-def _title(drives: Sequence[RecordedFile]) -> str:
+def _title(drives: Sequence[RecordedFile], rows: Sequence[dict[str, Any]]) -> str:
     benchmarks = sorted({str(drive.about.get("benchmark", "recorded drives")) for drive in drives})
-    planners = sorted({str(drive.about["planner"]) for drive in drives})
+    planners = sorted({str(row["planner"]) for row in rows})
     return f"{', '.join(benchmarks)}: {'; '.join(planners)}"
 
 

@@ -1,6 +1,7 @@
 // Readings: score, controls, reward terms and infractions beside the scene, and how it ended.
 
 import { byId, clock, make } from "./dom.js";
+import { shareText } from "./drive.js";
 
 const SUMMANDS = ["progress", "terminal"]; // reward terms that are no factors in [0, 1]
 const WHOLE = 0.985; // a factor below it is shown as lost
@@ -103,13 +104,12 @@ function share(id, value) {
 }
 
 function faultRow(infraction) {
-  const percent = infraction.percent ? ` ${infraction.percent.toFixed(0)} %` : "";
   const factor = infraction.factor < 1 ? `× ${infraction.factor.toFixed(2)}` : "";
   return make(
     "div",
     { className: "event fault" },
     make("time", {}, clock(infraction.time_s)),
-    make("span", {}, `${infraction.name}${percent}`),
+    make("span", {}, `${infraction.name}${shareText(infraction)}`),
     make("b", {}, factor),
   );
 }

@@ -5,6 +5,7 @@ import { unpack } from "./packing.js";
 export const KINDS = [
   "none", "car", "van", "truck", "motorcycle", "bicycle", "pedestrian", "prop", "debris",
 ];
+const SLOWER = "min_speed_infractions"; // its percent is the ego's speed of the traffic's
 const LONGEST_HOLD_S = 1; // of an action: what was seen before it stays until the next
 export const KIND = Object.fromEntries(KINDS.map((name, index) => [name, index]));
 
@@ -156,4 +157,10 @@ export class Drive {
     }
     return (low + 1) * this.stepS;
   }
+}
+
+/** By how much, of an infraction that is about a stretch. */
+export function shareText({ kind, percent }) {
+  if (kind === SLOWER) return ` by ${(100 - percent).toFixed(0)}\u00a0%`;
+  return percent ? ` ${percent.toFixed(0)}\u00a0%` : "";
 }

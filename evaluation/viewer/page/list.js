@@ -100,5 +100,5 @@ function hasInfraction(episode, wanted) {
 function countOf(names) {
   const counts = new Map();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].map(([name, n]) => (n > 1 ? `${name} × ${n}` : name)).join(", ");
+  return [...counts].map(([name, n]) => (n > 1 ? `${name} ×\u00a0${n}` : name)).join(", ");
 }

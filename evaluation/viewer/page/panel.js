@@ -2,9 +2,8 @@
 
 import { byId, clock, make } from "./dom.js";
 import { Raster } from "./raster.js";
-import { KINDS } from "./drive.js";
+import { KINDS, shareText } from "./drive.js";
 
-const SLOWER = "min_speed_infractions"; // its percent is the ego's speed of the traffic's
 export const BEFORE_S = 2; // a click on an event shows what led to it
 
 export class Panel {
@@ -52,14 +51,13 @@ export class Panel {
   }
 
   #infraction(infraction) {
-    const percent = shareText(infraction);
     const other = infraction.other ? ` (${infraction.other})` : "";
     const factor = infraction.factor < 1 ? `× ${infraction.factor.toFixed(2)}` : "";
     const button = make(
       "button",
       { className: "event fault", type: "button" },
       make("time", {}, clock(infraction.time_s)),
-      make("span", {}, `${infraction.name}${percent}${other}`),
+      make("span", {}, `${infraction.name}${shareText(infraction)}${other}`),
       make("b", {}, factor),
     );
     button.title = `Show ${BEFORE_S} seconds before`;
@@ -135,12 +133,6 @@ export class Panel {
       ]),
     );
   }
-}
-
-/** By how much, of infractions that are about a stretch. */
-function shareText({ kind, percent }) {
-  if (kind === SLOWER) return ` by ${(100 - percent).toFixed(0)} %`;
-  return percent ? ` ${percent.toFixed(0)} %` : "";
 }
 
 function bar(id, share) {

@@ -58,8 +58,9 @@ def test_a_page_holds_all_drives_worst_first(tmp_path):
 def test_planners_of_one_name_are_told_apart_by_their_folders(tmp_path):
     for name in ("before", "after"):
         evaluation(tmp_path / name, "1")
-    rows = index_of(write_page([tmp_path], tmp_path / "view.html"))["episodes"]
-    assert {row["planner"] for row in rows} == {"policy (before)", "policy (after)"}
+    index = index_of(write_page([tmp_path], tmp_path / "view.html"))
+    assert {row["planner"] for row in index["episodes"]} == {"policy (before)", "policy (after)"}
+    assert index["title"] == "two routes: policy (after); policy (before)"
 
 
 def test_names_from_route_files_cannot_end_the_data(tmp_path):
@@ -310,7 +311,7 @@ def test_a_quarter_slower_than_traffic_says_by_how_much(tmp_path):
     page = write_page([tmp_path], tmp_path / "view.html")
     with Browser(page.as_uri(), tmp_path / "profile") as browser:
         found = browser.run("found.row = text('infractions'); found.name = text('drives');")
-    assert "slower than traffic by 16 %" in found["row"]
+    assert "slower than traffic by 16\N{NO-BREAK SPACE}%" in found["row"]
     assert "0.95" in found["row"]
     assert "slower than traffic" in found["name"]
 
