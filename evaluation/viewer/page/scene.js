@@ -118,7 +118,7 @@ export class Scene {
 
   #paintRoute(context, colours) {
     context.strokeStyle = colours.route;
-    context.globalAlpha = 0.32;
+    context.globalAlpha = 0.45;
     context.lineWidth = this.#width(1.5, 3);
     context.stroke(this.routePath);
     context.globalAlpha = 1;
