@@ -19,6 +19,7 @@ from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.embedded.routes import RouteDemands, generate_routes
 from sim_adapters.maps.route_scenarios import trace_scenario
 from sim_adapters.maps.router import Router
+from sim_adapters.scene.lane_lookup import nearest_lane_point
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import LightState
@@ -177,28 +178,19 @@ def light_time_row(state: NDArray, left_s: FloatArray, step_s: float) -> CheckRo
     return CheckRow(what, f"{len(gaps)} changes", "as read", gap_text(gaps, "s") + lost, fits)
 
 
-def posted_limit_mps(maps: MapBank, map_index: int, x: float, y: float, yaw_rad: float) -> float:
-    """The map's limit on the driving lane of this direction that is nearest; NaN without one."""
-    first, last = (int(row) for row in maps.ranges.point[map_index : map_index + 2])
-    points = maps.points
-    distance = np.hypot(points.x[first:last] - x, points.y[first:last] - y)
-    ahead = np.cos(points.yaw_rad[first:last] - yaw_rad) > 0.5
-    is_driving = maps.lanes.kind[points.lane[first:last]] == LaneKind.DRIVING
-    distance = np.where(ahead & is_driving, distance, np.inf)
-    row = int(np.argmin(distance))
-    return float(points.speed_limit_mps[first + row]) if math.isfinite(distance[row]) else math.nan
-
-
 def _note(
     record: DriveRecord, worlds: DrivingWorlds, ego: carla.Vehicle, before: Sequence[float]
 ) -> None:
-    scene, motion = worlds.scene, worlds.scene.motion
+    scene, motion, maps = worlds.scene, worlds.scene.motion, worlds.maps
     control = ego.get_control()
     record.controls_and_states.append((control.steer, control.throttle, control.brake, *before))
-    place = float(motion.x[0, 0]), float(motion.y[0, 0]), float(motion.yaw_rad[0, 0])
-    own = posted_limit_mps(worlds.maps, int(scene.clocks.map_index[0]), *place)
+    point = nearest_lane_point(  # as the embedded world finds its ego's limit, see `locate_ego`
+        maps.grid, maps.points, maps.lanes, int(scene.clocks.map_index[0]),
+        motion.x[0, 0], motion.y[0, 0], motion.z[0, 0], int(LaneKind.DRIVING),
+    )  # fmt: skip
+    own_mps = float(maps.points.speed_limit_mps[point]) if point >= 0 else math.nan
     record.limit_kmh.append(KMH_PER_MPS * float(scene.ego.speed_limit_mps[0]))
-    record.own_limit_kmh.append(KMH_PER_MPS * own)
+    record.own_limit_kmh.append(KMH_PER_MPS * own_mps)
     row = int(worlds.memory.route.index[0])
     record.height_gap_m.append(abs(float(motion.z[0, 0] - scene.routes.z[0, row])))
     record.light_state.append(scene.lights.state[0].copy())
