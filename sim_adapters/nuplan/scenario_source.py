@@ -91,27 +91,27 @@ class CachedScenarios:
     ) -> None:
         self.seed, self.track_limits = seed, track_limits
         self.cache = cache if isinstance(cache, ScenarioCache) else open_cache(cache)
-        present = {entry.name.scenario_type for entry in self.cache.entries.values()}
+        present = {entry.scenario_type for entry in self.cache.entries.values()}
         absent = absent_types(scenario_types or (), present, str(self.cache.folder))
         if absent:
             log.warning("%s holds no scenario of %s", self.cache.folder, ", ".join(absent))
         wanted = [
             entry
             for entry in self.cache.entries.values()
-            if scenario_types is None or entry.name.scenario_type in scenario_types
+            if scenario_types is None or entry.scenario_type in scenario_types
         ]
         standing = [e for e in wanted if e.human_path_m < min_human_path_m]
         lost = [e for e in wanted if e.num_route == 0 and needs_route]
         _report_left_out(standing, f"their human moves less than {min_human_path_m} m")
         _report_left_out(lost, "they have no route on the map")
-        left_out = {entry.name.token for entry in (*standing, *lost)}
-        self.tokens = tuple(e.name.token for e in wanted if e.name.token not in left_out)
+        left_out = {entry.token for entry in (*standing, *lost)}
+        self.tokens = tuple(e.token for e in wanted if e.token not in left_out)
         if not self.tokens:
             raise ValueError(
                 f"none of the {len(self.cache)} scenarios in {self.cache.folder} can be trained "
                 f"on: {len(wanted)} are of the wanted types, {len(left_out)} of those are left out"
             )
-        for map_name in sorted({entry.name.map_name for entry in wanted}):
+        for map_name in sorted({entry.map_name for entry in wanted}):
             maps.map_index(map_name)  # says which location is missing
 
     def with_seed(self, seed: int) -> Self:
@@ -132,6 +132,6 @@ class CachedScenarios:
 
 def _report_left_out(entries: Sequence[CacheEntry], reason: str) -> None:
     if entries:
-        names = ", ".join(entry.name.token for entry in entries[:5])
+        names = ", ".join(entry.token for entry in entries[:5])
         more = ", ..." if len(entries) > 5 else ""
         log.warning("%d scenarios left out, %s: %s%s", len(entries), reason, names, more)

@@ -26,23 +26,24 @@ INDEX_FILE = "index.json"
 REPORT_FILE = "report.json"
 SHARD_FOLDER = "logs"
 _FORMAT = "carl-planner nuPlan scenarios"
-# What entries of shards and of caches share
-_FACTS = ("num_frames", "human_path_m", "num_route", "num_replayed", "num_reactive", "checksum")
 
 
 @dataclass(frozen=True)
-class CacheEntry:
-    """Where a scenario lies and what can be said of it without reading it."""
+class CacheEntry(ShardEntry):
+    """What a shard says of a scenario, and where its record lies."""
 
-    name: ScenarioName
-    first_byte: int  # of its record in the log's shard
-    size: int
-    num_frames: int
-    human_path_m: float  # way of the logged ego's centre
-    num_route: int  # roadblocks of the corrected route
-    num_replayed: int  # most road users at once where the log is replayed
-    num_reactive: int  # most road users at once among IDM agents
-    checksum: int  # CRC-32 of the record
+    log_name: str
+    first_record_byte: int  # where records begin in the log's shard
+
+    @property
+    def first_byte(self) -> int:
+        """Of its record in the log's shard."""
+        return self.first_record_byte + self.offset
+
+    @property
+    def name(self) -> ScenarioName:
+        """Its names, as its record is unpacked with."""
+        return ScenarioName(self.token, self.scenario_type, self.log_name, self.map_name)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class ScenarioCache:
     @property
     def map_names(self) -> tuple[str, ...]:
         """Locations of the scenarios, sorted."""
-        return tuple(sorted({entry.name.map_name for entry in self.entries.values()}))
+        return tuple(sorted({entry.map_name for entry in self.entries.values()}))
 
     def find_maps(self, root: str | Path | None = None, *, key: str = "map_root") -> MapFolder:
         """The maps in a folder of the caller's, or else those that the cache was made with.
@@ -135,7 +136,7 @@ class ScenarioCache:
         if token not in self.entries:
             raise KeyError(f"scenario {token} is not among the {len(self)} of {self.folder}")
         entry = self.entries[token]
-        path = self.folder / SHARD_FOLDER / f"{entry.name.log_name}{SHARD_SUFFIX}"
+        path = self.folder / SHARD_FOLDER / f"{entry.log_name}{SHARD_SUFFIX}"
         try:
             descriptor = os.open(path, os.O_RDONLY)
             try:
@@ -178,23 +179,17 @@ def open_cache(folder: str | Path) -> ScenarioCache:
             raise ValueError("its list of scenarios has changed")
         maps = index.get("maps")
         place = MapFolder(Path(maps["root"]), maps["version"]) if maps else None
-        return ScenarioCache(Path(folder), dict(_entries(index)), place, str(index["filter"]))
+        entries = [
+            CacheEntry(*row, log_name=log["name"], first_record_byte=log["first_byte"])
+            for log in index["logs"]
+            for row in log["scenarios"]
+        ]
+        by_token = {entry.token: entry for entry in entries}
+        return ScenarioCache(Path(folder), by_token, place, str(index["filter"]))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path} cannot be used ({error}): delete the folder and make the cache again"
         ) from error
-
-
-def _entries(index: Mapping[str, Any]) -> list[tuple[str, CacheEntry]]:
-    found: list[tuple[str, CacheEntry]] = []
-    for log in index["logs"]:
-        for row in log["scenarios"]:
-            entry = ShardEntry(*row)
-            name = ScenarioName(entry.token, entry.scenario_type, log["name"], entry.map_name)
-            place = (log["first_byte"] + entry.offset, entry.size)
-            facts = {key: getattr(entry, key) for key in _FACTS}
-            found.append((entry.token, CacheEntry(name, *place, **facts)))
-    return found
 
 
 def _checksum(logs: list[Any]) -> int:
