@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function, inlined_function
-from sim_adapters.observation.raster_lines import Band, Plane, clip_line, divide, round_px
+from sim_adapters.observation.raster_lines import (
+    Band,
+    Plane,
+    clip_line,
+    divide,
+    next_pixel,
+    round_px,
+    start_line,
+)
 
 _SHIFT = 16
 _ONE = 1 << _SHIFT
@@ -52,22 +60,10 @@ def _widen(brush: Brush, row: int, column: int) -> None:
 @device_function
 def _widen_line(brush: Brush, width: int, height: int, x0: int, y0: int, x1: int, y1: int) -> None:
     """`draw_line` into the brush's row spans."""
-    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, width - 1, height - 1)
-    if not visible:
-        return
-    if x1 < x0:
-        x0, y0, x1, y1 = x1, y1, x0, y0
-    dx, dy = x1 - x0, abs(y1 - y0)
-    step = 1 if y1 >= y0 else -1
-    major, minor = max(dx, dy), min(dx, dy)
-    error = major - 2 * minor
-    x, y = x0, y0
-    for _ in range(major + 1):
+    walk, x, y, error = start_line(x0, y0, x1, y1, width, height)
+    for _ in range(walk.num_pixels):
         _widen(brush, y, x)
-        turn = error < 0
-        error += 2 * major * turn - 2 * minor
-        x += 1 if dx >= dy else int(turn)
-        y += step if dy > dx else step * turn
+        x, y, error = next_pixel(walk, x, y, error)
 
 
 @device_function

@@ -66,29 +66,50 @@ def clip_line(
     return True, x0, y0, x1, y1
 
 
+class LineWalk(NamedTuple):
+    """8-connected Bresenham line: its visible part, walked from left to right."""
+
+    num_pixels: int  # both ends included; 0 if nothing is visible
+    dx: int
+    dy: int  # without its sign
+    row_step: int  # rows down at a turn: 1 or -1
+
+
+@device_function
+def start_line(
+    x0: int, y0: int, x1: int, y1: int, width: int, height: int
+) -> tuple[LineWalk, int, int, int]:
+    """The walk in a picture of that size, its first pixel (x, y), and the error to begin with."""
+    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, width - 1, height - 1)
+    if x1 < x0:
+        x0, y0, x1, y1 = x1, y1, x0, y0
+    dx, dy = x1 - x0, abs(y1 - y0)
+    major, minor = max(dx, dy), min(dx, dy)
+    num_pixels = major + 1 if visible else 0
+    return LineWalk(num_pixels, dx, dy, 1 if y1 >= y0 else -1), x0, y0, major - 2 * minor
+
+
+@inlined_function
+def next_pixel(walk: LineWalk, x: int, y: int, error: int) -> tuple[int, int, int]:
+    """Pixel and error after these."""
+    dx, dy = walk.dx, walk.dy
+    turn = error < 0
+    error += 2 * max(dx, dy) * turn - 2 * min(dx, dy)
+    x += 1 if dx >= dy else int(turn)
+    y += walk.row_step if dy > dx else walk.row_step * turn
+    return x, y, error
+
+
 @device_function
 def draw_line(plane: Plane, x0: int, y0: int, x1: int, y1: int, value: int) -> None:
-    """One-pixel line, both ends included: 8-connected Bresenham, always left to right."""
+    """One-pixel line, both ends included."""
     draw_line_in(plane, Band(0, plane.shape[0]), x0, y0, x1, y1, value)
 
 
 @device_function
 def draw_line_in(plane: Plane, band: Band, x0: int, y0: int, x1: int, y1: int, value: int) -> None:
     """The pixels of `draw_line` in a band."""
-    height, width = plane.shape
-    visible, x0, y0, x1, y1 = clip_line(x0, y0, x1, y1, width - 1, height - 1)
-    if not visible:
-        return
-    if x1 < x0:
-        x0, y0, x1, y1 = x1, y1, x0, y0
-    dx, dy = x1 - x0, abs(y1 - y0)
-    step = 1 if y1 >= y0 else -1
-    major, minor = max(dx, dy), min(dx, dy)
-    error = major - 2 * minor
-    x, y = x0, y0
-    for _ in range(major + 1):
+    walk, x, y, error = start_line(x0, y0, x1, y1, plane.shape[1], plane.shape[0])
+    for _ in range(walk.num_pixels):
         _put(plane, band, y, x, value)
-        turn = error < 0
-        error += 2 * major * turn - 2 * minor
-        x += 1 if dx >= dy else int(turn)
-        y += step if dy > dx else step * turn
+        x, y, error = next_pixel(walk, x, y, error)
