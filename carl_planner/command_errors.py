@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -50,15 +51,20 @@ _LEAST_WAIT_S = 20.0  # torchrun ends the other ranks sooner once one has ended
 
 
 def hydra_command(config_name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
-    """Make a function of a config from `configs` a command.
+    """Make a function of a config from `configs` a command that reports its input's errors.
 
-    The function keeps `input_errors_reported` around its work; this one reports what is wrong
-    before it begins: a key that does not exist, a folder that cannot be written.
+    Some show before the function begins: a key that does not exist, a folder that cannot be
+    written.
     """
 
     def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+        @functools.wraps(task)
+        def reported(config: DictConfig) -> None:
+            with input_errors_reported():  # here hydra knows the folder of the run
+                task(config)
+
         main = hydra.main(config_path="pkg://configs", config_name=config_name, version_base="1.3")
-        compose_and_run = main(task)
+        compose_and_run = main(reported)
 
         @functools.wraps(task)
         def command() -> None:
@@ -69,6 +75,16 @@ def hydra_command(config_name: str) -> Callable[[Callable[[DictConfig], None]], 
         return command
 
     return decorate
+
+
+@contextmanager
+def stop_reported() -> Iterator[None]:
+    """End with one line at Ctrl-C and SIGTERM, in a command that goes on where it was stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit("stopped: the same command goes on where this one was") from None
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from carl_planner.checkpoint import CheckpointError, write_atomically
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command
 from carl_planner.policy import ActorCritic
 from carl_planner.policy_files import LoadedPolicy, load_policy
 from carl_planner.publish import checkpoint_of
@@ -122,12 +122,11 @@ def random_observation(
 @hydra_command("export_onnx")
 def main(config: DictConfig) -> None:
     """The command."""
-    with input_errors_reported():
-        path = Path(config.checkpoint)
-        path = checkpoint_of(path) if path.is_dir() else path
-        output = Path(config.output or path.with_suffix(".onnx").name)
-        difference = export_onnx(load_policy(path, trust=config.trust), output, seed=config.seed)
-        log.info("%s: its actions are torch's within %.1g", output, difference)
+    path = Path(config.checkpoint)
+    path = checkpoint_of(path) if path.is_dir() else path
+    output = Path(config.output or path.with_suffix(".onnx").name)
+    difference = export_onnx(load_policy(path, trust=config.trust), output, seed=config.seed)
+    log.info("%s: its actions are torch's within %.1g", output, difference)
 
 
 if __name__ == "__main__":

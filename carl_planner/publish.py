@@ -18,7 +18,7 @@ import matplotlib
 from omegaconf import DictConfig, OmegaConf
 
 from carl_planner.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command
 from carl_planner.metrics import read_metrics
 from carl_planner.training_run import FINAL, LATEST
 
@@ -166,15 +166,14 @@ def _write_curves(metrics: Sequence[dict[str, float]], stem: Path) -> list[Path]
 @hydra_command("publish")
 def main(config: DictConfig) -> None:
     """Entry point; see configs/publish.yaml."""
-    with input_errors_reported():
-        written = publish(
-            Path(config.run),
-            config.name,
-            Path(config.output or f"outputs/published/{config.name}"),
-            checkpoint=config.checkpoint,
-            description=config.description,
-            tables=[Path(table) for table in config.tables],
-        )
+    written = publish(
+        Path(config.run),
+        config.name,
+        Path(config.output or f"outputs/published/{config.name}"),
+        checkpoint=config.checkpoint,
+        description=config.description,
+        tables=[Path(table) for table in config.tables],
+    )
     for file in written:
         log.info("%s, %s bytes", file, f"{file.stat().st_size:,}")
 

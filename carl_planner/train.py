@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import CheckpointError, load_checkpoint
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command
 from carl_planner.distributed import (
     ProcessGroup,
     end_rank,
@@ -108,8 +108,7 @@ def main() -> None:
     def command(config: DictConfig) -> None:
         if not group.is_main:
             logging.disable(logging.WARNING)  # rank 0 speaks for all
-        with input_errors_reported():
-            complete = train(config, group)
+        complete = train(config, group)
         if not complete and _is_one_of_many_here():
             log.info("the sweep ends here; its other runs were not started")
             raise SystemExit(0)  # an ordinary return would start the next run

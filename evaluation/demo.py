@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from carl_planner.checkpoint import load_checkpoint
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command
 from carl_planner.metrics import read_metrics
 from evaluation.demo_run.drives import (
     MADE_FROM,
@@ -237,15 +237,9 @@ def again_with(config: DictConfig, overrides: Sequence[str]) -> str:
 
 
 @hydra_command("demo")
-def command(config: DictConfig) -> None:
+def main(config: DictConfig) -> None:
     """The hydra command."""
-    with input_errors_reported():
-        run_demo(config, HydraConfig.get().overrides.task)
-
-
-def main() -> None:
-    """Run the demo."""
-    command()
+    run_demo(config, HydraConfig.get().overrides.task)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command
 from evaluation.report.in_words import dynamics_statement, keep_check
 from sim_adapters.world.dynamics_check import (
     DriveRecording,
@@ -85,9 +85,8 @@ def record(config: DictConfig) -> Path:
 @hydra_command("dynamics_check")
 def main(config: DictConfig) -> None:
     """Console entry."""
-    with input_errors_reported():
-        path = record(config) if config.record is not None else find_recordings(config.recording)
-        log.info("%s", check(read_recordings(path)))
+    path = record(config) if config.record is not None else find_recordings(config.recording)
+    log.info("%s", check(read_recordings(path)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ all episodes and a report into `output`. See configs/evaluate.yaml for all optio
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.run_folder import locked_folder
 from evaluation import output_folder  # gives configs their ${evaluation_folder:}
-from evaluation.drivers.driver import Driver, EstimatesValues, driver_words, with_parts
+from evaluation.drivers.driver import Driver, EstimatesValues, driver_command, with_parts
 from evaluation.jobs.parts import Parts
 from evaluation.recording.folder import EpisodeFolder, file_name
 from evaluation.recording.recorder import recorder_of
@@ -271,23 +269,16 @@ def describe(config: DictConfig, benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
-@hydra_command("evaluate")
-def command(config: DictConfig) -> None:
-    """The hydra command."""
-    with input_errors_reported():
-        benchmark = instantiate(config.benchmark)
-        if isinstance(benchmark, Benchmark):
-            evaluate(config)
-        else:
-            shortfall = benchmark.shortfall(benchmark.evaluate(config))  # Val14 has no routes
-            if shortfall:
-                raise SystemExit(f"error: {shortfall}")
-
-
-def main() -> None:
+@driver_command("evaluate")
+def main(config: DictConfig) -> None:
     """Console script `carl-evaluate`."""
-    sys.argv[1:] = driver_words(sys.argv[1:])
-    command()
+    benchmark = instantiate(config.benchmark)
+    if isinstance(benchmark, Benchmark):
+        evaluate(config)
+    else:
+        shortfall = benchmark.shortfall(benchmark.evaluate(config))  # Val14 has no routes
+        if shortfall:
+            raise SystemExit(f"error: {shortfall}")
 
 
 if __name__ == "__main__":

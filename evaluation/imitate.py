@@ -10,7 +10,6 @@ the returns of what is driven. See configs/imitate.yaml.
 from __future__ import annotations
 
 import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from torch import Tensor
 
 from carl_planner import checkpoint as checkpoints
 from carl_planner.collector import Collector
-from carl_planner.command_errors import hydra_command, input_errors_reported
 from carl_planner.distributed import ProcessGroup
 from carl_planner.features import Observation
 from carl_planner.grid_distribution import GridDistribution
@@ -34,7 +32,7 @@ from carl_planner.policy import ActionDistribution, ActorCritic, SampledActions
 from carl_planner.progress_display import ProgressDisplay
 from carl_planner.run_folder import checkpoint_path, locked_folder
 from carl_planner.training_run import FINAL, StopSignal
-from evaluation.drivers.driver import Driver, driver_words
+from evaluation.drivers.driver import Driver, driver_command
 from sim_adapters.driving.env import DrivingVectorEnv
 
 log = logging.getLogger(__name__)
@@ -239,13 +237,11 @@ def imitate(config: DictConfig) -> Path:
     return path
 
 
-@hydra_command("imitate")
+@driver_command("imitate")
 def main(config: DictConfig) -> None:
     """Command line."""
-    with input_errors_reported():
-        imitate(config)
+    imitate(config)
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = driver_words(sys.argv[1:])
     main()

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from carl_planner.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command
 from carl_planner.publish import weights_alone
 from carl_planner.training_run import FINAL, LATEST
 from evaluation.calibration.drives import CalibrationDrive, TriggerRecorder
@@ -237,8 +237,7 @@ def judged_curves(judgements: Sequence[Judgement]) -> Figure:
 @hydra_command("judge")
 def main(config: DictConfig) -> None:
     """Command line."""
-    with input_errors_reported():
-        judge(config)
+    judge(config)
 
 
 if __name__ == "__main__":

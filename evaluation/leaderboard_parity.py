@@ -16,7 +16,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command
 from evaluation.leaderboard_agent.tick_recording import read_recording
 from evaluation.leaderboard_jobs.job import RouteJob, job_of_folder, read_record
 from evaluation.leaderboard_jobs.official_options import RECORDING_FILE
@@ -154,8 +154,7 @@ def run_parity(config: DictConfig) -> list[RouteParity]:
 @hydra_command("leaderboard_parity")
 def command(config: DictConfig) -> None:
     """The hydra command."""
-    with input_errors_reported():
-        run_parity(config)
+    run_parity(config)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ records. There is no score while a route is missing. See configs/longest6_offici
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from contextlib import closing
 from functools import partial
@@ -17,9 +16,9 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import stop_reported
 from carl_planner.run_folder import locked_folder
-from evaluation.drivers.driver import driver_words
+from evaluation.drivers.driver import driver_command
 from evaluation.jobs.command_job import JobEngine, LocalEngine
 from evaluation.leaderboard_jobs.evaluator_process import (
     AGENT,
@@ -166,21 +165,11 @@ def log_attempt(attempt: Attempt) -> None:
         )
 
 
-@hydra_command("longest6_official")
-def command(config: DictConfig) -> None:
+@driver_command("longest6_official")
+def main(config: DictConfig) -> None:
     """The hydra command."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left
-    try:
-        with input_errors_reported():
-            run_official(config)
-    except KeyboardInterrupt:
-        raise SystemExit("stopped: the same command goes on where this one was") from None
-
-
-def main() -> None:
-    """Console script."""
-    sys.argv[1:] = driver_words(sys.argv[1:])
-    command()
+    with stop_reported():
+        run_official(config)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ went and opens the viewer's page. All options are in configs/look.yaml.
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +14,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
-from evaluation.drivers.driver import driver_words
+from evaluation.drivers.driver import driver_command
 from evaluation.evaluate import check_options, describe, drive_routes
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.recorder import recorder_of
@@ -59,13 +57,11 @@ def tell(results: Sequence[EpisodeResult], folder: Path, *, opens: bool) -> None
     log.info("next: %s -m evaluation.play (drive yourself), make demo (train one)", python)
 
 
-@hydra_command("look")
+@driver_command("look")
 def command(config: DictConfig) -> None:
     """The hydra command."""
-    with input_errors_reported():
-        tell(look(config), Path(config.output), opens=config.open)
+    tell(look(config), Path(config.output), opens=config.open)
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = driver_words(sys.argv[1:])
     command()

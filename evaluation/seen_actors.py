@@ -8,7 +8,6 @@ walker described in the step in which it set off near the ego? See configs/seen_
 from __future__ import annotations
 
 import logging
-import sys
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,8 +17,7 @@ from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
-from evaluation.drivers.driver import Driver, driver_words
+from evaluation.drivers.driver import Driver, driver_command
 from rewards.driving_events import DrivingEvents
 from rewards.reward_terms import Reward, RewardBreakdown
 from sim_adapters.driving.env import DrivingVectorEnv
@@ -157,17 +155,15 @@ def measure_sight(env: DrivingVectorEnv, driver: Driver, num_steps: int) -> Seen
     return watch.shares
 
 
-@hydra_command("seen_actors")
+@driver_command("seen_actors")
 def main(config: DictConfig) -> None:
     """The hydra command."""
-    with input_errors_reported():
-        env = instantiate(config.env, num_envs=config.num_worlds, seed=config.seed)
-        num_steps = round(config.seconds / env.scene.step_s)
-        shares = measure_sight(env, instantiate(config.driver), num_steps)
-        for line in shares.lines():
-            log.info("%s", line)
+    env = instantiate(config.env, num_envs=config.num_worlds, seed=config.seed)
+    num_steps = round(config.seconds / env.scene.step_s)
+    shares = measure_sight(env, instantiate(config.driver), num_steps)
+    for line in shares.lines():
+        log.info("%s", line)
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = driver_words(sys.argv[1:])
     main()

@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIGS = REPOSITORY / "configs"
 PACKAGES = ("carl_planner", "evaluation", "sim_adapters")
 NOTEBOOK = REPOSITORY / "docs" / "notebook.ipynb"
-CONFIG_NAME = re.compile(r"(?:hydra_command\(|config_name=)\"(\w+)\"")
+CONFIG_NAME = re.compile(r"(?:(?:hydra|driver)_command\(|config_name=)\"(\w+)\"")
 KEY = re.compile(r"^(\w+): *(.*?)(?: +# (.*))?$")
 
 

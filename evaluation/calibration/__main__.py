@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command, stop_reported
 from evaluation.calibration.comparison import (
     AIM_HITS,
     AIM_ROUTES,
@@ -177,12 +176,8 @@ def statement(
 @hydra_command("calibration")
 def command(config: DictConfig) -> None:
     """The hydra command."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left
-    try:
-        with input_errors_reported():
-            calibrate(config)
-    except KeyboardInterrupt:
-        raise SystemExit("stopped: the same command goes on where this one was") from None
+    with stop_reported():
+        calibrate(config)
 
 
 # The comparison as tables: 80 columns for the terminal, Markdown to be committed, JSON

@@ -7,7 +7,10 @@ leaderboard's agent.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import wraps
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -19,6 +22,7 @@ from hydra.errors import MissingConfigException
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
+from carl_planner.command_errors import hydra_command
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan.trajectory import Trajectories
 
@@ -86,6 +90,24 @@ def driver_words(words: list[str]) -> list[str]:
             value = f"nuplan/{value}"
         translated.append(key + sign + value)
     return translated
+
+
+def driver_command(
+    config_name: str,
+) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+    """`hydra_command` for a command that takes `driver=NAME`, and the words of before."""
+
+    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+        run = hydra_command(config_name)(task)
+
+        @wraps(task)
+        def command() -> None:
+            sys.argv[1:] = driver_words(sys.argv[1:])
+            run()
+
+        return command
+
+    return decorate
 
 
 def driver_config(name: str) -> DictConfig:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
+from carl_planner.command_errors import hydra_command
 from carl_planner.distributed import ProcessGroup, choose_device
 from carl_planner.learner import Learner
 from evaluation.gpu_check.agreement import FixedRollout, compare_painters, learning_checks
@@ -123,13 +123,12 @@ def main(config: DictConfig) -> None:
     """Console entry."""
     if not torch.cuda.is_available():
         raise SystemExit(NO_GPU.format(torch=torch.__version__))
-    with input_errors_reported():
-        findings = examine(config, choose_device("cuda", ProcessGroup()))
-        if config.json is not None:
-            path = Path(config.json)
-            write_atomically(path, (json.dumps(findings.document(), indent=2) + "\n").encode())
-            log.info("all of it is in %s", path)
-        log.info("%s", findings.table())
+    findings = examine(config, choose_device("cuda", ProcessGroup()))
+    if config.json is not None:
+        path = Path(config.json)
+        write_atomically(path, (json.dumps(findings.document(), indent=2) + "\n").encode())
+        log.info("all of it is in %s", path)
+    log.info("%s", findings.table())
     if not findings.all_hold:
         raise SystemExit(1)
 

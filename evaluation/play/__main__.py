@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 import time
 from pathlib import Path
 
@@ -18,8 +17,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from carl_planner.command_errors import hydra_command, input_errors_reported
-from evaluation.drivers.driver import Driver, EstimatesValues, driver_words, with_parts
+from evaluation.drivers.driver import Driver, EstimatesValues, driver_command, with_parts
 from evaluation.drivers.policy_driver import PolicyDriver
 from evaluation.evaluate import check_options
 from evaluation.play.drive_page import drive_page, watch_page
@@ -157,15 +155,13 @@ def serve(session: DrivingSession, folder: Path, *, port: int, opens: bool) -> N
         log.info("watch your drives: python -m evaluation.view %s", folder)
 
 
-@hydra_command("play")
+@driver_command("play")
 def command(config: DictConfig) -> None:
     """The hydra command."""
-    with input_errors_reported():
-        folder = Path(config.output) / time.strftime("%Y-%m-%d_%H-%M-%S")
-        session = make_session(config, folder)
-        serve(session, folder, port=config.port, opens=config.open)
+    folder = Path(config.output) / time.strftime("%Y-%m-%d_%H-%M-%S")
+    session = make_session(config, folder)
+    serve(session, folder, port=config.port, opens=config.open)
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = driver_words(sys.argv[1:])
     command()
