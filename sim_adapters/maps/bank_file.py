@@ -4,45 +4,17 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.scene.map_bank import (
-    Crosswalks,
-    LaneGrid,
-    LaneLinks,
-    LanePoints,
-    LaneRules,
-    Lanes,
-    LimitPosts,
-    MapBank,
-    MapRanges,
-    SignalGroups,
-    Signals,
-    Signs,
-    StopLines,
-)
-from sim_adapters.scene.map_layers import MapLayers
-
-_TABLES: dict[str, Any] = {  # NamedTuple classes
-    "ranges": MapRanges,
-    "points": LanePoints,
-    "lanes": Lanes,
-    "links": LaneLinks,
-    "rules": LaneRules,
-    "grid": LaneGrid,
-    "signals": Signals,
-    "stop_lines": StopLines,
-    "groups": SignalGroups,
-    "signs": Signs,
-    "limit_posts": LimitPosts,
-    "crosswalks": Crosswalks,
-    "layers": MapLayers,
-}
+from sim_adapters.scene.map_bank import MapBank, MapRanges
+from sim_adapters.scene.named_arrays import iterate_arrays
 
 # What each index column counts, so that joining can shift it. CSR columns (`first_*`) are shifted
 # by the length of the column they point into and lose their closing entry but for the last map's.
@@ -78,27 +50,47 @@ _CSR_INTO = {
 _START_IN = {"grid.first_cell": "grid.first_entry", "layers.first_byte": "layers.tiles"}
 
 Columns = dict[str, NDArray[Any]]
+Built = TypeVar("Built")
 
 
-def save_bank(bank: MapBank, path: Path) -> None:
-    """Write a bank as uncompressed .npz."""
+def save_columns(columns: Columns, path: Path) -> None:
+    """Write as uncompressed .npz."""
     with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **_columns(bank))
+        np.savez(file, allow_pickle=False, **columns)
 
 
-def load_bank(path: Path, town: str) -> MapBank:
-    """Read a one-town bank written by `save_bank`, under the name `town`.
+def load_columns(path: Path, build: Callable[[Columns], Built]) -> Built:
+    """What `build` makes of the columns that `save_columns` wrote.
 
     Raises:
         ValueError: the file was damaged after it was written.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return _bank((town,), {name: archive[name] for name in archive.files})
+            return build({name: archive[name] for name in archive.files})
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(
             f"cached map {path} is damaged ({error}): delete it, it will be built again"
         ) from error
+
+
+def filled_tables(kind: type, columns: Columns) -> dict[str, Any]:
+    """Every field of a class that is a NamedTuple of columns, of those named FIELD.COLUMN."""
+    return {
+        table: struct(*(columns[f"{table}.{column}"] for column in struct._fields))
+        for table, struct in get_type_hints(kind).items()
+        if hasattr(struct, "_fields")
+    }
+
+
+def save_bank(bank: MapBank, path: Path) -> None:
+    """Write a bank, without what its `vector` holds."""
+    save_columns(_columns(bank), path)
+
+
+def load_bank(path: Path, town: str) -> MapBank:
+    """Read a one-town bank written by `save_bank`, under the name `town`; see `load_columns`."""
+    return load_columns(path, partial(_bank, (town,)))
 
 
 def join_banks(banks: Sequence[MapBank]) -> MapBank:
@@ -149,16 +141,8 @@ def _starts(counts: list[int]) -> list[int]:
 
 
 def _columns(bank: MapBank) -> Columns:
-    return {
-        f"{table}.{field}": getattr(getattr(bank, table), field)
-        for table, struct in _TABLES.items()
-        for field in struct._fields
-    }
+    return dict(iterate_arrays(replace(bank, vector=None)))
 
 
 def _bank(towns: tuple[str, ...], columns: Columns) -> MapBank:
-    tables = {
-        table: struct(*(columns[f"{table}.{field}"] for field in struct._fields))
-        for table, struct in _TABLES.items()
-    }
-    return MapBank(towns=towns, **tables)
+    return MapBank(towns=towns, **filled_tables(MapBank, columns))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,53 +14,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernel_cache import cache_root, writable_cache
-from sim_adapters.maps.bank_file import join_banks, load_bank, save_bank
+from sim_adapters.maps.bank_file import (
+    Columns,
+    filled_tables,
+    join_banks,
+    load_bank,
+    load_columns,
+    save_bank,
+    save_columns,
+)
 from sim_adapters.maps.nuplan_gpkg_bank import build_bank
 from sim_adapters.maps.nuplan_gpkg_layers import read_layers
-from sim_adapters.scene.map_areas import AreaGrid, MapAreas, Polylines, RoadEdges, VectorMap
+from sim_adapters.scene.map_areas import VectorMap
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.scene.named_arrays import iterate_arrays
 from sim_adapters.source_files import code_digest
 
 # VectorMaps on disk, and several of them joined into one (see `bank_file` for the rest).
 
-_TABLES: dict[str, Any] = {  # NamedTuple classes
-    "areas": MapAreas,
-    "area_grid": AreaGrid,
-    "edges": RoadEdges,
-    "baselines": Polylines,
-    "left_boundaries": Polylines,
-    "right_boundaries": Polylines,
-}
-_RANGES = ("first_area", "first_edge")
 _AREA_INDICES = ("edges.area", "edges.roadblock", "edges.intersection", "edges.stop")
-
-Columns = dict[str, NDArray[Any]]
 
 
 def save_vector_map(vector: VectorMap, path: Path) -> None:
     """Write as uncompressed .npz."""
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **_columns(vector))
+    save_columns(dict(iterate_arrays(vector)), path)
 
 
 def load_vector_map(path: Path) -> VectorMap:
-    """Read what `save_vector_map` wrote.
-
-    Raises:
-        ValueError: the file was damaged after it was written.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return _vector({name: archive[name] for name in archive.files})
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(
-            f"cached map {path} is damaged ({error}): delete it, it will be built again"
-        ) from error
+    """Read what `save_vector_map` wrote; see `load_columns`."""
+    return load_columns(path, _vector)
 
 
 def join_vector_maps(maps: Sequence[VectorMap]) -> VectorMap:
     """One VectorMap of all maps, in order, every index made global."""
-    parts = [_columns(vector) for vector in maps]
+    parts = [dict(iterate_arrays(vector)) for vector in maps]
     return _vector({name: _join(name, parts) for name in parts[0]})
 
 
@@ -105,22 +90,9 @@ def _counted_by(name: str) -> str | None:
     }.get(name)
 
 
-def _columns(vector: VectorMap) -> Columns:
-    tables = {
-        f"{table}.{field}": getattr(getattr(vector, table), field)
-        for table, struct in _TABLES.items()
-        for field in struct._fields
-    }
-    return tables | {name: getattr(vector, name) for name in _RANGES}
-
-
 def _vector(columns: Columns) -> VectorMap:
-    tables: dict[str, Any] = {
-        table: struct(*(columns[f"{table}.{field}"] for field in struct._fields))
-        for table, struct in _TABLES.items()
-    }
-    ranges: dict[str, Any] = {name: columns[name] for name in _RANGES}
-    return VectorMap(**tables, **ranges)
+    ranges: dict[str, Any] = {name: columns[name] for name in ("first_area", "first_edge")}
+    return VectorMap(**filled_tables(VectorMap, columns), **ranges)
 
 
 MAP_VERSION = "nuplan-maps-v1.0"
