@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import carla
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
-from sim_adapters.scene.map_bank import Crosswalks, EntryRule, LaneKind, LanePoints, Lanes
+from sim_adapters.scene.map_bank import EntryRule, LaneKind, LanePoints, Lanes
 from sim_adapters.scene.scenario import RouteCommand
 
 # Centre lines nearer than this cannot both be driven: cars are 1.8 to 2.2 m wide
@@ -157,34 +156,3 @@ def _turn_priority(turn: int, keeps_left: bool) -> int:
         return _STRAIGHT_PRIORITY
     near = RouteCommand.LEFT if keeps_left else RouteCommand.RIGHT
     return _NEAR_TURN_PRIORITY if turn == near else _FAR_TURN_PRIORITY
-
-
-# Crosswalk polygons of one town, by CARLA 0.9.16's rules.
-
-
-def read_crosswalks(carla_map: carla.Map) -> Crosswalks:
-    """Polygons in our frame, without the closing corner that CARLA repeats.
-
-    CARLA lists all corners in one row. Town15 also lists outlines of two corners, which are
-    never closed and bound no area; they are left out.
-    Limit: two outlines in a row that do not repeat their first corner cannot be told apart and
-    are left out too; reading `OpenDriveDocument.objects` would lift that.
-    """
-    polygons: list[list[tuple[float, float, float]]] = []
-    corners: list[tuple[float, float, float]] = []
-    for location in carla_map.get_crosswalks():
-        corner = (location.x, -location.y, location.z)
-        if corner not in corners:
-            corners.append(corner)
-            continue
-        polygon = corners[corners.index(corner) :]
-        corners = []
-        if len(polygon) >= 3:
-            polygons.append(polygon)
-    table = np.array([corner for polygon in polygons for corner in polygon]).reshape(-1, 3)
-    return Crosswalks(
-        first_corner=np.concatenate([[0], np.cumsum([len(p) for p in polygons])]).astype(np.int32),
-        x=table[:, 0].copy(),
-        y=table[:, 1].copy(),
-        z=table[:, 2].copy(),
-    )

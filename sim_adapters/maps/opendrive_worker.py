@@ -24,20 +24,21 @@ from sim_adapters.maps.junctions import (
     entry_lanes,
     find_conflicts,
     priorities,
-    read_crosswalks,
     turns,
 )
 from sim_adapters.maps.lane_graph import (
+    TownGraph,
     build_lanes,
     build_points,
     first_ahead,
+    leave_ring,
     link_successors,
     refuse_bent_lanes,
     reverse_links,
+    ring_lanes,
     to_csr,
 )
 from sim_adapters.maps.lane_grid import build_lane_grid
-from sim_adapters.maps.lane_places import TownGraph, leave_ring, ring_lanes
 from sim_adapters.maps.lane_samples import SampledLane, sample_lanes
 from sim_adapters.maps.layers import bake_layers
 from sim_adapters.maps.map_worker import LEFT_OUT_SUFFIX, map_work
@@ -51,6 +52,7 @@ from sim_adapters.maps.traffic_signs import (
     speed_limit_of_points,
 )
 from sim_adapters.scene.map_bank import (
+    Crosswalks,
     EntryRule,
     LaneKind,
     LaneLinks,
@@ -159,6 +161,34 @@ def build_town_bank(document_text: bytes, pixels_per_meter: float) -> tuple[MapB
         layers=layers,
     )
     return moved(bank, shift_x, shift_y), describe_left_out(document, lights, signs)
+
+
+def read_crosswalks(carla_map: carla.Map) -> Crosswalks:
+    """A town's crosswalk polygons in our frame, without the closing corner that CARLA repeats.
+
+    CARLA lists all corners in one row. Town15 also lists outlines of two corners, which are
+    never closed and bound no area; they are left out.
+    Limit: two outlines in a row that do not repeat their first corner cannot be told apart and
+    are left out too; reading `OpenDriveDocument.objects` would lift that.
+    """
+    polygons: list[list[tuple[float, float, float]]] = []
+    corners: list[tuple[float, float, float]] = []
+    for location in carla_map.get_crosswalks():
+        corner = (location.x, -location.y, location.z)
+        if corner not in corners:
+            corners.append(corner)
+            continue
+        polygon = corners[corners.index(corner) :]
+        corners = []
+        if len(polygon) >= 3:
+            polygons.append(polygon)
+    table = np.array([corner for polygon in polygons for corner in polygon]).reshape(-1, 3)
+    return Crosswalks(
+        first_corner=np.concatenate([[0], np.cumsum([len(p) for p in polygons])]).astype(np.int32),
+        x=table[:, 0].copy(),
+        y=table[:, 1].copy(),
+        z=table[:, 2].copy(),
+    )
 
 
 def _build_graph(samples: list[SampledLane]) -> tuple[TownGraph, list[int]]:

@@ -10,13 +10,8 @@ import carla
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.maps.lane_graph import LanePose, pose_on_lane
-from sim_adapters.maps.lane_places import (
-    JunctionEntry,
-    TownGraph,
-    junction_entries,
-    places_of_reference,
-)
+from sim_adapters.maps.lane_graph import LanePose, TownGraph, pose_on_lane
+from sim_adapters.maps.lane_places import JunctionEntry, junction_entries, places_of_reference
 from sim_adapters.maps.opendrive_document import LIGHT_TYPES, OpenDriveDocument
 from sim_adapters.scene.map_bank import LanePoints, Lanes, SignalGroups, Signals, StopLines
 

@@ -12,12 +12,11 @@ import carla
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.maps.lane_graph import pose_on_lane
+from sim_adapters.maps.lane_graph import TownGraph, pose_on_lane
 from sim_adapters.maps.lane_places import (
     MAX_APPROACH_M,
     JunctionEntry,
     LanePlace,
-    TownGraph,
     junction_entries,
     places_of_reference,
 )
