@@ -17,9 +17,7 @@ from scipy.spatial import KDTree
 from sim_adapters.maps.junctions import entry_lanes
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LaneKind, LaneLinks, LanePoints, Lanes, MapBank
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
+from sim_adapters.scene.state import FloatArray, IntArray
 
 # Centre lines nearer than this cannot both be driven: a lorry (2.9 m) beside a car (2.1 m) plus air
 CLEARANCE_M = 2.8
@@ -47,17 +45,11 @@ class TrafficMap(NamedTuple):
 def build_traffic_map(maps: MapBank) -> TrafficMap:
     """Derive the tables of all maps of the bank."""
     leads_on = lanes_that_lead_on(maps.lanes, maps.links)
-    first, conflict, interval_m, forks = find_overlaps(maps.points, maps.lanes, maps.links)
-    spawn_first, spawn_point = spawn_points(maps, leads_on)
     return TrafficMap(
         leads_on,
         curve_speeds(maps.points, maps.lanes),
-        first,
-        conflict,
-        interval_m,
-        forks,
-        spawn_first,
-        spawn_point,
+        *find_overlaps(maps.points, maps.lanes, maps.links),
+        *spawn_points(maps, leads_on),
     )
 
 
