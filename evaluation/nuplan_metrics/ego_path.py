@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.nuplan.bicycle import LENGTH_M, REAR_AXLE_TO_CENTRE_M, WIDTH_M
-from sim_adapters.nuplan.scenario_log import EgoLog, EgoTrace, TrackTrace, TrackType
+from sim_adapters.nuplan.scenario_log import EgoLog, TrackType
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace
 
 FloatArray = NDArray[np.float64]
 

@@ -38,7 +38,8 @@ from evaluation.nuplan_metrics.progress import (
     speed_score,
 )
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
-from sim_adapters.nuplan.scenario_log import EgoTrace, ScenarioLog, TrackTrace
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace
 from sim_adapters.scene.map_bank import MapBank
 
 

@@ -23,8 +23,9 @@ from evaluation.viewer.page_file import pack_layers
 from sim_adapters.atomic_file import write_atomically
 from sim_adapters.nuplan.bicycle import LENGTH_M, WIDTH_M
 from sim_adapters.nuplan.replay import KIND_OF_TYPE, LIGHT_STATE
-from sim_adapters.nuplan.scenario_log import EgoTrace, ScenarioLog, TrackTrace
+from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.scenario_source import logged_scenario
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace
 from sim_adapters.scene.map_areas import AreaKind, Polylines, VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, LightState

@@ -19,10 +19,10 @@ from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan.closed_loop import LoggedDrives
 from sim_adapters.nuplan.scenario_cache.file import ScenarioCache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
-from sim_adapters.nuplan.scenario_log import EgoTrace, ScenarioLog, TrackTrace
+from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.nuplan.slot_demand import Traffic
-from sim_adapters.nuplan.trajectory import Trajectories
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace, Trajectories
 from sim_adapters.observation.observer import Observer, Unseen
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.nuplan_events.detector import NuplanDetector

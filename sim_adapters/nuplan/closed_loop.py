@@ -10,16 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sim_adapters.nuplan.scenario_log import (
-    EgoTrace,
-    ScenarioLog,
-    TrackTrace,
-    TrackType,
-    empty_traces,
-)
+from sim_adapters.nuplan.scenario_log import ScenarioLog, TrackType
 from sim_adapters.nuplan.scenario_source import logged_scenario
 from sim_adapters.nuplan.simulator import NuplanSimulator
 from sim_adapters.nuplan.slot_demand import Traffic, slots_needed
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace, empty_traces
 from sim_adapters.scene.map_bank import MapBank
 
 

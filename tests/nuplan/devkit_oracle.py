@@ -30,7 +30,8 @@ from sim_adapters.nuplan.devkit.challenge import (
     DevkitRun,
     devkit_scenarios,
 )
-from sim_adapters.nuplan.scenario_log import EgoLog, EgoTrace, TrackTrace, TrackType, empty_traces
+from sim_adapters.nuplan.scenario_log import EgoLog, TrackType
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace, empty_traces
 
 _LOG = logging.getLogger("devkit_oracle")
 

@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.nuplan.scenario_log import (
-    BoxLog,
-    EgoLog,
-    EgoTrace,
-    LightLog,
-    ScenarioLog,
-    TrackTrace,
-)
+from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
-from sim_adapters.nuplan.scenario_log import (
-    BoxLog,
-    EgoLog,
-    EgoTrace,
-    LightLog,
-    ScenarioLog,
-    TrackTrace,
-    TrackType,
-    empty_traces,
-)
+from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog, TrackType
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace, empty_traces
 from tests.nuplan.tiny_log import START_US
 from tests.nuplan.tiny_map import LOCATION, ORIGIN
 

@@ -22,14 +22,8 @@ import numpy as np
 from evaluation.nuplan_metrics.scoring import METRICS
 from sim_adapters.maps.nuplan_gpkg import MAP_VERSION, load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import open_cache
-from sim_adapters.nuplan.scenario_log import (
-    BoxLog,
-    EgoLog,
-    EgoTrace,
-    LightLog,
-    ScenarioLog,
-    TrackTrace,
-)
+from sim_adapters.nuplan.scenario_log import BoxLog, EgoLog, LightLog, ScenarioLog
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace
 from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.devkit_runs import DevkitRun, read_run
 

@@ -25,7 +25,8 @@ from evaluation.nuplan_metrics.scoring import METRICS
 from evaluation.val14.rollout import TRAFFIC, simulate
 from sim_adapters.maps.nuplan_gpkg import load_nuplan_maps
 from sim_adapters.nuplan.scenario_cache.file import open_cache
-from sim_adapters.nuplan.scenario_log import EgoTrace, ScenarioLog, TrackTrace
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace
 from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.devkit_runs import DevkitRun, read_run, tracks_of_log
 from tests.nuplan.metric_parity import metric_differences

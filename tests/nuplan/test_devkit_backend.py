@@ -15,7 +15,7 @@ import pytest
 
 from evaluation.drivers.policy_driver import policy_driver
 from evaluation.val14.rollout import TRAFFIC, simulate
-from sim_adapters.nuplan.scenario_log import EgoTrace
+from sim_adapters.nuplan.trajectory import EgoTrace
 from tests.nuplan.policy_files import policy_config, released_checkpoint
 from tests.nuplan.tiny_log import TinyLog
 from tests.nuplan.tiny_road import (

@@ -12,7 +12,8 @@ import pytest
 
 from evaluation.nuplan_metrics import score_scenarios
 from evaluation.val14.rollout import TRAFFIC, simulate
-from sim_adapters.nuplan.scenario_log import EgoTrace, ScenarioLog
+from sim_adapters.nuplan.scenario_log import ScenarioLog
+from sim_adapters.nuplan.trajectory import EgoTrace
 from sim_adapters.scene.map_bank import MapBank
 from tests.nuplan.golden_runs import (
     FOLDER,
