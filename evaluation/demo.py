@@ -25,26 +25,21 @@ from carl_planner.command_errors import hydra_command
 from carl_planner.metrics import read_metrics
 from evaluation.demo_run.drives import (
     MADE_FROM,
-    SHOWN,
     SUMMARY_FILE,
-    VIDEO_FILE,
-    choose_drive,
     drives_digest,
     is_all_done,
     kept_results,
-    make_videos,
     summarise,
     traffic_statement,
-    video_candidates,
 )
 from evaluation.demo_run.training import train
 from evaluation.drivers.driver import Driver
 from evaluation.drivers.policy_driver import PolicyDriver, policy_driver, untrained_driver
+from evaluation.recording.episode import frames_of
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.recording.recorder import recorder_of
-from evaluation.recording.tape import frames_of
 from evaluation.report.html_report import PLANNER_TITLES, Report, write_report
-from evaluation.report.in_words import dynamics_statement, planner_in_words, python_to_type
+from evaluation.report.in_words import planner_in_words, python_to_type
 from evaluation.rollout.benchmark import Benchmark, EvaluationTask, make_tasks
 from evaluation.rollout.episode_rollout import (
     EvaluationProgress,
@@ -56,12 +51,16 @@ from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import write_json, write_results
 from evaluation.scoring.score_table import EMBEDDED, planner_table, print_tables
 from evaluation.scoring.scores import benchmark_scores
+from evaluation.video.film import VideoFrames, write_gif, write_mp4
 from evaluation.viewer.page_file import VIEW_FILE, write_page, write_towns
 from rewards.reward_terms import Reward
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.world.dynamics_check import dynamics_statement
 
 log = logging.getLogger(__name__)
+SHOWN = "trained"  # the planner
+VIDEO_FILE, GIF_FILE = "drive.mp4", "drive.gif"
 TRAINING_FOLDER = "training"
 
 
@@ -234,6 +233,29 @@ def again_with(config: DictConfig, overrides: Sequence[str]) -> str:
     typed = {word.partition("=")[0]: word for word in overrides}
     words = {key: f"{key}={config[key]}" for key in ("seed", "output")} | typed
     return shlex.join(["python", "-m", "evaluation.demo", *words.values()])
+
+
+def video_candidates(
+    tasks: Sequence[EvaluationTask], seen_towns: Sequence[str]
+) -> list[tuple[str, int]]:
+    """Routes worth a video: those in towns that the training never saw, or else all."""
+    unseen = [task for task in tasks if task.scenario.town not in seen_towns]
+    return [(task.scenario.scenario_id, task.seed) for task in unseen or tasks]
+
+
+def choose_drive(
+    results: Sequence[EpisodeResult], candidates: Sequence[tuple[str, int]]
+) -> EpisodeResult:
+    """Of these drives (route id and seed) the one with the best score; among equals the longest."""
+    drives = [result for result in results if (result.route_id, result.seed) in candidates]
+    return max(drives, key=lambda drive: (drive.driving_score, drive.length_m))
+
+
+def make_videos(recording: Recording, maps: MapBank, folder: Path) -> None:
+    """MP4 and GIF of one drive."""
+    frames = VideoFrames(recording, maps, PLANNER_TITLES[SHOWN])
+    write_mp4(frames, folder / VIDEO_FILE)
+    write_gif(frames, folder / GIF_FILE)
 
 
 @hydra_command("demo")

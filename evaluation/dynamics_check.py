@@ -14,11 +14,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from carl_planner.command_errors import hydra_command
-from evaluation.report.in_words import dynamics_statement, keep_check
 from sim_adapters.world.dynamics_check import (
     DriveRecording,
     check_recordings,
+    dynamics_statement,
     format_table,
+    keep_check,
     read_recordings,
 )
 

@@ -20,11 +20,10 @@ from carl_planner.run_folder import locked_folder
 from evaluation import output_folder  # gives configs their ${evaluation_folder:}
 from evaluation.drivers.driver import Driver, EstimatesValues, driver_command, with_parts
 from evaluation.jobs.parts import Parts
+from evaluation.recording.episode import frames_of
 from evaluation.recording.folder import EpisodeFolder, file_name
 from evaluation.recording.recorder import recorder_of
-from evaluation.recording.tape import frames_of
 from evaluation.report.html_report import Report, write_report
-from evaluation.report.in_words import dynamics_statement
 from evaluation.rollout.benchmark import Benchmark, make_tasks, towns_of
 from evaluation.rollout.episode_rollout import (
     EvaluationProgress,
@@ -43,6 +42,7 @@ from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.map_bank import MapBank
+from sim_adapters.world.dynamics_check import dynamics_statement
 
 log = logging.getLogger(__name__)
 

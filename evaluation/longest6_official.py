@@ -8,7 +8,6 @@ records. There is no score while a route is missing. See configs/longest6_offici
 from __future__ import annotations
 
 import logging
-import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -21,10 +20,8 @@ from carl_planner.run_folder import locked_folder
 from evaluation.drivers.driver import driver_command
 from evaluation.jobs.command_job import JobEngine, LocalEngine
 from evaluation.leaderboard_jobs.evaluator_process import (
-    AGENT,
     EvaluatorSettings,
     OfficialServers,
-    Upstream,
     find_upstream,
     run_evaluator,
 )
@@ -34,8 +31,9 @@ from evaluation.leaderboard_jobs.official_options import (
     check_options,
     check_towns,
     chosen_routes,
-    keep_choices,
-    write_agent_config,
+    evaluator_settings,
+    route_text,
+    server_settings,
 )
 from evaluation.leaderboard_jobs.official_report import (
     OfficialRun,
@@ -46,7 +44,7 @@ from evaluation.leaderboard_jobs.official_report import (
 )
 from evaluation.leaderboard_jobs.official_results import official_results
 from evaluation.leaderboard_jobs.recorded_drives import write_official_view
-from sim_adapters.carla.servers import ServerSettings, describe
+from sim_adapters.carla.servers import describe
 
 log = logging.getLogger(__name__)
 
@@ -117,35 +115,6 @@ def drive_with(engine: JobEngine, settings: EvaluatorSettings, servers: Official
     if isinstance(engine, LocalEngine):
         return ServedDrive(servers.make, partial(run_evaluator, settings))
     return FarDrive(engine, settings, servers)
-
-
-def evaluator_settings(config: DictConfig, upstream: Upstream) -> EvaluatorSettings:
-    """How evaluators run; writes what their agents read into the run's folder."""
-    folder = Path(config.output).resolve()
-    keep_choices(folder, config)
-    return EvaluatorSettings(
-        upstream=upstream,
-        routes=Path(config.routes).resolve(),
-        agent_config=write_agent_config(folder, config),
-        agent=Path(config.agent).resolve() if config.agent else AGENT,
-        python=config.python or sys.executable,
-        timeout_s=config.timeout_s,
-        hang_s=config.hang_s,
-        error_s=config.error_s,
-    )
-
-
-def server_settings(config: DictConfig) -> ServerSettings:
-    """Which servers are started: those that the evaluators' interpreter can talk to."""
-    logs = Path(config.output).resolve() / "servers"
-    return instantiate(config.server, log_folder=str(logs), client_python=config.python)
-
-
-def route_text(config: DictConfig, num_routes: int) -> str:
-    """The routes as the report names them: a part of a file is never called the whole."""
-    text = f"{num_routes} of {Path(config.routes).name}"
-    without = ", ".join(map(str, config.without))
-    return f"{text}, without {without}" if without else text
 
 
 def log_attempt(attempt: Attempt) -> None:

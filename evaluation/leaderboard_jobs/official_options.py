@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from carl_planner.pretrained import shipped_or_own
+from evaluation.leaderboard_jobs.evaluator_process import AGENT, EvaluatorSettings, Upstream
 from evaluation.scoring.results_file import write_json
+from sim_adapters.carla.servers import ServerSettings
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 from sim_adapters.maps.safe_xml import read_xml
 from sim_adapters.maps.town_files import find_town_file
@@ -195,3 +199,32 @@ def keep_choices(folder: Path, config: DictConfig) -> None:
             f"{folder} holds drives with {name}={earlier.get(name)}, now it is "
             f"{name}={choices[name]}: choose another output="
         )
+
+
+def evaluator_settings(config: DictConfig, upstream: Upstream) -> EvaluatorSettings:
+    """How evaluators run; writes what their agents read into the run's folder."""
+    folder = Path(config.output).resolve()
+    keep_choices(folder, config)
+    return EvaluatorSettings(
+        upstream=upstream,
+        routes=Path(config.routes).resolve(),
+        agent_config=write_agent_config(folder, config),
+        agent=Path(config.agent).resolve() if config.agent else AGENT,
+        python=config.python or sys.executable,
+        timeout_s=config.timeout_s,
+        hang_s=config.hang_s,
+        error_s=config.error_s,
+    )
+
+
+def server_settings(config: DictConfig) -> ServerSettings:
+    """Which servers are started: those that the evaluators' interpreter can talk to."""
+    logs = Path(config.output).resolve() / "servers"
+    return instantiate(config.server, log_folder=str(logs), client_python=config.python)
+
+
+def route_text(config: DictConfig, num_routes: int) -> str:
+    """The routes as the report names them: a part of a file is never called the whole."""
+    text = f"{num_routes} of {Path(config.routes).name}"
+    without = ", ".join(map(str, config.without))
+    return f"{text}, without {without}" if without else text

@@ -16,7 +16,6 @@ from evaluation.leaderboard_jobs.official_results import (
     official_result,
 )
 from evaluation.report.html_report import Report, write_report
-from evaluation.report.in_words import dynamics_statement
 from evaluation.scoring.episode_result import InfractionKind
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
 from evaluation.scoring.score_table import (
@@ -26,6 +25,7 @@ from evaluation.scoring.score_table import (
     print_tables,
 )
 from evaluation.scoring.scores import benchmark_scores
+from sim_adapters.world.dynamics_check import dynamics_statement
 
 # Which scenarios of a route scenario_runner left out, and why, as its output tells.
 

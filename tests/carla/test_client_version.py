@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_module
 
-from evaluation.longest6_official import server_settings
+from evaluation.leaderboard_jobs.official_options import server_settings
 from sim_adapters.carla.headless.process import client_version
 from sim_adapters.carla.servers import LiveServer, ServerSettings, describe
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from evaluation.dynamics_check import check, find_recordings
-from evaluation.report.in_words import UNVALIDATED, dynamics_statement
 from sim_adapters.world.dynamics import ego_step
-from sim_adapters.world.dynamics_check import read_recordings
+from sim_adapters.world.dynamics_check import UNVALIDATED, dynamics_statement, read_recordings
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +50,7 @@ def test_a_check_of_other_sources_counts_for_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check(read_recordings(_drive(tmp_path / "drive.csv", is_carla=1)))
-    monkeypatch.setattr("evaluation.report.in_words._sources_hash", lambda: "changed")
+    monkeypatch.setattr("sim_adapters.world.dynamics_check._sources_hash", lambda: "changed")
     assert dynamics_statement() == UNVALIDATED
 
 

@@ -1,6 +1,6 @@
 import dataclasses
 
-from evaluation.demo_run.drives import choose_drive, video_candidates
+from evaluation.demo import choose_drive, video_candidates
 from evaluation.rollout.benchmark import make_tasks
 from tests.evaluation.fake_drive import straight_scenario
 from tests.evaluation.test_scores import result

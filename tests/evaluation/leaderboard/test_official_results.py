@@ -20,9 +20,8 @@ from evaluation.leaderboard_jobs.official_results import (
     official_result,
     official_results,
 )
-from evaluation.report.in_words import keep_check
 from evaluation.scoring.episode_result import EpisodeEnd, InfractionKind
-from sim_adapters.world.dynamics_check import HorizonErrors
+from sim_adapters.world.dynamics_check import HorizonErrors, keep_check
 from tests.evaluation.leaderboard.official_records import (
     COLLISION,
     OUTSIDE,

@@ -10,12 +10,12 @@ from evaluation.recording.episode import (
     POSITION_STEP_M,
     YAW_STEP_RAD,
     find_tracks,
+    frames_of,
     kept_features,
     pack_episode,
     unpack_episode,
 )
 from evaluation.recording.folder import EpisodeFolder, file_name, find_episodes, read_episode
-from evaluation.recording.tape import frames_of
 from evaluation.view import write_table
 from tests.evaluation.recording.drives import STEPS, small_drive
 
