@@ -9,17 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim_adapters.kernels import device_function
+from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import LanePoints, Lanes
-from sim_adapters.scene.state import ActorKind, ActorTraits
+from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits
 from sim_adapters.world.slots import new_actor_id
 from sim_adapters.world.vehicle_catalogue import (
     WALKER_HALF_HEIGHT_M,
     WALKER_HALF_LENGTH_M,
     WALKER_HALF_WIDTH_M,
+    WALKER_SHARE,
 )
 
 WALK, WAIT, GO_STRAIGHT = 0, 1, 2  # values of `Walkers.mode`
 _PEDESTRIAN = int(ActorKind.PEDESTRIAN)
+SLOWEST_MPS, FASTEST_MPS = 1.0, 1.8  # CARLA's walking speed is 1.4 m/s
+SIDE_OFFSET_SHARE = 0.3  # people keep up to this share of the width off the middle
+_DRAW_SPEED, _DRAW_BODY, _DRAW_DIRECTION, _DRAW_OFFSET = 2202, 2203, 2206, 2207
 
 
 class PedestrianSettings(NamedTuple):
@@ -102,3 +107,39 @@ def set_pedestrian_body(
     traits.half_height_m[world, slot] = WALKER_HALF_HEIGHT_M[body]
     traits.lights[world, slot] = 0
     traits.actor_id[world, slot] = new_actor_id(generation, slot, traits.valid.shape[1])
+
+
+@device_function
+def place_pedestrian(
+    points: LanePoints,
+    lanes: Lanes,
+    motion: ActorMotion,
+    traits: ActorTraits,
+    walkers: Walkers,
+    world: int,
+    slot: int,
+    seed: np.uint64,
+    point: int,
+) -> None:
+    """Let a new pedestrian walk from a sidewalk point."""
+    walkers.generation[world, slot] += 1
+    generation = walkers.generation[world, slot]
+    share, body = uniform(seed, generation, slot, _DRAW_BODY), 0
+    while body < WALKER_SHARE.shape[0] - 1 and share >= WALKER_SHARE[body]:
+        share -= WALKER_SHARE[body]
+        body += 1
+    set_pedestrian_body(traits, world, slot, body, generation)
+    lane, s_m = points.lane[point], points.s_m[point]
+    side = 2.0 * uniform(seed, generation, slot, _DRAW_OFFSET) - 1.0
+    pace = uniform(seed, generation, slot, _DRAW_SPEED)
+    direction = 1 if uniform(seed, generation, slot, _DRAW_DIRECTION) < 0.5 else -1
+    walkers.mode[world, slot], walkers.crossing[world, slot] = WALK, -1
+    walkers.lane[world, slot], walkers.s_m[world, slot] = lane, s_m
+    walkers.direction[world, slot] = direction
+    walkers.offset_m[world, slot] = side * SIDE_OFFSET_SHARE * points.width_m[point]
+    walkers.speed_mps[world, slot] = SLOWEST_MPS + pace * (FASTEST_MPS - SLOWEST_MPS)
+    walkers.waited_s[world, slot] = 0.0
+    x, y, z, yaw = lane_place(points, lanes, lane, s_m, walkers.offset_m[world, slot])
+    motion.x[world, slot], motion.y[world, slot], motion.z[world, slot] = x, y, z
+    motion.yaw_rad[world, slot] = yaw if direction > 0 else yaw + math.pi
+    motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0

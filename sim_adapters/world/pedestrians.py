@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.counter_rng import uniform
 from sim_adapters.scene.map_bank import LanePoints, Lanes
-from sim_adapters.scene.state import ActorMotion, ActorTraits
 from sim_adapters.world.handles import LaneGraph, WorldScene
 from sim_adapters.world.pedestrian_state import (
     GO_STRAIGHT,
@@ -18,62 +15,16 @@ from sim_adapters.world.pedestrian_state import (
     WALK,
     PedestrianSettings,
     Walkers,
-    lane_place,
-    set_pedestrian_body,
+    place_pedestrian,
 )
 from sim_adapters.world.pedestrian_steps import go_straight, wait, walk
 from sim_adapters.world.sidewalks import Footways, Sidewalks
 from sim_adapters.world.slots import SlotRange, clear_slot
-from sim_adapters.world.vehicle_catalogue import WALKER_SHARE
 
-SLOWEST_MPS, FASTEST_MPS = 1.0, 1.8  # CARLA's walking speed is 1.4 m/s
-SIDE_OFFSET_SHARE = 0.3  # people keep up to this share of the width off the middle
 RESET_NEAREST_M = 5.0  # to the ego, for people who are there from the start
 _RESET_DRAWS, _STEP_DRAWS = 150, 6  # per wanted pedestrian, per step
 _FIRST_STEP_DRAW = 1_000_000
-_DRAW_PLACE, _DRAW_SPEED, _DRAW_BODY, _DRAW_DIRECTION, _DRAW_OFFSET = (
-    2201,
-    2202,
-    2203,
-    2206,
-    2207,
-)
-
-
-@device_function
-def _spawn_at(
-    points: LanePoints,
-    lanes: Lanes,
-    motion: ActorMotion,
-    traits: ActorTraits,
-    walkers: Walkers,
-    world: int,
-    slot: int,
-    seed: np.uint64,
-    point: int,
-) -> None:
-    """A new pedestrian at a sidewalk point."""
-    walkers.generation[world, slot] += 1
-    generation = walkers.generation[world, slot]
-    share, body = uniform(seed, generation, slot, _DRAW_BODY), 0
-    while body < WALKER_SHARE.shape[0] - 1 and share >= WALKER_SHARE[body]:
-        share -= WALKER_SHARE[body]
-        body += 1
-    set_pedestrian_body(traits, world, slot, body, generation)
-    lane, s_m = points.lane[point], points.s_m[point]
-    side = 2.0 * uniform(seed, generation, slot, _DRAW_OFFSET) - 1.0
-    pace = uniform(seed, generation, slot, _DRAW_SPEED)
-    direction = 1 if uniform(seed, generation, slot, _DRAW_DIRECTION) < 0.5 else -1
-    walkers.mode[world, slot], walkers.crossing[world, slot] = WALK, -1
-    walkers.lane[world, slot], walkers.s_m[world, slot] = lane, s_m
-    walkers.direction[world, slot] = direction
-    walkers.offset_m[world, slot] = side * SIDE_OFFSET_SHARE * points.width_m[point]
-    walkers.speed_mps[world, slot] = SLOWEST_MPS + pace * (FASTEST_MPS - SLOWEST_MPS)
-    walkers.waited_s[world, slot] = 0.0
-    x, y, z, yaw = lane_place(points, lanes, lane, s_m, walkers.offset_m[world, slot])
-    motion.x[world, slot], motion.y[world, slot], motion.z[world, slot] = x, y, z
-    motion.yaw_rad[world, slot] = yaw if direction > 0 else yaw + math.pi
-    motion.vx_mps[world, slot] = motion.vy_mps[world, slot] = 0.0
+_DRAW_PLACE = 2201
 
 
 class Attempts(NamedTuple):
@@ -120,7 +71,7 @@ def _keep_up(
         point = int(sidewalks.point[row])
         away = math.hypot(points.x[point] - ego_x, points.y[point] - ego_y)
         if attempts.nearest_m < away < settings.radius_m and abs(points.z[point] - ego_z) < 8.0:
-            _spawn_at(points, lanes, motion, traits, walkers, world, free, seed, point)
+            place_pedestrian(points, lanes, motion, traits, walkers, world, free, seed, point)
             count += 1
             free = -1
             for slot in range(slots.first, slots.last):
