@@ -29,9 +29,9 @@ from evaluation.leaderboard_agent.scenario_runner_repair import leave_out_opensc
 from sim_adapters.carla.servers import LiveServer, ServerSettings
 from sim_adapters.embedded.route_generator import RouteGenerator
 from sim_adapters.embedded.route_triggers import PlannedCrossing, find_crossings
-from sim_adapters.embedded.routes import thin_route
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec, write_routes
+from sim_adapters.maps.route_shape import thin_route
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand, ScenarioTrigger
 

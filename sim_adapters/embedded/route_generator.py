@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_triggers import PlannedStreams
 from sim_adapters.maps.route_search import LANE_CHANGE_ROOM_M, LaneNetwork, Stretch
 from sim_adapters.maps.route_shape import shape_route
+from sim_adapters.scene.counter_rng import Draws
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand
 

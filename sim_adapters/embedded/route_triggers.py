@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim_adapters.embedded.draws import Draws
+from sim_adapters.scene.counter_rng import Draws
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand, ScenarioTrigger
 

@@ -6,19 +6,15 @@ Keys and their defaults are in configs/routes.yaml; `--help` prints them. The ro
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import hydra
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
-from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import RouteGenerator
 from sim_adapters.embedded.route_triggers import (
     PlannedStreams,
@@ -28,7 +24,9 @@ from sim_adapters.embedded.route_triggers import (
 )
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import RouteSpec, write_routes
+from sim_adapters.maps.route_shape import is_same_way, thin_route
 from sim_adapters.maps.router import Router
+from sim_adapters.scene.counter_rng import Draws
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand
 
@@ -41,21 +39,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RouteDemands:
-    """What a route must offer to be written.
+    """What a route must offer to be written."""
 
-    Args:
-        length_m: Shortest length.
-        max_length_m: Longest length; lengths are drawn uniformly between the two.
-        min_signalised_junctions: Junctions with lights on the route.
-        min_turns: Left or right turns in junctions.
-        min_triggers: Scenario triggers.
-    """
-
-    length_m: float = 1000.0
-    max_length_m: float = 1000.0
-    min_signalised_junctions: int = 0
-    min_turns: int = 0
-    min_triggers: int = 0
+    length_m: float = 1000.0  # shortest
+    max_length_m: float = 1000.0  # longest; lengths are drawn uniformly between the two
+    min_signalised_junctions: int = 0  # junctions with lights on the route
+    min_turns: int = 0  # left or right ones in junctions
+    min_triggers: int = 0  # of scenarios
 
 
 def generate_routes(
@@ -135,13 +125,7 @@ def main(config: DictConfig) -> None:
 def write_route_file(config: DictConfig) -> None:
     """Write the file that the configuration describes."""
     towns = [config.town] if isinstance(config.town, str) else list(config.town)
-    demands = RouteDemands(
-        length_m=config.length_m,
-        max_length_m=config.max_length_m,
-        min_signalised_junctions=config.min_signalised_junctions,
-        min_turns=config.min_turns,
-        min_triggers=config.min_triggers,
-    )
+    demands = RouteDemands(**{field.name: config[field.name] for field in fields(RouteDemands)})
     maps = load_map_bank(towns)
     specs: list[RouteSpec] = []
     for town in maps.towns:
@@ -166,50 +150,6 @@ def _command() -> str:
     """The command line that makes the same file again."""
     overrides = HydraConfig.get().overrides.task
     return f"Made by: python -m sim_adapters.embedded.routes {' '.join(overrides)}"
-
-
-# Thins a dense route to the few waypoints from which the router traces it again
-
-MAX_SPACING_M = 50.0
-_CLEARANCE_ROWS = 3  # before and after a junction or a lane change, where lanes do not overlap
-_MAX_DEVIATION_M = 1.0
-_CHANGES = (RouteCommand.CHANGE_LEFT, RouteCommand.CHANGE_RIGHT)
-
-
-def thin_route(route: Route) -> NDArray[np.float64]:
-    """Waypoints (W, 3): around every junction and lane change, and each 50 m between them."""
-    last = len(route.x) - 1
-    is_special = route.in_junction | np.isin(route.command, _CHANGES)
-    borders = np.flatnonzero(np.diff(is_special.astype(np.int8))) + 1
-    rows = {0, last}
-    for border in borders.tolist():
-        row = border + _CLEARANCE_ROWS - 1 if is_special[border - 1] else border - _CLEARANCE_ROWS
-        if 0 < row < last and not is_special[row]:
-            rows.add(row)
-    for first, after in itertools.pairwise(sorted(rows)):
-        if not is_special[first:after].any():
-            parts = int(np.ceil((after - first) / MAX_SPACING_M))
-            rows.update(np.linspace(first, after, parts + 1).astype(int).tolist())
-    keep = sorted(rows)
-    # Millimetres are enough for a file, and read well
-    return np.column_stack([route.x[keep], route.y[keep], route.z[keep]]).round(3)
-
-
-def is_same_way(route: Route, traced: Route) -> bool:
-    """True if the two routes never part by more than a metre, point by point along their length."""
-    if abs(len(route.x) - len(traced.x)) > 0.005 * len(route.x) + 1:
-        return False
-    # The lane changes of both may be a few metres apart, so compare lines, not points
-    return max(_deviation_m(route, traced), _deviation_m(traced, route)) < _MAX_DEVIATION_M
-
-
-def _deviation_m(route: Route, other: Route) -> float:
-    """Largest distance of a route's points to the points of the other about as far along."""
-    reach = max(10, abs(len(route.x) - len(other.x)) + 5)
-    rows = np.arange(len(route.x))[:, None] + np.arange(-reach, reach + 1)[None, :]
-    rows = np.clip(rows, 0, len(other.x) - 1)
-    squared = (route.x[:, None] - other.x[rows]) ** 2 + (route.y[:, None] - other.y[rows]) ** 2
-    return float(np.sqrt(squared.min(axis=1).max()))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,12 @@ from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import RouteGenerator, SignalisedTurns
 from sim_adapters.embedded.route_triggers import PlannedStreams, TriggerShares, place_triggers
 from sim_adapters.embedded.route_triggers import scenario_weights as weigh_scenarios
 from sim_adapters.maps.route_scenarios import load_scenarios
 from sim_adapters.maps.town_files import town_name
-from sim_adapters.scene.counter_rng import random_bits
+from sim_adapters.scene.counter_rng import Draws, random_bits
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.world.scenarios.resolution import refuse_unknown_types

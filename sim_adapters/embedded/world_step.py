@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.map_bank import SignalGroups, Signals
-from sim_adapters.scene.state import Contacts
+from sim_adapters.scene.state import Contacts, FloatArray
 from sim_adapters.world.contacts import ContactState, remove_fallen_range, touch_actors_range
 from sim_adapters.world.dynamics import Drivetrain, drive_ego_range
 from sim_adapters.world.ego_place import locate_ego_range
@@ -24,11 +21,7 @@ from sim_adapters.world.scenarios.state import ScriptBook
 from sim_adapters.world.scenarios.step import Junctions, step_scenarios_range
 from sim_adapters.world.sidewalks import Footways
 from sim_adapters.world.signals import SignalPlan, reset_signals_range, update_lights_range
-from sim_adapters.world.slots import (
-    SlotLayout,
-    passer_by_slots,
-    roadside_slots,
-)
+from sim_adapters.world.slots import SlotLayout, passer_by_slots, roadside_slots
 from sim_adapters.world.statics import (
     StandingPlaces,
     StandingThings,
@@ -39,10 +32,7 @@ from sim_adapters.world.statics import (
 from sim_adapters.world.traffic.settings import TrafficSettings
 from sim_adapters.world.traffic.spawn import Cast
 from sim_adapters.world.traffic.state import TrafficState
-from sim_adapters.world.traffic.step import (
-    reset_traffic_range,
-    step_traffic_range,
-)
+from sim_adapters.world.traffic.step import reset_traffic_range, step_traffic_range
 
 
 class Town(NamedTuple):
@@ -90,17 +80,12 @@ def start_worlds_range(
     The egos, clocks and routes must be in place.
     """
     roads, scene, layout = town.roads, worlds.scene, settings.layout
+    motion, clocks, plan, groups = scene.motion, scene.clocks, worlds.signal_plan, town.groups
     reset_signals_range(
-        first, last, worlds.signal_plan, town.groups, roads.ranges, scene.clocks,
-        settings.random_light_start,
-    )  # fmt: skip
-    locate_ego_range(
-        first, last, scene.motion, scene.ego, scene.clocks, roads.grid, roads.points, roads.lanes
+        first, last, plan, groups, roads.ranges, clocks, settings.random_light_start
     )
-    update_lights_range(
-        first, last, scene.lights, worlds.signal_plan, town.signals, town.groups, roads.ranges,
-        scene.clocks,
-    )  # fmt: skip
+    locate_ego_range(first, last, motion, scene.ego, clocks, roads.grid, roads.points, roads.lanes)
+    update_lights_range(first, last, scene.lights, plan, town.signals, groups, roads.ranges, clocks)
     reset_statics_range(
         first, last, scene, worlds.standing_things, town.standing_places, settings.statics,
         roadside_slots(layout),
@@ -123,8 +108,8 @@ def step_worlds_range(
     town: Town,
     worlds: Worlds,
     settings: WorldSettings,
-    steer: NDArray[np.float64],
-    acceleration: NDArray[np.float64],
+    steer: FloatArray,
+    acceleration: FloatArray,
 ) -> None:
     """One step of worlds [first, last); (E,) actions as in `Simulator.step`."""
     roads, scene, layout, traffic = town.roads, worlds.scene, settings.layout, worlds.traffic
@@ -157,8 +142,7 @@ def move_others_range(
     first: int, last: int, town: Town, worlds: Worlds, settings: WorldSettings
 ) -> None:
     """Traffic, pedestrians, time and lights; with a standing ego this is all that changes."""
-    roads, scene, layout = town.roads, worlds.scene, settings.layout
-    dt = settings.step_s
+    roads, scene, layout, dt = town.roads, worlds.scene, settings.layout, settings.step_s
     step_traffic_range(first, last, roads, scene, worlds.traffic, settings.traffic, layout, dt)
     step_pedestrians_range(
         first, last, roads, scene, worlds.walkers, town.footways, settings.pedestrians,

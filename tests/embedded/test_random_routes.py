@@ -10,7 +10,6 @@ from hydra.utils import instantiate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim_adapters.embedded.draws import Draws
 from sim_adapters.embedded.route_generator import (
     LANE_CHANGE_SPACING_M,
     RouteGenerator,
@@ -24,12 +23,14 @@ from sim_adapters.embedded.route_triggers import (
     place_triggers,
     scenario_weights,
 )
-from sim_adapters.embedded.routes import RouteDemands, generate_routes, is_same_way, thin_route
+from sim_adapters.embedded.routes import RouteDemands, generate_routes
 from sim_adapters.embedded.scenario_source import RandomRoutes, RouteFile
 from sim_adapters.gymnasium_envs import compose_training_config
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.maps.route_file import write_routes
+from sim_adapters.maps.route_shape import is_same_way, thin_route
 from sim_adapters.maps.router import Router
+from sim_adapters.scene.counter_rng import Draws
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand, Scenario
 
