@@ -98,12 +98,9 @@ def _approach_m(places: NDArray, x: float, y: float, forward_mps: float, left_mp
     for instant in range(NUM_INSTANTS):
         time_s = INSTANT_S * instant
         then_x, then_y = x + forward_mps * time_s, y + left_mps * time_s
-        distance = min(
-            distance_m(places, 0, instant, then_x, then_y),
-            distance_m(places, 1, instant, then_x, then_y),
-            distance_m(places, 2, instant, then_x, then_y),
-        )
-        nearest = min(nearest, distance + _LATER_COSTS_M * time_s)
+        for guess in range(places.shape[0]):
+            distance = distance_m(places, guess, instant, then_x, then_y)
+            nearest = min(nearest, distance + _LATER_COSTS_M * time_s)
     return nearest
 
 
@@ -126,11 +123,10 @@ def find_approaching_actors(
     things count only where they narrow the route ahead, nearest first.
     """
     world, own = int(ego.world[driver]), int(ego.slot[driver])
-    yaw, ego_z = motion.yaw_rad[world, own], motion.z[world, own]
-    ego_x, ego_y = motion.x[world, own], motion.y[world, own]
-    cos, sin = math.cos(yaw), math.sin(yaw)
+    ego_x, ego_y, ego_z = motion.x[world, own], motion.y[world, own], motion.z[world, own]
+    cos, sin = math.cos(motion.yaw_rad[world, own]), math.sin(motion.yaw_rad[world, own])
     num_vehicles, num_pedestrians, num_statics = 0, 0, 0
-    first_static = wanted.num_vehicles + wanted.num_pedestrians
+    first = wanted.num_vehicles + wanted.num_pedestrians  # place of a thing
     slots[:] = -1
     for slot in range(traits.valid.shape[1]):
         kind = traits.kind[world, slot]
@@ -140,8 +136,7 @@ def find_approaching_actors(
         squared = dx * dx + dy * dy
         if squared > wanted.sight_m * wanted.sight_m:
             continue
-        level_m = _SAME_LEVEL_M + _STEEPEST * math.sqrt(squared)
-        if abs(motion.z[world, slot] - ego_z) > level_m:
+        if abs(motion.z[world, slot] - ego_z) > _SAME_LEVEL_M + _STEEPEST * math.sqrt(squared):
             continue
         x, y = cos * dx + sin * dy, cos * dy - sin * dx
         if kind > _PEDESTRIAN:
@@ -150,9 +145,7 @@ def find_approaching_actors(
             s, offset, _ = project_on_window(path.window, path.count, x, y)
             room = traits.half_width_m[world, own] + traits.half_length_m[world, slot]
             if s > path.ego_s - STATIC_BESIDE_M and abs(offset) < room + STATIC_BESIDE_M:
-                num_statics = _insert(
-                    slots, ranks, first_static, num_statics, wanted.num_statics, slot, s
-                )
+                num_statics = _insert(slots, ranks, first, num_statics, wanted.num_statics, slot, s)
             continue
         vx, vy = motion.vx_mps[world, slot], motion.vy_mps[world, slot]
         forward, left = cos * vx + sin * vy, cos * vy - sin * vx

@@ -87,16 +87,25 @@ def record_history_range(
         history.num_samples[world] = min(history.num_samples[world] + 1, steps)
 
 
-def record_history(scene: SceneBatch, shown_stop: NDArray[np.int32], history: SceneHistory) -> None:
-    """Write the present of all worlds; free if nobody asked for history.
+def record_history(
+    scene: SceneBatch,
+    shown_stop: NDArray[np.int32],
+    history: SceneHistory,
+    worlds: range | None = None,
+) -> None:
+    """Write the present of all or some worlds; free if nobody asked for history.
 
     Args:
         scene: The present.
         shown_stop: (E,) stop sign that each driver is shown, -1 none: `memory.signs.shown_stop`.
         history: Written to.
+        worlds: One after the other; all of them if None.
     """
     if history.ages.size:
-        _record_worlds(0, scene.num_worlds, scene, shown_stop, history)
+        first, last = (worlds.start, worlds.stop) if worlds else (0, scene.num_worlds)
+        record_history_range(
+            first, last, scene.motion, scene.traits, scene.lights, scene.ego, shown_stop, history
+        )
 
 
 def restart_history(
@@ -110,20 +119,8 @@ def restart_history(
         return
     history.next_row[worlds] = 0
     history.num_samples[worlds] = 0
-    for world in worlds:
-        _record_worlds(int(world), int(world) + 1, scene, shown_stop, history)
-
-
-def _record_worlds(
-    first: int,
-    last: int,
-    scene: SceneBatch,
-    shown_stop: NDArray[np.int32],
-    history: SceneHistory,
-) -> None:
-    record_history_range(
-        first, last, scene.motion, scene.traits, scene.lights, scene.ego, shown_stop, history
-    )
+    for world in worlds.tolist():
+        record_history(scene, shown_stop, history, range(world, world + 1))
 
 
 @inlined_function
