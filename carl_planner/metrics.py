@@ -5,16 +5,24 @@ Trackers are wandb, or trackio, which takes the same calls.
 
 from __future__ import annotations
 
+import csv
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import matplotlib
 from torch.utils.tensorboard.writer import SummaryWriter
 
 TRACKERS = ("wandb", "trackio")
+CURVES = {  # that a picture shows
+    "episode/return": "return",
+    "episode/route_completion": "route completion [%]",
+    "losses/entropy": "entropy",
+    "losses/explained_variance": "explained variance",
+}
 
 
 def tracker_module(name: str | None) -> ModuleType | None:
@@ -108,3 +116,26 @@ def read_metrics(folder: Path) -> list[dict[str, float]]:
         except json.JSONDecodeError:  # the last line of a killed run may be cut short
             break
     return lines
+
+
+def write_curves(metrics: Sequence[dict[str, float]], stem: Path) -> list[Path]:
+    """All logged numbers as STEM.csv, the most telling ones as STEM.png; both paths."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    table, picture = Path(f"{stem}.csv"), Path(f"{stem}.png")
+    columns = sorted({tag for line in metrics for tag in line} - {"samples"})
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["samples", *columns])
+        writer.writeheader()
+        writer.writerows(metrics)
+    shown = [tag for tag in CURVES if tag in columns]
+    figure, axes = plt.subplots(1, max(len(shown), 1), figsize=(4 * max(len(shown), 1), 3))
+    for axis, tag in zip([axes] if len(shown) < 2 else axes, shown, strict=False):
+        points = [(line["samples"], line[tag]) for line in metrics if tag in line]
+        axis.plot(*zip(*points, strict=True), linewidth=1.0)
+        axis.set(xlabel="samples", ylabel=CURVES[tag])
+    figure.tight_layout()
+    figure.savefig(picture, dpi=100)
+    plt.close(figure)
+    return [table, picture]

@@ -7,28 +7,20 @@ the files in `carl_planner/pretrained/` are made by this command.
 
 from __future__ import annotations
 
-import csv
 import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from omegaconf import DictConfig, OmegaConf
 
 from carl_planner.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from carl_planner.command_errors import hydra_command
-from carl_planner.metrics import read_metrics
+from carl_planner.metrics import read_metrics, write_curves
 from carl_planner.training_run import FINAL, LATEST
 
 log = logging.getLogger(__name__)
-CURVES = {
-    "episode/return": "return",
-    "episode/route_completion": "route completion [%]",
-    "losses/entropy": "entropy",
-    "losses/explained_variance": "explained variance",
-}
 # Folders of the machine that it was trained on, which say nothing to anybody else
 MACHINE_KEYS = {"resume": None, "init_from": None, "output_root": "outputs"}
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -74,7 +66,7 @@ def publish(
     OmegaConf.save(OmegaConf.create(published.config), config)
     written = [weights, card, config]
     if metrics:
-        written += _write_curves(metrics, output / f"{name}.curves")
+        written += write_curves(metrics, output / f"{name}.curves")
     card.write_text(model_card(name, trained, metrics, description, texts))
     return written
 
@@ -138,29 +130,6 @@ def checkpoint_of(run: Path, chosen: str | None = None) -> Path:
         if (run / name).is_file():
             return run / name
     raise CheckpointError(f"{run} holds no {' or '.join(names)}: expected the folder of a run")
-
-
-def _write_curves(metrics: Sequence[dict[str, float]], stem: Path) -> list[Path]:
-    """All logged numbers as CSV, and the most telling ones as a picture."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    table, picture = Path(f"{stem}.csv"), Path(f"{stem}.png")
-    columns = sorted({tag for line in metrics for tag in line} - {"samples"})
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["samples", *columns])
-        writer.writeheader()
-        writer.writerows(metrics)
-    shown = [tag for tag in CURVES if tag in columns]
-    figure, axes = plt.subplots(1, max(len(shown), 1), figsize=(4 * max(len(shown), 1), 3))
-    for axis, tag in zip([axes] if len(shown) < 2 else axes, shown, strict=False):
-        points = [(line["samples"], line[tag]) for line in metrics if tag in line]
-        axis.plot(*zip(*points, strict=True), linewidth=1.0)
-        axis.set(xlabel="samples", ylabel=CURVES[tag])
-    figure.tight_layout()
-    figure.savefig(picture, dpi=100)
-    plt.close(figure)
-    return [table, picture]
 
 
 @hydra_command("publish")

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,19 +24,12 @@ IMPORT_CARLA, IMPORT_LIMIT_S = "import sim_adapters, carla", 120.0
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check.
+    """Result of one check."""
 
-    Args:
-        name: What was checked.
-        state: "ok", "note" (works without it) or "problem" (something will fail).
-        found: What is there.
-        advice: What to do about it; empty when ok.
-    """
-
-    name: str
-    state: str
-    found: str
-    advice: str = ""
+    name: str  # what was checked
+    state: str  # "ok", "note" (works without it) or "problem" (something will fail)
+    found: str  # what is there
+    advice: str = ""  # what to do about it, unless it is ok
 
 
 def check_python() -> Finding:
@@ -143,15 +135,7 @@ def check_ports() -> Finding:
     return Finding("ports", "note", f"in use: {', '.join(busy)}", advice)
 
 
-CHECKS: tuple[Callable[[], Finding], ...] = (
-    check_python,
-    check_torch,
-    check_carla,
-    check_towns,
-    check_cache,
-    check_disk,
-    check_ports,
-)
+CHECKS = (check_python, check_torch, check_carla, check_towns, check_cache, check_disk, check_ports)
 
 
 def main() -> None:

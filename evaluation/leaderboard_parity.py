@@ -119,9 +119,8 @@ def _by_kind(infractions: Sequence[Infraction]) -> dict[InfractionKind, Counter[
 
 
 def _text(percents: Counter[float]) -> str:
-    total = sum(percents.values())
     shares = [f"{percent:g} %" for percent in sorted(percents.elements()) if percent]
-    return f"{total}{' (' + ', '.join(shares) + ')' if shares else ''}"
+    return f"{percents.total()}{' (' + ', '.join(shares) + ')' if shares else ''}"
 
 
 def parity_table(parities: Sequence[RouteParity]) -> ScoreTable:

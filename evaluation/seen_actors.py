@@ -97,11 +97,10 @@ class SightWatch:
         """Keep what the present observation shows."""
         scene = self.env.scene
         motion, traits, ego = scene.motion, scene.traits, scene.ego
-        dx = motion.x - motion.x[ego.world, ego.slot][:, None]
-        dy = motion.y - motion.y[ego.world, ego.slot][:, None]
+        own = ego.world, ego.slot
+        dx, dy, dz = (place - place[own][:, None] for place in (motion.x, motion.y, motion.z))
         distance = np.hypot(dx, dy)
-        dz = np.abs(motion.z - motion.z[ego.world, ego.slot][:, None])
-        near = traits.valid & (distance < SIGHT_M) & (dz < LEVEL_M + STEEPEST * distance)
+        near = traits.valid & (distance < SIGHT_M) & (np.abs(dz) < LEVEL_M + STEEPEST * distance)
         described = np.zeros_like(near)
         for agent in range(scene.num_agents):
             described[ego.world[agent], self.observer.described_slots(agent)] = True
@@ -124,23 +123,14 @@ class SightWatch:
 
     def _look_back(self, world: int, actor_id: int) -> None:
         for seconds, steps in self._back.items():
-            if steps > len(self._looks):
-                continue
-            past = self._looks[-steps]
-            slot = np.flatnonzero(past.actor_id[world] == actor_id)
-            if slot.size:
-                question = f"hit, {seconds:g} s before"
-                self.shares.add(question, bool(past.described[world, slot[0]]))
+            past = self._looks[-steps] if steps <= len(self._looks) else None
+            if past is not None and actor_id in past.actor_id[world]:
+                slot = past.actor_id[world].tolist().index(actor_id)
+                self.shares.add(f"hit, {seconds:g} s before", bool(past.described[world, slot]))
 
 
 def measure_sight(env: DrivingVectorEnv, driver: Driver, num_steps: int) -> SeenShares:
-    """Drive `num_steps` steps in all worlds with this driver.
-
-    Args:
-        env: With a `VectorObserver`; decides in every step.
-        driver: Drives all worlds.
-        num_steps: Of 0.1 s.
-    """
+    """Drive all worlds of an `env` that has a `VectorObserver` and decides in every step."""
     env.reset(seed=0)
     watch = SightWatch(env)
     driver.begin_episodes(np.arange(env.num_envs), env.worlds)

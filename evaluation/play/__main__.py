@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -72,7 +74,7 @@ def make_session(config: DictConfig, folder: Path) -> DrivingSession:
         instantiate(config.reward),
         hold_steps=steps_between_decisions(config, policy, worlds) if policy else 1,
         seed=config.seed,
-        keep=DriveKeeper(folder, worlds),
+        keep=drive_keeper(folder, worlds),
         about=about,
     )
 
@@ -93,10 +95,8 @@ def choose_routes(config: DictConfig) -> list[RouteSpec]:
         return first + [spec for spec in others if spec.route_id != str(config.route)]
     lengths = RouteDemands(*RANDOM_LENGTHS_M)
     maps, number = load_map_bank([town]), config.num_random_routes
-    routes = generate_routes(
-        maps, maps.towns[0], number, lengths, seed=config.seed, scenario_triggers=False
-    )
-    return list(routes)
+    town, seed = maps.towns[0], config.seed
+    return list(generate_routes(maps, town, number, lengths, seed=seed, scenario_triggers=False))
 
 
 def steps_between_decisions(config: DictConfig, policy: PolicyDriver, worlds: DrivingWorlds) -> int:
@@ -105,11 +105,9 @@ def steps_between_decisions(config: DictConfig, policy: PolicyDriver, worlds: Dr
     Raises:
         ValueError: the policy sees earlier steps, and this world's have another length.
     """
-    trained_step_s = TRAINED_STEP_S
-    trained = policy.loaded.config if policy.loaded else None
-    if trained is not None:
-        trained_step_s = float(OmegaConf.select(trained, "simulator.step_s") or TRAINED_STEP_S)
-    step_s = worlds.scene.step_s
+    trained, step_s = policy.loaded.config if policy.loaded else None, worlds.scene.step_s
+    known_step_s = OmegaConf.select(trained, "simulator.step_s") if trained is not None else None
+    trained_step_s = float(known_step_s or TRAINED_STEP_S)
     if worlds.observer.history_steps and step_s != trained_step_s:
         raise ValueError(
             f"the policy sees steps of {trained_step_s} s ago and before, this world has steps of "
@@ -118,23 +116,16 @@ def steps_between_decisions(config: DictConfig, policy: PolicyDriver, worlds: Dr
     return max(1, round(trained_step_s * config.env.action_repeat / step_s))
 
 
-class DriveKeeper:
-    """Keeps every drive in a folder of its own: a route may be driven again and again.
+def drive_keeper(folder: Path, worlds: DrivingWorlds) -> Callable[[RecordedEpisode], None]:
+    """Writes every drive into a folder of its own below `folder`: a route may be driven again."""
+    numbers = itertools.count(1)
 
-    Args:
-        folder: Holds these folders.
-        worlds: Whose maps the drives are shown on.
-    """
-
-    def __init__(self, folder: Path, worlds: DrivingWorlds) -> None:
-        self._folder, self._worlds, self._number = folder, worlds, 0
-
-    def __call__(self, episode: RecordedEpisode) -> None:
-        """Write a drive."""
-        self._number += 1
-        drives = EpisodeFolder(self._folder / f"drive_{self._number}")
+    def keep(episode: RecordedEpisode) -> None:
+        drives = EpisodeFolder(folder / f"drive_{next(numbers)}")
         drives.write(episode)
-        write_towns(drives, self._worlds.maps, [str(episode.about["town"])])
+        write_towns(drives, worlds.maps, [str(episode.about["town"])])
+
+    return keep
 
 
 def serve(session: DrivingSession, folder: Path, *, port: int, opens: bool) -> None:

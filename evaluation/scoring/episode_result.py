@@ -311,3 +311,30 @@ def result_from_row(row: dict[str, Any]) -> EpisodeResult:
         for entry in fields["infractions"]
     )
     return EpisodeResult(**fields)
+
+
+def infraction_text(infraction: Infraction, result: EpisodeResult) -> str:
+    """The leaderboard's sentence for one infraction, in CARLA's frame (y right)."""
+    x, y, z = infraction.x, 0.0 - infraction.y, infraction.z
+    place = f"(x={x:.3f}, y={y:.3f}, z={z:.3f})"
+    other = f"type={infraction.other_type} and id={infraction.other_id}"
+    collided = f"Agent collided against object with {other} at {place}"
+    return {
+        InfractionKind.COLLISION_LAYOUT: collided,
+        InfractionKind.COLLISION_PEDESTRIAN: collided,
+        InfractionKind.COLLISION_VEHICLE: collided,
+        InfractionKind.RED_LIGHT: f"Agent ran a red light at {place}",
+        InfractionKind.STOP_SIGN: f"Agent ran a stop at {place}",
+        InfractionKind.OUTSIDE_ROUTE_LANES: (
+            f"Agent went outside its route lanes for about {result.outside_lanes_m:.3f} meters "
+            f"({infraction.percent}% of the completed route)"
+        ),
+        InfractionKind.MINIMUM_SPEED: (
+            f"Average speed is {infraction.percent}% of the surrounding traffic's one"
+        ),
+        InfractionKind.YIELD_EMERGENCY: "Agent failed to yield to an emergency vehicle",
+        InfractionKind.SCENARIO_TIMEOUT: "Agent timed out a scenario",
+        InfractionKind.ROUTE_DEVIATION: f"Agent deviated from the route at {place}",
+        InfractionKind.BLOCKED: f"Agent got blocked at {place}",
+        InfractionKind.ROUTE_TIMEOUT: "Route timeout.",
+    }[infraction.kind]

@@ -16,8 +16,8 @@ import numpy as np
 from evaluation.scoring.episode_result import (
     EpisodeEnd,
     EpisodeResult,
-    Infraction,
     InfractionKind,
+    infraction_text,
     result_from_row,
 )
 from evaluation.scoring.scores import as_grid
@@ -86,17 +86,14 @@ def read_results(folder: Path) -> tuple[list[EpisodeResult], dict[str, Any]]:
 
 def write_json(path: Path, document: Any) -> None:
     """Write atomically, so that a full disk leaves the old file whole."""
-    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, text.encode())
+    write_atomically(path, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
 
 
 def leaderboard_form(results: Sequence[EpisodeResult], about: dict[str, Any]) -> dict[str, Any]:
     """The leaderboard's result document."""
     ordered = [result for row in as_grid(results) for result in row]
     seeds = sorted({result.seed for result in results})
-    records = [
-        _record(index, seeds.index(result.seed), result) for index, result in enumerate(ordered)
-    ]
+    records = [_record(i, seeds.index(run.seed), run) for i, run in enumerate(ordered)]
     global_record = _global_record(ordered)
     values = {**global_record["scores_mean"], **global_record["infractions"]}
     return {
@@ -161,30 +158,3 @@ def _global_record(results: Sequence[EpisodeResult]) -> dict[str, Any]:
             "exceptions": [[r.route_id, r.seed, r.status] for r in failed],
         },
     }
-
-
-def infraction_text(infraction: Infraction, result: EpisodeResult) -> str:
-    """The leaderboard's sentence for one infraction, in CARLA's frame (y right)."""
-    x, y, z = infraction.x, 0.0 - infraction.y, infraction.z
-    place = f"(x={x:.3f}, y={y:.3f}, z={z:.3f})"
-    other = f"type={infraction.other_type} and id={infraction.other_id}"
-    collided = f"Agent collided against object with {other} at {place}"
-    return {
-        InfractionKind.COLLISION_LAYOUT: collided,
-        InfractionKind.COLLISION_PEDESTRIAN: collided,
-        InfractionKind.COLLISION_VEHICLE: collided,
-        InfractionKind.RED_LIGHT: f"Agent ran a red light at {place}",
-        InfractionKind.STOP_SIGN: f"Agent ran a stop at {place}",
-        InfractionKind.OUTSIDE_ROUTE_LANES: (
-            f"Agent went outside its route lanes for about {result.outside_lanes_m:.3f} meters "
-            f"({infraction.percent}% of the completed route)"
-        ),
-        InfractionKind.MINIMUM_SPEED: (
-            f"Average speed is {infraction.percent}% of the surrounding traffic's one"
-        ),
-        InfractionKind.YIELD_EMERGENCY: "Agent failed to yield to an emergency vehicle",
-        InfractionKind.SCENARIO_TIMEOUT: "Agent timed out a scenario",
-        InfractionKind.ROUTE_DEVIATION: f"Agent deviated from the route at {place}",
-        InfractionKind.BLOCKED: f"Agent got blocked at {place}",
-        InfractionKind.ROUTE_TIMEOUT: "Route timeout.",
-    }[infraction.kind]

@@ -15,6 +15,8 @@ from yaml import YAMLError
 
 log = logging.getLogger(__name__)
 
+# What reading a file of another form raises
+_DAMAGE = (OmegaConfBaseException, YAMLError, AttributeError, LookupError, TypeError, ValueError)
 UNKNOWN_TYPE = "unknown"  # of frames without a tag
 
 # Types that the devkit's mapping lists, all with the same window; any other type falls back
@@ -78,17 +80,11 @@ def absent_types(wanted: Collection[str], present: Collection[str], where: str) 
 
 @dataclass(frozen=True)
 class ScenarioWindow:
-    """A stretch of a log about a tagged frame.
+    """A stretch of a log about a tagged frame."""
 
-    Args:
-        duration_s: Length; frames at both ends belong to it.
-        offset_s: Of its first moment from the tagged frame.
-        subsample_ratio: Share of the log's 20 Hz frames that are used.
-    """
-
-    duration_s: float = 20.0
-    offset_s: float = 0.0
-    subsample_ratio: float = 0.5
+    duration_s: float = 20.0  # frames at both ends belong to it
+    offset_s: float = 0.0  # of its first moment from the tagged frame
+    subsample_ratio: float = 0.5  # share of the log's 20 Hz frames that are used
 
     def __post_init__(self) -> None:
         if not 0.0 < self.duration_s <= LONGEST_S:
@@ -156,14 +152,7 @@ def load_mapping(path: str | Path) -> ScenarioMapping:
         if others:
             log.warning("%s maps types that nuPlan has not: %s", path, ", ".join(others))
         return ScenarioMapping(windows, ScenarioWindow(subsample_ratio=ratio))
-    except (
-        OmegaConfBaseException,
-        YAMLError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except _DAMAGE as error:
         raise ValueError(
             f"{path} is no scenario mapping ({error}): expected scenario_map: "
             f"{{TYPE: [duration, offset]}} and subsample_ratio_override"
