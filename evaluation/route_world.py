@@ -11,7 +11,6 @@ What it gives is what `python -m evaluation.evaluate` gives for the same route a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 
 from hydra.utils import instantiate
 
@@ -70,10 +69,5 @@ class RouteWorld:
     def __enter__(self) -> RouteWorld:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()

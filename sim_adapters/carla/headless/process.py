@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 # What differs on the wire between the CARLA versions that the server can speak.
@@ -151,12 +150,7 @@ class HeadlessServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Stop."""
         self.stop()
 
