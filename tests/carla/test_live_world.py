@@ -23,7 +23,7 @@ from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario, ScenarioTrigger
 from sim_adapters.scene.state import ActorKind, LightState
 from tests.commands.command_result import CROSSING
-from tests.embedded.lane_routes import scenario_along_lanes
+from tests.embedded.lane_routes import follow, scenario_along_lanes
 
 TRIGGER_ROW = 14
 WORLD = np.array([0])
@@ -73,15 +73,8 @@ def _start(simulator: CarlaSimulator, kind: str, **parameters: str) -> Scenario:
 def _drive(
     simulator: CarlaSimulator, scenario: Scenario, seconds: float, *, cruise_mps: float = 7.0
 ) -> Iterator[None]:
-    route, motion = scenario.route, simulator.scene.motion
     for _ in range(round(seconds / 0.1)):
-        x, y, yaw = motion.x[0, 0], motion.y[0, 0], motion.yaw_rad[0, 0]
-        nearest = int(np.argmin((route.x - x) ** 2 + (route.y - y) ** 2))
-        target = min(nearest + 6, route.x.size - 1)
-        bearing = math.atan2(route.y[target] - y, route.x[target] - x) - yaw
-        bearing = math.remainder(bearing, 2.0 * math.pi)
-        pedal = 0.7 if _ego_speed(simulator) < cruise_mps else 0.0
-        simulator.step(np.array([np.clip(1.5 * bearing, -1.0, 1.0)]), np.array([pedal]))
+        simulator.step(*follow(scenario.route, simulator.scene, cruise_mps))
         yield
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand, Scenario, ScenarioTrigger
+from sim_adapters.scene.state import SceneBatch
 
 
 def route_along_lanes(maps: MapBank, town: str, length_m: float, choice: int = 0) -> Route:
@@ -53,3 +56,15 @@ def scenario_along_lanes(
     """A scenario on such a route."""
     route = route_along_lanes(maps, town, length_m, choice)
     return Scenario(f"{town}_{choice}_{seed}", town, route, seed, triggers)
+
+
+def follow(route: Route, scene: SceneBatch, cruise_mps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Actions of a lone ego that steers for a point six metres ahead at a steady speed."""
+    motion = scene.motion
+    x, y, yaw = motion.x[0, 0], motion.y[0, 0], motion.yaw_rad[0, 0]
+    nearest = int(np.argmin((route.x - x) ** 2 + (route.y - y) ** 2))
+    target = min(nearest + 6, route.x.size - 1)
+    bearing = math.atan2(route.y[target] - y, route.x[target] - x) - yaw
+    bearing = math.remainder(bearing, 2.0 * math.pi)
+    pedal = 0.7 if math.hypot(motion.vx_mps[0, 0], motion.vy_mps[0, 0]) < cruise_mps else 0.0
+    return np.array([np.clip(1.5 * bearing, -1.0, 1.0)]), np.array([pedal])

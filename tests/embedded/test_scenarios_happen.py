@@ -17,7 +17,7 @@ from sim_adapters.world.pedestrian_state import PedestrianSettings
 from sim_adapters.world.scenarios.state import Phase
 from sim_adapters.world.statics import StaticSettings
 from sim_adapters.world.traffic.settings import TrafficSettings
-from tests.embedded.lane_routes import scenario_along_lanes
+from tests.embedded.lane_routes import follow, scenario_along_lanes
 
 TRIGGER_ROW = 12
 
@@ -76,16 +76,8 @@ def _drive(
     simulator: EmbeddedSimulator, scenario: Scenario, *, seconds: float, cruise_mps: float = 7.0
 ) -> Iterator[Phase]:
     """Follow the route at a steady speed; yields the script's phase after every step."""
-    route, motion = scenario.route, simulator.scene.motion
     for _ in range(round(seconds / 0.1)):
-        x, y, yaw = motion.x[0, 0], motion.y[0, 0], motion.yaw_rad[0, 0]
-        nearest = int(np.argmin((route.x - x) ** 2 + (route.y - y) ** 2))
-        target = min(nearest + 6, route.x.size - 1)
-        bearing = math.atan2(route.y[target] - y, route.x[target] - x) - yaw
-        bearing = math.remainder(bearing, 2.0 * math.pi)
-        speed = math.hypot(motion.vx_mps[0, 0], motion.vy_mps[0, 0])
-        pedal = 0.7 if speed < cruise_mps else 0.0
-        simulator.step(np.array([np.clip(1.5 * bearing, -1.0, 1.0)]), np.array([pedal]))
+        simulator.step(*follow(scenario.route, simulator.scene, cruise_mps))
         yield Phase(simulator.scripts.triggers.phase[0, 0])
 
 

@@ -9,11 +9,23 @@ from typing import Any
 import numpy as np
 import torch
 
+from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from rewards.driving_events import DrivingEvents, uneventful
 from rewards.reward_terms import RewardBreakdown
 from sim_adapters.scene.memory import EpisodeMemory, empty_memory
 from sim_adapters.scene.scenario import Route, Scenario
 from sim_adapters.scene.state import ActorKind, SceneBatch, empty_scene
+
+
+def completed_drive(**given: Any) -> EpisodeResult:
+    """A kilometre of Town01 without a fault, except for what is given."""
+    usual: dict[str, Any] = {
+        **{"route_id": "1", "town": "Town01", "seed": 0, "length_m": 1000.0},
+        **{"route_completion": 100.0, "infractions": (), "end": EpisodeEnd.COMPLETED},
+        **{"duration_s": 100.0, "wall_s": 1.0, "mean_actors": 30.0, "mean_speed_mps": 10.0},
+        **{"outside_lanes_m": 0.0, "episode_return": 0.0},
+    }
+    return EpisodeResult(**usual | given)
 
 
 def straight_route(length_m: int) -> Route:

@@ -21,8 +21,8 @@ from evaluation.judge import (
     judge,
     policies_to_judge,
 )
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult
 from sim_adapters.gymnasium_envs import compose_config
+from tests.evaluation.fake_drive import completed_drive
 
 
 def outcome(kind: str, *, reached: bool = True, hit: bool = False, brings: bool = True):
@@ -30,21 +30,7 @@ def outcome(kind: str, *, reached: bool = True, hit: bool = False, brings: bool 
 
 
 def drive(route_id: str, completion: float, *outcomes: TriggerOutcome) -> CalibrationDrive:
-    result = EpisodeResult(
-        route_id=route_id,
-        town="Town01",
-        seed=0,
-        length_m=1000.0,
-        route_completion=completion,
-        infractions=(),
-        end=EpisodeEnd.COMPLETED,
-        duration_s=100.0,
-        wall_s=1.0,
-        mean_actors=30.0,
-        mean_speed_mps=10.0,
-        outside_lanes_m=0.0,
-        episode_return=1.0,
-    )
+    result = completed_drive(route_id=route_id, route_completion=completion)
     return CalibrationDrive(result, outcomes)
 
 

@@ -11,23 +11,13 @@ from evaluation.look import look, tell
 from evaluation.report.in_words import drive_in_words, planner_in_words, python_to_type
 from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, Infraction, InfractionKind
 from evaluation.viewer.page_file import open_page
+from tests.evaluation.fake_drive import completed_drive
 
 
 def result(*infractions: Infraction) -> EpisodeResult:
-    return EpisodeResult(
-        route_id="12",
-        town="Town02",
-        seed=0,
-        length_m=500.0,
-        route_completion=100.0,
-        infractions=infractions,
-        end=EpisodeEnd.COMPLETED,
-        duration_s=95.0,
-        wall_s=1.0,
-        mean_actors=30.0,
-        mean_speed_mps=5.3,
-        outside_lanes_m=0.0,
-        episode_return=80.0,
+    return completed_drive(
+        **{"route_id": "12", "town": "Town02", "length_m": 500.0, "infractions": infractions},
+        **{"duration_s": 95.0, "mean_speed_mps": 5.3},
     )
 
 

@@ -1,25 +1,12 @@
 import pytest
 
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, Infraction, InfractionKind
+from evaluation.scoring.episode_result import EpisodeResult, Infraction, InfractionKind
 from evaluation.scoring.scores import normalised_score, slowness_percent
+from tests.evaluation.fake_drive import completed_drive
 
 
 def result(length_m: float, completion: float, *infractions: Infraction) -> EpisodeResult:
-    return EpisodeResult(
-        route_id="1",
-        town="Town01",
-        seed=0,
-        length_m=length_m,
-        route_completion=completion,
-        infractions=infractions,
-        end=EpisodeEnd.COMPLETED,
-        duration_s=100.0,
-        wall_s=1.0,
-        mean_actors=30.0,
-        mean_speed_mps=10.0,
-        outside_lanes_m=0.0,
-        episode_return=0.0,
-    )
+    return completed_drive(length_m=length_m, route_completion=completion, infractions=infractions)
 
 
 def infraction(kind: InfractionKind, percent: float = 0.0) -> Infraction:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from evaluation.scoring.episode_result import (
-    EpisodeEnd,
     EpisodeResult,
     Infraction,
     InfractionKind,
     penalty_factor,
 )
 from evaluation.scoring.scores import benchmark_scores, mean_interval, ratio_interval
+from tests.evaluation.fake_drive import completed_drive
 
 
 def infraction(kind: InfractionKind, percent: float = 0.0) -> Infraction:
@@ -20,20 +20,9 @@ def infraction(kind: InfractionKind, percent: float = 0.0) -> Infraction:
 def result(
     route_id: str = "1", seed: int = 0, completion: float = 100.0, *infractions: Infraction
 ) -> EpisodeResult:
-    return EpisodeResult(
-        route_id=route_id,
-        town="Town01",
-        seed=seed,
-        length_m=1000.0,
-        route_completion=completion,
-        infractions=infractions,
-        end=EpisodeEnd.COMPLETED,
-        duration_s=100.0,
-        wall_s=1.0,
-        mean_actors=30.0,
-        mean_speed_mps=10.0,
-        outside_lanes_m=50.0,
-        episode_return=completion,
+    return completed_drive(
+        **{"route_id": route_id, "seed": seed, "route_completion": completion},
+        **{"infractions": infractions, "outside_lanes_m": 50.0, "episode_return": completion},
     )
 
 

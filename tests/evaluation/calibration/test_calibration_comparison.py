@@ -15,8 +15,9 @@ from evaluation.calibration.comparison import (
 )
 from evaluation.calibration.drives import CalibrationDrive
 from evaluation.calibration.trigger_watch import TriggerOutcome
-from evaluation.scoring.episode_result import EpisodeEnd, EpisodeResult, Infraction, InfractionKind
+from evaluation.scoring.episode_result import Infraction, InfractionKind
 from evaluation.scoring.scores import Interval, ratio_difference_interval
+from tests.evaluation.fake_drive import completed_drive
 
 PEDESTRIAN, LEFT_TURN, DEBRIS = (
     "DynamicObjectCrossing",
@@ -48,9 +49,9 @@ def drive(
 ) -> CalibrationDrive:
     kind = InfractionKind.COLLISION_PEDESTRIAN
     infractions = (Infraction(kind, 1.0, 0.0, 0.0, 0.0),) * hits
-    result = EpisodeResult(
-        *(route_id, "Town01", seed, 1000.0 * km, 100.0, infractions, EpisodeEnd.COMPLETED),
-        *(100.0, 1.0, math.nan, 10.0, 0.0, math.nan),
+    result = completed_drive(
+        **{"route_id": route_id, "seed": seed, "length_m": 1000.0 * km, "infractions": infractions},
+        **{"mean_actors": math.nan, "episode_return": math.nan},
     )
     return CalibrationDrive(result, triggers)
 

@@ -25,7 +25,6 @@ from evaluation.leaderboard_agent.tick_recording import TickRecorder
 from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.rollout.benchmark import EvaluationTask
 from evaluation.scoring.episode_result import (
-    EpisodeEnd,
     EpisodeRecords,
     EpisodeResult,
     Infraction,
@@ -35,7 +34,7 @@ from rewards.driving_events import uneventful
 from sim_adapters.maps.route_file import RouteSpec
 from sim_adapters.scene.scenario import Scenario
 from sim_adapters.scene.state import ActorKind, SceneBatch
-from tests.evaluation.fake_drive import make_scene, no_reward, straight_scenario
+from tests.evaluation.fake_drive import completed_drive, make_scene, no_reward, straight_scenario
 from tests.evaluation.leaderboard.official_records import make_record
 
 WALKER, EGO_MPS = 77, 6.0
@@ -74,9 +73,9 @@ def place(scene: SceneBatch, time_s: float) -> None:
 
 
 def result(route_id: str = "4", seed: int = 0, *infractions: Infraction) -> EpisodeResult:
-    return EpisodeResult(
-        *(route_id, "Town01", seed, 100.0, 100.0, infractions, EpisodeEnd.COMPLETED),
-        *(100.0, 1.0, 0.0, EGO_MPS, 0.0, 0.0),
+    return completed_drive(
+        **{"route_id": route_id, "seed": seed, "length_m": 100.0, "infractions": infractions},
+        mean_speed_mps=EGO_MPS,
     )
 
 
