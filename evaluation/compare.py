@@ -25,7 +25,7 @@ from evaluation.scoring.score_table import (
     comparison_table,
 )
 from evaluation.scoring.scores import COUNTED_KINDS, slowness_percent
-from evaluation.val14.table import is_val14_run, val14_results
+from evaluation.val14.files import is_val14_run, val14_results
 
 EMBEDDED_WORLD = "in the embedded world"
 COMPARED: dict[str, Callable[[EpisodeResult], float]] = {

@@ -28,6 +28,7 @@ from evaluation.nuplan_metrics.scoring import (
 )
 from evaluation.output_folder import refuse_other_results
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
+from evaluation.scoring.score_table import Results
 from evaluation.scoring.scores import FloatArray, Interval, mean_interval
 
 # Figures of one planner over all scenarios, in percent.
@@ -113,6 +114,16 @@ def _of_type(results: Sequence[ScenarioScores]) -> TypeScores:
 
 
 log = logging.getLogger(__name__)
+TITLES = {
+    "no_ego_at_fault_collisions": "no at-fault collisions",
+    "drivable_area_compliance": "drivable area",
+    "driving_direction_compliance": "driving direction",
+    "ego_is_making_progress": "making progress",
+    "ego_progress_along_expert_route": "progress along the expert's route",
+    "time_to_collision_within_bound": "time to collision",
+    "speed_limit_compliance": "speed limit",
+    "ego_is_comfortable": "comfort",
+}
 SCENARIOS_FILE, TABLE_FILE = "scenarios.jsonl", "scenarios.csv"
 
 
@@ -300,3 +311,31 @@ def _scenario(row: dict[str, Any]) -> tuple[Drive, ScenarioScores]:
         {key: math.inf if value is None else value for key, value in row["details"].items()},
         row["failure"],
     )
+
+
+def is_val14_run(folder: Path) -> bool:
+    """Whether a folder holds a Val14 run."""
+    return (folder / SCENARIOS_FILE).is_file()
+
+
+def val14_results(folder: Path) -> Results:
+    """Score and metrics [%] of the planner that a run is about (not of its yardsticks), by mode.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: nobody can say of what it is.
+    """
+    about, results = read_scenarios(folder)
+    parts = {
+        drive.mode: {(one.token, 0): _figures(one) for one in scenarios if one.metrics is not None}
+        for drive, scenarios in results.items()
+        if drive.planner == about["planner"]
+    }
+    return Results(
+        "nuPlan's scenarios", parts, "scenarios", is_complete=False, titles=TITLES, digits=2
+    )
+
+
+def _figures(one: ScenarioScores) -> dict[str, float]:
+    metrics = {} if one.metrics is None else one.metrics._asdict()
+    return {name: 100.0 * value for name, value in {"score": one.score, **metrics}.items()}

@@ -1,33 +1,20 @@
-"""The tables and the page of a Val14 run, the run as results, and what its scores may be called."""
+"""The tables and the page of a Val14 run."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from evaluation.nuplan_metrics.scoring import METRICS, MULTIPLIERS, WEIGHTS, ScenarioScores
 from evaluation.report.page import PageSection, ScorePage
-from evaluation.scoring.score_table import Results, ScoredWorld, ScoreTable, interval_text
-from evaluation.val14.files import SCENARIOS_FILE, Drive, Val14Scores, read_scenarios
-from sim_adapters.nuplan.scenario_cache.record import ScenarioName
+from evaluation.scoring.score_table import ScoredWorld, ScoreTable, interval_text
+from evaluation.val14.files import TITLES, Drive, Val14Scores
 
 DRIVER_TITLES = {
     "policy": "policy",
     "idm": "IDM planner",
     "log_replay": "log replay",
     "constant_speed": "constant speed",
-}
-TITLES = {
-    "no_ego_at_fault_collisions": "no at-fault collisions",
-    "drivable_area_compliance": "drivable area",
-    "driving_direction_compliance": "driving direction",
-    "ego_is_making_progress": "making progress",
-    "ego_progress_along_expert_route": "progress along the expert's route",
-    "time_to_collision_within_bound": "time to collision",
-    "speed_limit_compliance": "speed limit",
-    "ego_is_comfortable": "comfort",
 }
 
 Scores = Mapping[Drive, Val14Scores]
@@ -143,91 +130,3 @@ def val14_page(
         PageSection(scenarios.title, scenarios, is_open=False),
     ]
     return ScorePage(title, lead, sections, facts=facts, world=data)
-
-
-# A Val14 run as results that are compared scenario by scenario.
-
-
-def is_val14_run(folder: Path) -> bool:
-    """Whether a folder holds a Val14 run."""
-    return (folder / SCENARIOS_FILE).is_file()
-
-
-def val14_results(folder: Path) -> Results:
-    """Score and metrics [%] of the planner that a run is about (not of its yardsticks), by mode.
-
-    Raises:
-        FileNotFoundError: the folder holds no run.
-        ValueError: nobody can say of what it is.
-    """
-    about, results = read_scenarios(folder)
-    parts = {
-        drive.mode: {(one.token, 0): _figures(one) for one in scenarios if one.metrics is not None}
-        for drive, scenarios in results.items()
-        if drive.planner == about["planner"]
-    }
-    return Results(
-        "nuPlan's scenarios", parts, "scenarios", is_complete=False, titles=TITLES, digits=2
-    )
-
-
-def _figures(one: ScenarioScores) -> dict[str, float]:
-    metrics = {} if one.metrics is None else one.metrics._asdict()
-    return {name: 100.0 * value for name, value in {"score": one.score, **metrics}.items()}
-
-
-# What scores of a scenario cache may be called: only nuPlan's own logs give nuPlan scores.
-#
-# Of those, only the scenarios of Val14's own filter are Val14; any other filter names its scores.
-
-NUPLAN_LOCATIONS = (
-    "us-nv-las-vegas-strip",
-    "us-ma-boston",
-    "us-pa-pittsburgh-hazelwood",
-    "sg-one-north",
-)
-BENCHMARKS = {"val14_split": "Val14"}  # by the name of the filter's file
-# Date, time, car and two numbers of the drive, e.g. 2021.05.12.22.00.38_veh-35_01008_01518
-_NUPLAN_LOG = re.compile(r"\d{4}(\.\d\d){5}_veh-\d+_\d+_\d+")
-
-
-NUPLAN_RULES = "the rules of nuPlan's closed-loop challenges"
-SYNTHETIC = ScoredWorld(
-    rules=NUPLAN_RULES,
-    score_title="synthetic scores",
-    warning="These are synthetic scores, not nuPlan results.",
-    limits=(
-        "The logs are drives of this project's own world on synthetic maps, or other logs that are "
-        "not nuPlan's; nobody's published scores can be compared with these.",
-        "Simulation and metrics follow nuPlan's devkit and are checked against it number by "
-        "number; the traffic, the scenes and the expert are not nuPlan's.",
-    ),
-)
-NUPLAN = ScoredWorld(
-    rules=NUPLAN_RULES,
-    score_title="nuPlan scores of no named filter",
-    warning="Computed by this project, checked against the devkit's runner on exported logs.",
-    limits=(
-        "Logs and maps are taken to be nuPlan's by their names.",
-        "A policy acts through CaRL's one-stage controller; planners that give trajectories are "
-        "tracked by the devkit's LQR. Compare the two with care.",
-    ),
-)
-
-
-def provenance(names: Sequence[ScenarioName], filter_name: str = "") -> ScoredWorld:
-    """NUPLAN if all logs and maps bear names of nuPlan's, else SYNTHETIC; titled by the filter.
-
-    Args:
-        names: Scenarios that are driven.
-        filter_name: Of the filter that chose them, `val14_split` for Val14.
-    """
-    genuine = all(
-        name.map_name in NUPLAN_LOCATIONS and _NUPLAN_LOG.fullmatch(name.log_name) for name in names
-    )
-    data = NUPLAN if genuine else SYNTHETIC
-    if not filter_name:
-        return data
-    title = BENCHMARKS.get(filter_name, filter_name)
-    name = f"{title} scores" if genuine else f"{data.score_title} of {filter_name}"
-    return replace(data, score_title=name)

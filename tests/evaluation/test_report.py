@@ -12,8 +12,9 @@ from evaluation.report.page import png_of
 from evaluation.scoring.episode_result import EpisodeResult, InfractionKind
 from evaluation.scoring.score_table import interval_text, planner_table
 from evaluation.scoring.scores import Interval, benchmark_scores
+from evaluation.val14.benchmark import SYNTHETIC
 from evaluation.val14.files import Drive, val14_scores
-from evaluation.val14.table import SYNTHETIC, val14_page
+from evaluation.val14.table import val14_page
 from tests.evaluation.test_scores import infraction, result
 
 

@@ -19,7 +19,7 @@ from evaluation import compare, evaluate
 from evaluation.nuplan_metrics import MetricScores, ScenarioScores
 from evaluation.nuplan_metrics.scoring import METRICS
 from evaluation.val14 import rollout as val14_rollout
-from evaluation.val14.benchmark import Val14
+from evaluation.val14.benchmark import NUPLAN, SYNTHETIC, Val14, provenance
 from evaluation.val14.files import (
     Drive,
     DrivenScenarios,
@@ -29,7 +29,6 @@ from evaluation.val14.files import (
 )
 from evaluation.val14.rollout import UnfitDriverError
 from evaluation.val14.selection import select
-from evaluation.val14.table import NUPLAN, SYNTHETIC, provenance
 from sim_adapters.nuplan.scenario_cache.build import CacheJob, build_cache
 from sim_adapters.nuplan.scenario_cache.file import MapFolder, ScenarioCache, open_cache
 from sim_adapters.nuplan.scenario_cache.record import ScenarioName
