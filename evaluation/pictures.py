@@ -1,8 +1,9 @@
 """Pictures of the documentation: `python -m evaluation.pictures [--only play.png]`.
 
-Drives, opens viewer, report, play and the site in a headless Chromium, and photographs them. That
-of nuPlan's viewer needs the set that evaluation.speed makes once, in a few minutes; that of the
-site needs what `make docs` installs.
+Drives, opens viewer, report, play and the site in a headless Chromium, and photographs them; draws
+what a policy sees and is paid, a junction's tables and the demo's seeds. The picture of nuPlan's
+viewer needs the set that evaluation.speed makes once, in a few minutes; that of the site needs what
+`make docs` installs.
 """
 
 from __future__ import annotations
@@ -31,11 +32,21 @@ from carl_planner.command_errors import input_errors_reported
 from evaluation.drivers.policy_driver import PolicyDriver
 from evaluation.drivers.rule_drivers import RuleBasedDriver
 from evaluation.evaluate import evaluate
+from evaluation.figures import (
+    layers_figure,
+    reward_figure,
+    table_figure,
+    town_figure,
+    write_small,
+)
 from evaluation.look import look
 from evaluation.play.__main__ import make_session
 from evaluation.play.drive_page import drive_page
 from evaluation.play.server import Pages, PlayServer
 from evaluation.play.session import DrivingSession, Wheel
+from evaluation.recording.episode import RecordedEpisode
+from evaluation.recording.folder import find_episodes, read_episode
+from evaluation.report.page import png_of
 from evaluation.speed.nuplan import speed_folder, speed_scenarios
 from evaluation.viewer.chromium import Browser
 from evaluation.viewer.page_file import VIEW_FILE, write_page
@@ -55,6 +66,13 @@ WORST_ROUTE = ["routes_shown=[10]"]  # of those of `make look`, where this polic
 RASTER = [*RULES, "driver._target_=evaluation.pictures.RulesBeforeARaster", "observation=carl_bev"]
 RASTER_ROUTE, RASTER_AT_S = ["routes_shown=[14]"], 40.0
 SCENARIO, SCENARIO_AT_S = "starting straight traffic light intersection traversal", 5.0
+JUNCTION = ("Town03", (-55.0, 0.0, 120.0))
+SEEDS_PAGE = Path("docs/three_seeds.md")
+SEEDS_COLUMNS = {
+    "trained": "trained",
+    "rule-based": "rule-based driver",
+    "constant speed along the route": "constant speed, blind",
+}
 VIEWER_READY = "window.viewer?.drive"
 PLAYED = ["driver=idm", "route=14", "seed=3"]
 PLAYED_S, WALKING_S = 13.0, 2.6  # driven before the pedestrian steps out, and after
@@ -174,6 +192,33 @@ def photograph_play(output: Path, folder: Path) -> Path:
         return _photograph(address, "window.play?.drive?.latest", folder, output, script)
 
 
+def draw_layers(output: Path, folder: Path) -> Path:
+    """The channels of CaRL's raster at that moment, each by itself."""
+    look(compose_config("look", [*RASTER, *RASTER_ROUTE, f"output={folder}"]))
+    return write_small(png_of(layers_figure(_only_drive(folder), RASTER_AT_S)), output)
+
+
+def draw_reward(output: Path, folder: Path) -> Path:
+    """What a driver who looks at nothing is paid."""
+    look(compose_config("look", ["driver=blind_follower", *RASTER_ROUTE, f"output={folder}"]))
+    return write_small(png_of(reward_figure(_only_drive(folder))), output)
+
+
+def draw_junction(output: Path, folder: Path) -> Path:
+    """Lights and a roundabout, as the tables of the map have them."""
+    return write_small(png_of(town_figure(*JUNCTION)), output)
+
+
+def draw_seeds(output: Path, folder: Path) -> Path:
+    """The scores of the demo's seeds, of the page that lists them."""
+    return write_small(png_of(table_figure(SEEDS_PAGE, "seed", SEEDS_COLUMNS)), output)
+
+
+def _only_drive(folder: Path) -> RecordedEpisode:
+    (path,) = find_episodes(folder)
+    return read_episode(path)
+
+
 PICTURES = {
     "viewer.png": photograph_viewer,
     "beside.png": photograph_beside,
@@ -182,6 +227,10 @@ PICTURES = {
     "play.png": photograph_play,
     "report.png": photograph_report,
     "site.png": photograph_site,
+    "layers.png": draw_layers,
+    "reward.png": draw_reward,
+    "junction.png": draw_junction,
+    "seeds.png": draw_seeds,
 }
 
 
@@ -193,7 +242,7 @@ def _photograph(address: str, ready: str, folder: Path, output: Path, script: st
     with Browser(address, folder / "profile") as browser:
         browser.run(f"await until(() => {ready}); {script} await until(() => true);", UNTIL)
         browser.screenshot(output)
-    return output
+    return write_small(output.read_bytes(), output)
 
 
 def _drive(session: DrivingSession, seconds: float) -> None:
