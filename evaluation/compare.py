@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,8 @@ from evaluation.leaderboard_jobs.official_results import read_official
 from evaluation.scoring.episode_result import EpisodeResult
 from evaluation.scoring.results_file import EPISODES_FILE, RESULTS_FILE, read_results, write_json
 from evaluation.scoring.score_table import (
+    OF_KIND,
+    PER_KM_TITLES,
     SLOWER_TITLE,
     Comparison,
     Results,
@@ -35,11 +38,14 @@ COMPARED: dict[str, Callable[[EpisodeResult], float]] = {
     "infractions_per_route": lambda result: float(
         sum(result.count(kind) for kind in COUNTED_KINDS)
     ),
+    **{f"{OF_KIND}{kind}": partial(EpisodeResult.count, kind=kind) for kind in COUNTED_KINDS},
     "slower_than_traffic": slowness_percent,
     "mean_speed_kmh": lambda result: 3.6 * result.mean_speed_mps,
 }
 
 TITLES = {
+    "infractions_per_route": "infractions / route",
+    **{f"{OF_KIND}{kind}": PER_KM_TITLES[kind].replace("km", "route") for kind in COUNTED_KINDS},
     "route_completion": "route completion [%]",
     "slower_than_traffic": SLOWER_TITLE,
     "mean_speed_kmh": "mean speed [km/h]",

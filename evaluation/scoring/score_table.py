@@ -302,6 +302,7 @@ def _grid(keys: Iterable[tuple[str, int]]) -> list[list[tuple[str, int]]]:
     return [[(route, seed) for seed in seeds] for route in routes]
 
 
+OF_KIND = "infractions_of_"  # begins the names of figures that count one kind
 LONGEST_LINE = 14  # of a column's head: five columns of a comparison fit into 80 characters
 
 
@@ -328,6 +329,8 @@ def comparison_table(
     """
     rows = []
     for name, one in comparison.differences.items():
+        if name.startswith(OF_KIND) and one.first == one.second == 0.0:
+            continue  # nobody did it
         places = digits + name.startswith("infraction")
         means = (f"{value:.{places}f}" for value in (one.first, one.second))
         counts = f"{one.num_better} / {one.num_worse}"

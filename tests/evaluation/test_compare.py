@@ -9,7 +9,7 @@ from evaluation.leaderboard_jobs.job import make_jobs
 from evaluation.leaderboard_jobs.official_results import merged_document, official_result
 from evaluation.scoring.episode_result import NAMES, InfractionKind
 from evaluation.scoring.results_file import write_json, write_results
-from evaluation.scoring.score_table import broken_name, score_rows
+from evaluation.scoring.score_table import broken_name, comparison_table, score_rows
 from evaluation.scoring.scores import benchmark_scores
 from evaluation.video.panel import SHORT_NAMES as PANEL_NAMES
 from tests.evaluation.leaderboard.official_records import make_record
@@ -47,6 +47,17 @@ def test_what_was_lost_to_slowness_is_compared_under_the_name_that_every_table_h
     assert name == PANEL_NAMES[InfractionKind.MINIMUM_SPEED]
     assert f"{name} [%]" == TITLES["slower_than_traffic"]
     assert f"{name} [%]" in score_rows(benchmark_scores(slow))
+
+
+def test_what_went_wrong_is_compared_kind_by_kind_and_what_never_did_is_left_out():
+    red = infraction(InfractionKind.RED_LIGHT)
+    runner = [dataclasses.replace(drive, infractions=(red, red)) for drive in drives(0.0)]
+    comparison = compare(drives(0.0), runner)
+    found = comparison.differences["infractions_of_red_light"]
+    assert (found.first, found.second, found.num_better) == (0.0, 2.0, len(runner))
+    rows = [row[0] for row in comparison_table(("a", "b"), comparison, TITLES, 1).rows]
+    assert "red lights run / route" in rows
+    assert not [row for row in rows if "stop signs" in row or "collision" in row]
 
 
 def test_the_order_of_the_episodes_does_not_matter():
