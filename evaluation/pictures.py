@@ -32,13 +32,6 @@ from carl_planner.command_errors import input_errors_reported
 from evaluation.drivers.policy_driver import PolicyDriver
 from evaluation.drivers.rule_drivers import RuleBasedDriver
 from evaluation.evaluate import evaluate
-from evaluation.figures import (
-    layers_figure,
-    reward_figure,
-    table_figure,
-    town_figure,
-    write_small,
-)
 from evaluation.look import look
 from evaluation.play.__main__ import make_session
 from evaluation.play.drive_page import drive_page
@@ -46,6 +39,13 @@ from evaluation.play.server import Pages, PlayServer
 from evaluation.play.session import DrivingSession, Wheel
 from evaluation.recording.episode import RecordedEpisode
 from evaluation.recording.folder import find_episodes, read_episode
+from evaluation.report.figures import (
+    layers_figure,
+    reward_figure,
+    table_figure,
+    town_figure,
+    write_small,
+)
 from evaluation.report.page import png_of
 from evaluation.speed.nuplan import speed_folder, speed_scenarios
 from evaluation.viewer.chromium import Browser

@@ -31,6 +31,7 @@ CONFLICT_FEATURES = (
     "conflict_behind",  # and at full throttle
     "conflict_clear",  # the larger of ahead and behind: what going now leaves between them
     "conflict_clear_now",  # and what driving on leaves
+    "conflict_near",  # that way again, in metres: who waits stands short of it
 )
 MARGIN_FEATURES = (
     "light_clears",  # by how many seconds the ego's rear has passed before red, at full throttle
@@ -42,6 +43,7 @@ MARGIN_FEATURES = (
 NUM_MARGINS = len(MARGIN_FEATURES)
 NUM_CONFLICT_FEATURES = len(CONFLICT_FEATURES)
 TIME_SCALE_S = 5.0
+NEAR_SCALE_M = 2.0
 MARGIN_SCALE_S = 2.5
 
 _BESIDE_M = 0.3  # that boxes may pass each other at
@@ -90,7 +92,7 @@ def _other_of(world: int, own: int, slot: int, motion: ActorMotion, traits: Acto
     )  # fmt: skip
 
 
-class Conflict(NamedTuple):
+class WayConflict(NamedTuple):
     """Where and when the ways of the ego and one other meet; +-inf without one."""
 
     found: bool
@@ -106,15 +108,15 @@ class Conflict(NamedTuple):
 @device_function
 def conflict_of(
     driver: int, slot: int, motion: ActorMotion, traits: ActorTraits, ego: EgoState, path: EgoRoute
-) -> Conflict:
+) -> WayConflict:
     """The conflict of a driver with the actor in a slot of its world; `path` has its timetable."""
     world, own, table = int(ego.world[driver]), int(ego.slot[driver]), path.table
     other = _other_of(world, own, slot, motion, traits)
     length, width = traits.half_length_m[world, own], traits.half_width_m[world, own]
-    found, first_m = False, math.inf
+    found, first_m, last_m, last_room_m = False, math.inf, 0.0, 0.0
     enters, leaves = math.inf, -math.inf
     ahead, ahead_now, behind, behind_now = math.inf, math.inf, math.inf, math.inf
-    for point in range(path.ego_row, path.count):
+    for point in range(max(path.ego_row - 1, 0), path.count):
         ahead_m = path.window[point, 2] - path.ego_s
         if ahead_m > REACH_M or (found and ahead_m > first_m + STRETCH_M):
             break
@@ -124,17 +126,21 @@ def conflict_of(
         c = abs(other.cos * table.cos[point] + other.sin * table.sin[point])
         t = abs(other.cos * table.sin[point] - other.sin * table.cos[point])
         reach = c * length + t * width + other.half_length_m
-        beside = abs(across) > t * length + c * width + other.half_width_m + _BESIDE_M
-        if beside or along + reach < 0.0:
+        room_m = abs(across) - (t * length + c * width + other.half_width_m + _BESIDE_M)
+        if room_m > 0.0 or along + reach < 0.0 or point < path.ego_row:
+            last_m, last_room_m = ahead_m, room_m
             continue
         if not found:
-            found, first_m = True, max(ahead_m, 0.0)
+            found, first_m = True, ahead_m
+            if last_room_m > 0.0:  # between the points: a waiting car's nose is told to centimetres
+                first_m -= (ahead_m - last_m) * room_m / (room_m - last_room_m)
+            first_m = max(first_m, 0.0)
         enter, leave = (along - reach) / other.speed_mps, (along + reach) / other.speed_mps
         enters, leaves = min(enters, enter), max(leaves, leave)
         brisk_s, now_s = table.brisk_s[point], table.now_s[point]
         ahead, ahead_now = min(ahead, enter - brisk_s), min(ahead_now, enter - now_s)
         behind, behind_now = min(behind, brisk_s - leave), min(behind_now, now_s - leave)
-    return Conflict(found, first_m, enters, leaves, ahead, ahead_now, behind, behind_now)
+    return WayConflict(found, first_m, enters, leaves, ahead, ahead_now, behind, behind_now)
 
 
 @device_function
@@ -160,7 +166,8 @@ def write_conflict(
     k = put(row, k, it.behind_now_s / MARGIN_SCALE_S)
     k = put(row, k, it.behind_s / MARGIN_SCALE_S)
     k = put(row, k, max(it.ahead_s, it.behind_s) / MARGIN_SCALE_S)
-    return put(row, k, max(it.ahead_now_s, it.behind_now_s) / MARGIN_SCALE_S)
+    k = put(row, k, max(it.ahead_now_s, it.behind_now_s) / MARGIN_SCALE_S)
+    return put(row, k, it.gap_m / NEAR_SCALE_M)
 
 
 @device_function

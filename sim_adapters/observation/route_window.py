@@ -155,8 +155,8 @@ def brisk_s(distance_m: float, speed_mps: float) -> float:
 
 @device_function
 def fill_timetable(path: EgoRoute, speed_mps: float) -> None:
-    """Write when an ego of this speed reaches the window's rows within REACH_M, into the table."""
-    speed, table, first = max(speed_mps, 0.0), path.table, path.ego_row
+    """Write when an ego of this speed reaches the rows from the one before it to REACH_M ahead."""
+    speed, table, first = max(speed_mps, 0.0), path.table, max(path.ego_row - 1, 0)
     last = first
     for row in range(first, path.count):
         yaw = path.window[row, 3]
@@ -181,7 +181,7 @@ def fill_timetable(path: EgoRoute, speed_mps: float) -> None:
 @device_function
 def _fill_corner_speeds(path: EgoRoute, last: int) -> None:
     """Write the squared speeds from which all turns up to row `last` can still be driven."""
-    table, first = path.table, path.ego_row
+    table, first = path.table, max(path.ego_row - 1, 0)
     allowed = _FASTEST_MPS * _FASTEST_MPS
     for row in range(last, first - 1, -1):
         before, after = max(row - _BEND_ROWS, first), min(row + _BEND_ROWS, last)

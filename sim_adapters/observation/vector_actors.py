@@ -83,6 +83,10 @@ class _AlongRoute(NamedTuple):
     cross_speed_mps: float  # to the left
 
 
+_CLEAR = CONFLICT_FEATURES.index("conflict_clear")
+_CLEAR_NOW = CONFLICT_FEATURES.index("conflict_clear_now")
+
+
 @device_function
 def _along_route(
     world: int, own: int, slot: int, motion: ActorMotion, traits: ActorTraits, path: EgoRoute
@@ -223,9 +227,10 @@ def write_traffic(
                 driver, slot, motion, traits, ego, along, wanted.by_approach, places, row, at
             )
             if wanted.conflicts:
-                at = write_conflict(driver, slot, motion, traits, ego, path, row, at)
+                first, at = at, write_conflict(driver, slot, motion, traits, ego, path, row, at)
                 if place < wanted.num_vehicles + wanted.num_pedestrians:
-                    clear, clear_now = min(clear, row[at - 2]), min(clear_now, row[at - 1])
+                    clear = min(clear, row[first + _CLEAR])
+                    clear_now = min(clear_now, row[first + _CLEAR_NOW])
     _write_lead(row, k, lead_gap, lead_speed, ego_speed, wanted.sight_m)
     if wanted.conflicts:
         last = put(row, k + len(LEAD_FEATURES) + NUM_MARGINS - 2, clear)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation.figures import layers_figure, reward_figure, table_figure, write_small
 from evaluation.recording.packing import RasterFrames
+from evaluation.report.figures import layers_figure, reward_figure, table_figure, write_small
 from evaluation.report.page import png_of
 from tests.evaluation.recording.drives import STEPS, small_drive
 

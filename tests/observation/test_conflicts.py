@@ -10,6 +10,7 @@ import pytest
 from sim_adapters.observation.conflicts import (
     CONFLICT_FEATURES,
     MARGIN_SCALE_S,
+    NEAR_SCALE_M,
     STOPPING_SCALE_M,
     TIME_SCALE_S,
 )
@@ -28,7 +29,7 @@ from tests.observation.observation_scenes import (
 
 BANK = straight_road_bank()
 FAR = {name.removeprefix("conflict_"): 2.0 for name in CONFLICT_FEATURES[1:]}
-SWEEP_M = 2.0  # points of the route are tried every second metre
+SWEEP_M = 1.0  # points of the route are tried every metre
 
 
 def conflict_of(
@@ -73,8 +74,8 @@ def test_a_car_that_crosses_has_the_times_of_its_box_and_the_ego_s():
     # Boxes of half length 2.446 and 2.4, half width 0.918 and 1.0: the ego's centre is in the way
     # within 2.446 + 1.0 + 0.3 of the crossing, the other's within 0.918 + 2.4
     assert found[""] == 1.0
-    assert found["gap"] * 50.0 == pytest.approx(15.0 - 3.746, abs=SWEEP_M)
-    assert found["gap"] * 50.0 >= 15.0 - 3.746
+    assert found["gap"] * 50.0 == pytest.approx(15.0 - 3.746, abs=0.01)
+    assert found["near"] == 2.0  # which it no longer is beyond four metres
     assert found["enters"] * TIME_SCALE_S == pytest.approx((20.0 - 3.318) / 10.0)
     assert found["leaves"] * TIME_SCALE_S == pytest.approx((20.0 + 3.318) / 10.0)
     # Ahead of it everywhere: at the stretch's end, 18.746 m on, at full throttle from 5 m/s
@@ -93,6 +94,13 @@ def test_a_car_that_crosses_has_the_times_of_its_box_and_the_ego_s():
 def test_a_car_that_has_crossed_is_no_conflict_any_more():
     passed = conflict_of(ActorKind.CAR, 15.0, -LANE_Y + 6.0, math.pi / 2.0, 10.0)
     assert passed[""] == 0.0
+
+
+@pytest.mark.parametrize("x", [4.1, 4.6, 5.0, 5.9, 7.2])
+def test_who_waits_is_told_to_centimetres_how_far_it_is_from_being_in_the_way(x: float):
+    found = conflict_of(ActorKind.CAR, x, -LANE_Y - 20.0, math.pi / 2.0, 10.0, ego_mps=0.0)
+    gap_m = x - 3.746  # as above
+    assert found["near"] * NEAR_SCALE_M == pytest.approx(gap_m, abs=0.01)
 
 
 def test_the_margin_of_a_merge_is_least_where_the_speeds_are_equal():

@@ -9,6 +9,7 @@ junction and starts when the ego is near.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.lane_lookup import nearest_lane_point
@@ -54,6 +55,15 @@ _RUNNER, _RIGHT_TURN = int(ScenarioKind.RED_LIGHT_RUNNER), int(ScenarioKind.RIGH
 _DRIVING = int(LaneKind.DRIVING)
 
 
+class HeldLights(NamedTuple):
+    """What a script shows at its junction; arms beside its own and the stream's have red."""
+
+    own: int  # LightState
+    stream: int
+    until_s: float  # of the episode, if it is not renewed
+    change_s: float  # when the lights say that they will change
+
+
 @device_function
 def force_lights(
     plan: SignalPlan,
@@ -63,12 +73,9 @@ def force_lights(
     world: int,
     row: int,
     map_index: int,
-    own_state: int,
-    stream_state: int,
-    now_s: float,
-    change_s: float,
+    held: HeldLights,
 ) -> None:
-    """Set all lights of the script's junction, other arms to red, and when they say to change."""
+    """Set all lights of the script's junction."""
     first, last = ranges.signal[map_index], ranges.signal[map_index + 1]
     group = streams.group[world, row]
     for light in range(last - first):
@@ -76,12 +83,12 @@ def force_lights(
             continue
         state = _RED
         if light == streams.stream_light[world, row]:
-            state = stream_state
+            state = held.stream
         if light == streams.own_light[world, row]:
-            state = own_state
+            state = held.own
         plan.forced_state[world, light] = state
-        plan.forced_until_s[world, light] = now_s + LIGHTS_HOLD_S
-        plan.forced_change_s[world, light] = change_s
+        plan.forced_until_s[world, light] = held.until_s
+        plan.forced_change_s[world, light] = held.change_s
 
 
 @device_function
@@ -250,10 +257,8 @@ def direct_junction(
     own = _RED if is_first else _GREEN
     change_s = triggers.began_s[world, row] + OWN_RED_S if is_first else now_s + HELD_S
     theirs = _RED if kind == _RUNNER else _GREEN
-    force_lights(
-        plan, ranges, signals, streams, world, row, clocks.map_index[world], own, theirs,
-        now_s, change_s,
-    )  # fmt: skip
+    held = HeldLights(own, theirs, now_s + LIGHTS_HOLD_S, change_s)
+    force_lights(plan, ranges, signals, streams, world, row, clocks.map_index[world], held)
 
 
 @device_function
