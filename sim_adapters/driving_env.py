@@ -46,6 +46,7 @@ def make_driving_env(
     rollout_storage: Literal["pixels", "scene"] = "pixels",
     final_observations: bool = False,
     action_repeat: int = 1,
+    late_share: float = 0.0,
 ) -> DrivingVectorEnv:
     """The environment that a configuration describes; what hydra calls for the node `env`.
 
@@ -60,6 +61,7 @@ def make_driving_env(
         rollout_storage: See `DrivingWorlds`.
         final_observations: See `DrivingVectorEnv`.
         action_repeat: See `DrivingWorlds`.
+        late_share: See `DrivingWorlds`.
     """
     seed = checked_seed(share.seed)
     resolution = observation.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
@@ -70,6 +72,7 @@ def make_driving_env(
         action_layout,
         rollout_storage=rollout_storage,
         action_repeat=action_repeat,
+        late_share=late_share,
     )
     return DrivingVectorEnv(
         worlds,

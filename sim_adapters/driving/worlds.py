@@ -175,6 +175,8 @@ class DrivingWorlds:
         action_layout: Meaning of the two action columns; CARLA's if not given.
         rollout_storage: "pixels" lets finished observations be bound, "scene" compact rows.
         action_repeat: Steps that an action is held, at least 1.
+        late_share: Of the drivers, the first ones, whose actions take effect a step later, as under
+            an evaluator that reads, decides and acts between the ticks of another process.
     """
 
     def __init__(
@@ -186,9 +188,15 @@ class DrivingWorlds:
         *,
         rollout_storage: Literal["pixels", "scene"] = "pixels",
         action_repeat: int = 1,
+        late_share: float = 0.0,
     ) -> None:
         if action_repeat < 1:
             raise ValueError(f"env.action_repeat is {action_repeat}, expected at least 1 step")
+        if not 0.0 <= late_share <= 1.0 or (late_share > 0.0 and action_repeat < 2):
+            raise ValueError(
+                f"env.late_share is {late_share}, expected 0 to 1, and actions held for two "
+                f"steps or more (env.action_repeat is {action_repeat})"
+            )
         self.simulator, self.observer = simulator, observer
         self.detector = (
             RoadEventDetector(detector) if isinstance(detector, DetectorSettings) else detector
@@ -205,6 +213,7 @@ class DrivingWorlds:
         self.steer = np.zeros(self.num_envs)  # (E,) in [-1, 1], left positive: as last decided
         self.acceleration = np.zeros(self.num_envs)  # (E,) in [-1, 1]
         self._steps_left = 0  # of the present action
+        self._is_late = np.arange(self.num_envs) < round(late_share * self.num_envs)
 
     @property
     def single_observation_space(self) -> spaces.Dict:
@@ -253,7 +262,11 @@ class DrivingWorlds:
 
         Their tensors are views, valid until the next step.
         """
-        self.simulator.step(self.steer, self.acceleration)
+        steer, acceleration, ego = self.steer, self.acceleration, self.scene.ego
+        if self._is_late.any() and self._steps_left == self.action_repeat:
+            steer = np.where(self._is_late, ego.steer, steer)  # as applied until now
+            acceleration = np.where(self._is_late, ego.throttle - ego.brake, acceleration)
+        self.simulator.step(steer, acceleration)
         events = self.detector.detect(self.scene, self.memory, self.maps, self.event_arrays)
         record_history(self.scene, self.memory.signs.shown_stop, self._history)
         self._steps_left = max(self._steps_left - 1, 0)

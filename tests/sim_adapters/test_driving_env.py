@@ -257,6 +257,35 @@ def test_a_held_action_earns_the_sum_of_its_steps_until_the_end(repeat: int) -> 
     assert {0, repeat - 1} <= set(ends_at)  # in the middle of a decision and at its end
 
 
+def test_late_worlds_act_a_step_later() -> None:
+    late = make_env("env.action_repeat=2", "env.late_share=0.5")
+    prompt = make_env("env.action_repeat=2")
+    late.reset(seed=0)
+    prompt.reset(seed=0)
+    full = np.tile(np.array([0.0, 1.0], np.float32), (NUM_ENVS, 1))
+    first = NUM_ENVS // 2
+    for action in (full, full, -full):
+        late.step(action)
+        prompt.step(action)
+        told = action[:, 1]
+        np.testing.assert_array_equal(late.scene.ego.throttle, np.maximum(told, 0.0))
+        speeds = [
+            np.hypot(env.scene.motion.vx_mps, env.scene.motion.vy_mps)[:, 0]
+            for env in (late, prompt)
+        ]
+        np.testing.assert_array_equal(speeds[0][first:], speeds[1][first:])
+        # It began a step later, and brakes a step later
+        assert (speeds[0][:first] < speeds[1][:first]).all() == (told[0] > 0.0)
+
+
+@pytest.mark.parametrize(
+    "words", [("env.late_share=0.5",), ("env.action_repeat=2", "env.late_share=2")]
+)
+def test_lateness_that_cannot_be_is_refused(words: tuple[str, ...]) -> None:
+    with pytest.raises(Exception, match=r"env\.late_share is"):
+        make_env(*words)
+
+
 def test_an_action_held_for_no_step_is_refused() -> None:
     with pytest.raises(Exception, match="action_repeat is 0, expected at least 1"):
         make_env("env.action_repeat=0")
