@@ -33,7 +33,15 @@ class WorldShare:
         return self.rank * self.num_envs
 
 
-@flat_keys(share=WorldShare)
+@dataclass(frozen=True)
+class ActionTiming:
+    """How long an action is held and when it takes effect; see `DrivingWorlds`."""
+
+    action_repeat: int = 1
+    late_share: float = 0.0
+
+
+@flat_keys(share=WorldShare, timing=ActionTiming)
 def make_driving_env(
     simulator: Callable[..., Simulator],
     scenarios: Callable[..., ScenarioSource],
@@ -42,11 +50,10 @@ def make_driving_env(
     observation: Observer,
     *,
     share: WorldShare,
+    timing: ActionTiming,
     action_layout: ActionLayout | None = None,
     rollout_storage: Literal["pixels", "scene"] = "pixels",
     final_observations: bool = False,
-    action_repeat: int = 1,
-    late_share: float = 0.0,
 ) -> DrivingVectorEnv:
     """The environment that a configuration describes; what hydra calls for the node `env`.
 
@@ -57,11 +64,10 @@ def make_driving_env(
         reward: Judges the events.
         observation: Draws what the policy sees.
         share: Its fields are keywords: `num_envs`, `rank` and `seed`, which the learner adds.
+        timing: Its fields are keywords, too: `action_repeat` and `late_share`.
         action_layout: CARLA's if not given.
         rollout_storage: See `DrivingWorlds`.
         final_observations: See `DrivingVectorEnv`.
-        action_repeat: See `DrivingWorlds`.
-        late_share: See `DrivingWorlds`.
     """
     seed = checked_seed(share.seed)
     resolution = observation.required_pixels_per_meter or DEFAULT_PIXELS_PER_METER
@@ -71,8 +77,8 @@ def make_driving_env(
         detector,
         action_layout,
         rollout_storage=rollout_storage,
-        action_repeat=action_repeat,
-        late_share=late_share,
+        action_repeat=timing.action_repeat,
+        late_share=timing.late_share,
     )
     return DrivingVectorEnv(
         worlds,
