@@ -47,6 +47,7 @@ _EMERGENCY = np.array(
         )
     ]
 )
+_DEBRIS = int(ActorKind.DEBRIS)  # bodies pass through it
 _RUNNER, _HARD_BREAK = int(ScenarioKind.RED_LIGHT_RUNNER), int(ScenarioKind.HARD_BREAK)
 _DRAW_GAP, _DRAW_CAR = 2401, 2402
 
@@ -187,7 +188,7 @@ def has_touched(
     half_length_m = traits.half_length_m[world, slot]
     half_width_m = traits.half_width_m[world, slot]
     for other in range(1, traits.valid.shape[1]):
-        if other == slot or not traits.valid[world, other]:
+        if other == slot or not traits.valid[world, other] or traits.kind[world, other] == _DEBRIS:
             continue
         dx, dy = motion.x[world, other] - x, motion.y[world, other] - y
         reach_m = half_length_m + half_width_m
