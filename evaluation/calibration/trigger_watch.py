@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.scoring.episode_result import Infraction, InfractionKind
+from sim_adapters.array_types import FloatArray
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Scenario
@@ -41,8 +42,6 @@ LEFT_BEHIND_M = 25.0  # a script is over once the ego is so much further away th
 CROSSERS = (ScenarioKind.OBJECT_CROSSING, ScenarioKind.VEHICLE_TURNING)
 STREAMS = (ScenarioKind.LEFT_TURN, ScenarioKind.RIGHT_TURN, ScenarioKind.RED_LIGHT_RUNNER)
 HITS = (InfractionKind.COLLISION_PEDESTRIAN, InfractionKind.COLLISION_VEHICLE)
-
-FloatArray = NDArray[np.float64]
 
 
 class WatchedWorld(NamedTuple):

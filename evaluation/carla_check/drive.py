@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.drivers.driver import Driver
+from sim_adapters.array_types import FloatArray
 from sim_adapters.carla.drive_recorder import drive_state, write_drive
 from sim_adapters.carla.simulator import CarlaSimulator
 from sim_adapters.carla.world_check import KMH_PER_MPS, SAME_SIZE_M, CheckRow, gap_text
@@ -31,7 +32,6 @@ from sim_adapters.world.vehicle_catalogue import (
     EGO_HALF_WIDTH_M,
 )
 
-FloatArray = NDArray[np.float64]
 WORLD = np.zeros(1, np.int64)
 DEMANDS = (  # the first that the town meets
     RouteDemands(1200.0, 1200.0, min_signalised_junctions=2, min_turns=1),

@@ -18,6 +18,7 @@ import carla
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.atomic_file import write_atomically
 from sim_adapters.carla.frames import from_carla_location, from_carla_transform
 from sim_adapters.scene.scenario import Route, RouteCommand
@@ -25,7 +26,6 @@ from sim_adapters.scene.state import SceneBatch, empty_scene
 
 # What changes from tick to tick and referees look at; row 0 of each array is world 0
 _GROUPS = ("motion", "traits", "ego", "contacts", "lights")
-FloatArray = NDArray[np.float64]
 
 
 class TickRecorder:

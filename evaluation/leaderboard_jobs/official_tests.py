@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.leaderboard_agent.tick_recording import CriteriaEvent, StopLineRow, TickRecording
+from sim_adapters.array_types import FloatArray
 from sim_adapters.maps.lane_answers import NearestLanes
 from sim_adapters.scene.geometry import segments_cross, wrap_angle
 from sim_adapters.scene.state import LightState
@@ -26,8 +27,6 @@ WINDOW_POINTS = 3
 LIGHT_RANGE_M = 15.0
 NEAR_SHARE, FAR_MARGIN_M = 0.8, 1.0  # the judged piece of the tail, behind the ego's origin
 LINE_HALF_LANES = 0.6
-
-FloatArray = NDArray[np.float64]
 
 
 class OutsideLanesTest:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.leaderboard_agent.tick_recording import TickRecording, read_recording
 from evaluation.leaderboard_jobs.job import RouteJob
@@ -24,13 +23,12 @@ from evaluation.recording.episode import RecordedEpisode, Tracks, find_presences
 from evaluation.recording.folder import EpisodeFolder
 from evaluation.scoring.episode_result import Infraction
 from evaluation.viewer.page_file import VIEW_FILE, write_page, write_towns
+from sim_adapters.array_types import FloatArray
 from sim_adapters.maps.opendrive import load_map_bank
 from sim_adapters.scene.map_bank import MapBank
 
 KEPT_TICKS = 2  # every second of the evaluator's 20 Hz: the agent decides no more often
 KEPT_RADIUS_M = 150.0
-
-FloatArray = NDArray[np.float64]
 
 
 def write_official_view(

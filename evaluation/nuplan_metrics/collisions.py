@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.nuplan_metrics.ego_path import EgoPath, SeenTracks
-from evaluation.nuplan_metrics.lane_graph import FloatArray, RoadMap
+from evaluation.nuplan_metrics.lane_graph import RoadMap
+from sim_adapters.array_types import FloatArray
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.bicycle import LENGTH_M, WIDTH_M
 from sim_adapters.nuplan.scenario_log import TrackType

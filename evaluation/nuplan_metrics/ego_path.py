@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.nuplan.bicycle import LENGTH_M, REAR_AXLE_TO_CENTRE_M, WIDTH_M
 from sim_adapters.nuplan.scenario_log import EgoLog, TrackType
 from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace
-
-FloatArray = NDArray[np.float64]
 
 
 class EgoPath(NamedTuple):

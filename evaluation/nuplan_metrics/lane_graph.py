@@ -10,13 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.area_lookup import area_contains, area_distance_m, areas_at, is_in_area
 from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas, Polylines
 from sim_adapters.scene.map_bank import MapBank
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 
 MAX_LANES = 32  # most connectors over one point; lookups that find more fail by name
 SEVERAL_LANES = -1  # lookups return these instead of a count

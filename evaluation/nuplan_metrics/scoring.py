@@ -26,7 +26,7 @@ from evaluation.nuplan_metrics.collisions import (
 )
 from evaluation.nuplan_metrics.drivable_area import corner_lanes, stays_on_drivable_area
 from evaluation.nuplan_metrics.ego_path import ego_path, expert_path, seen_tracks
-from evaluation.nuplan_metrics.lane_graph import FloatArray, RoadMap, driven_route, road_maps
+from evaluation.nuplan_metrics.lane_graph import RoadMap, driven_route, road_maps
 from evaluation.nuplan_metrics.progress import (
     RouteProgress,
     direction_score,
@@ -37,6 +37,7 @@ from evaluation.nuplan_metrics.progress import (
     route_progress,
     speed_score,
 )
+from sim_adapters.array_types import FloatArray
 from sim_adapters.nuplan.bicycle import REAR_AXLE_TO_CENTRE_M
 from sim_adapters.nuplan.scenario_log import ScenarioLog
 from sim_adapters.nuplan.trajectory import EgoTrace, TrackTrace

@@ -15,6 +15,7 @@ from evaluation.scoring.episode_result import (
     InfractionKind,
     penalty_factor,
 )
+from sim_adapters.array_types import FloatArray
 from sim_adapters.scene.scenario import ScenarioTrigger
 
 
@@ -94,7 +95,6 @@ def about_triggers(
 
 # How much of a route a recorded drive has passed, where nobody counted on the way
 
-FloatArray = NDArray[np.float64]
 AHEAD_POINTS = 60  # of the plan, among which the ego's place is sought
 
 

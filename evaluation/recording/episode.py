@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.recording.about import read_infractions
 from evaluation.recording.packing import (
@@ -20,11 +19,9 @@ from evaluation.recording.packing import (
     unpack,
 )
 from evaluation.rollout.recording import Frame, Recording
+from sim_adapters.array_types import FloatArray, Int64Array
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene_picture.scene_picture import KEPT_RADIUS_M
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 POSITION_STEP_M = 0.01
 YAW_STEP_RAD = 1 / 256  # 1 cm at the bumper of a car
@@ -49,20 +46,20 @@ DRIVER_STEPS = {
 class Tracks(NamedTuple):
     """Road users, the ego first, (N,); their steps lie one after the other in (S,) arrays."""
 
-    actor_id: IntArray
-    kind: IntArray  # ActorKind
+    actor_id: Int64Array
+    kind: Int64Array  # ActorKind
     half_length_m: FloatArray
     half_width_m: FloatArray
-    first_step: IntArray
-    num_steps: IntArray
+    first_step: Int64Array
+    num_steps: Int64Array
     x: FloatArray  # (S,) [m] box centre, world frame
     y: FloatArray
     yaw_rad: FloatArray
     speed_mps: FloatArray
-    lights: IntArray  # LightBit
+    lights: Int64Array  # LightBit
 
     @property
-    def starts(self) -> IntArray:
+    def starts(self) -> Int64Array:
         """Where each track begins in the (S,) arrays, (N + 1,)."""
         return np.concatenate([[0], np.cumsum(self.num_steps)])
 
@@ -102,8 +99,8 @@ class RecordedEpisode:
     tracks: Tracks
     driver: Mapping[str, FloatArray]
     terms: Mapping[str, FloatArray] = field(default_factory=dict)
-    signals: IntArray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    phases: IntArray = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    signals: Int64Array = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    phases: Int64Array = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     seen: Seen = NOTHING_SEEN
     plan: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 2)))
     raster: RasterFrames = NO_RASTER
@@ -202,7 +199,7 @@ def unpack_episode(content: bytes) -> RecordedEpisode:
         raise ValueError(f"the file holds no episode: {error!r} is missing") from error
 
 
-def find_tracks(ids: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def find_tracks(ids: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Who was in which slot when.
 
     Args:
@@ -227,31 +224,31 @@ def find_tracks(ids: IntArray) -> tuple[IntArray, IntArray, IntArray]:
 class Presences(NamedTuple):
     """Unbroken presences of road users in the slots of a scene, the ego's first, (N,)."""
 
-    slot: IntArray
-    first_step: IntArray
-    num_steps: IntArray
+    slot: Int64Array
+    first_step: Int64Array
+    num_steps: Int64Array
 
     @property
-    def start(self) -> tuple[IntArray, IntArray]:
+    def start(self) -> tuple[Int64Array, Int64Array]:
         """Index of each one's first step in (T, A) arrays."""
         return self.first_step, self.slot
 
     @property
-    def place(self) -> tuple[IntArray, IntArray]:
+    def place(self) -> tuple[Int64Array, Int64Array]:
         """Index of all their steps, one presence after the other, in (T, A) arrays."""
         count = self.num_steps
         begins = np.repeat(self.first_step - (np.cumsum(count) - count), count)
         return begins + np.arange(count.sum()), np.repeat(self.slot, count)
 
 
-def find_presences(ids: IntArray, own_slot: int) -> Presences:
+def find_presences(ids: Int64Array, own_slot: int) -> Presences:
     """Who was in which slot when, the ego (in `own_slot`) first; `ids` as for `find_tracks`."""
     slot, first, count = find_tracks(ids)
     order = np.argsort(slot != own_slot, kind="stable")
     return Presences(slot[order], first[order], count[order])
 
 
-def _unwrapped(yaw_rad: FloatArray, starts: IntArray) -> FloatArray:
+def _unwrapped(yaw_rad: FloatArray, starts: Int64Array) -> FloatArray:
     """Angles without jumps along each track."""
     turns = np.zeros(len(yaw_rad))
     turns[1:] = np.rint(np.diff(yaw_rad) / (2 * np.pi))
@@ -264,7 +261,7 @@ def _unwrapped(yaw_rad: FloatArray, starts: IntArray) -> FloatArray:
 _WHOLE = ("track.id", "track.kind", "track.first", "track.count", "lights", "signals", "phases")
 
 
-def _rows(values: IntArray, num_columns: int) -> IntArray:
+def _rows(values: Int64Array, num_columns: int) -> Int64Array:
     return values.reshape(-1, num_columns) if values.size else np.zeros((0, num_columns), np.int64)
 
 

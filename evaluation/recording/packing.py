@@ -23,15 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, Int64Array
 from sim_adapters.observation.bev import BevObserver
 
 MAGIC = b"CARLEP01"
 MOST_UNPACKED_BYTES = 1 << 30  # a longer file is damaged, or made to fill the memory
 _LENGTH = struct.Struct("<I")
 _MOST_STEPS = 2**31 - 1
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,10 @@ class Column:
     values: NDArray[Any]
     step: float = 1.0
     order: int = 0
-    rows: IntArray | None = None
+    rows: Int64Array | None = None
 
     @property
-    def row_lengths(self) -> IntArray:
+    def row_lengths(self) -> Int64Array:
         """Length of each row."""
         if self.rows is None:
             return np.array([len(self.values)])
@@ -164,7 +162,7 @@ def _decode(block: bytes, head: Mapping[str, Any]) -> FloatArray:
     return _summed(coded, rows, int(head["order"])).astype(np.float64) * float(head["step"])
 
 
-def _difference(values: IntArray, rows: IntArray, order: int) -> IntArray:
+def _difference(values: Int64Array, rows: Int64Array, order: int) -> Int64Array:
     """Differences within rows; the first value of a row stays, its second difference is a first."""
     starts = (np.cumsum(rows) - rows)[rows > 0]
     coded = values
@@ -176,7 +174,7 @@ def _difference(values: IntArray, rows: IntArray, order: int) -> IntArray:
     return coded
 
 
-def _summed(coded: IntArray, rows: IntArray, order: int) -> IntArray:
+def _summed(coded: Int64Array, rows: Int64Array, order: int) -> Int64Array:
     """Undoes `_difference`."""
     filled = rows[rows > 0]
     starts = np.cumsum(filled) - filled
@@ -187,7 +185,7 @@ def _summed(coded: IntArray, rows: IntArray, order: int) -> IntArray:
     return values
 
 
-def _segment_sums(values: IntArray, kept: IntArray) -> IntArray:
+def _segment_sums(values: Int64Array, kept: Int64Array) -> Int64Array:
     """Cumulative sums that begin anew at the places `kept`."""
     if not len(values):
         return values
@@ -199,7 +197,7 @@ def _segment_sums(values: IntArray, kept: IntArray) -> IntArray:
     return total - base[np.maximum.accumulate(places)]
 
 
-def _within(starts: IntArray, rows: IntArray, turn: int) -> IntArray:
+def _within(starts: Int64Array, rows: Int64Array, turn: int) -> Int64Array:
     """Starts of the rows and the `turn` places behind each, as far as the row reaches."""
     places = [starts + shift for shift in range(turn + 1)]
     valid = [rows > shift for shift in range(turn + 1)]
@@ -219,7 +217,7 @@ def _run_lengths(rows: list[int] | None) -> list[list[int]] | None:
     return runs
 
 
-def _repeat_runs(runs: list[list[int]]) -> IntArray:
+def _repeat_runs(runs: list[list[int]]) -> Int64Array:
     lengths, counts = np.array(runs, np.int64).reshape(-1, 2).T
     if (counts < 0).any() or counts.sum() > MOST_UNPACKED_BYTES:
         raise ValueError("a column has an impossible number of rows")

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evaluation.drivers.driver import Driver
 from evaluation.rollout.benchmark import EvaluationTask
 from evaluation.scoring.episode_result import EpisodeRecords, EpisodeResult, Infraction
 from rewards.driving_events import DrivingEvents
 from rewards.reward_terms import RewardBreakdown
+from sim_adapters.array_types import FloatArray
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import SceneBatch
 from sim_adapters.scene_picture.scene_picture import Moment, surroundings
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

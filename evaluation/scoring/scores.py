@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.scoring.episode_result import (
     FIXED_PENALTIES,
@@ -21,6 +20,7 @@ from evaluation.scoring.episode_result import (
     penalty_factor,
     shortfall_percent,
 )
+from sim_adapters.array_types import FloatArray
 
 # The length-normalised driving score of CaRL's result parser.
 #
@@ -51,8 +51,6 @@ def slowness_percent(result: EpisodeResult) -> float:
 
 
 # Bootstrap intervals over routes and, within a route, over seeds.
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from evaluation.recording.packing import (
     deflate_frame,
     pool_factor,
 )
+from sim_adapters.array_types import FloatArray
 from sim_adapters.driving.worlds import DrivingWorlds
 from sim_adapters.nuplan.trajectory import Trajectories
 from sim_adapters.observation.nuplan_bev import NuplanBevObserver
 
-FloatArray = NDArray[np.float64]
 RASTER = "bev"  # key of the observation
 # Channels of observation=nuplan_bev; the viewer colours them by the beginnings of their names
 CHANNELS = (

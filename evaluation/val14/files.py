@@ -29,7 +29,8 @@ from evaluation.nuplan_metrics.scoring import (
 from evaluation.output_folder import refuse_other_results
 from evaluation.scoring.results_file import RESULTS_FILE, write_json
 from evaluation.scoring.score_table import Results
-from evaluation.scoring.scores import FloatArray, Interval, mean_interval
+from evaluation.scoring.scores import Interval, mean_interval
+from sim_adapters.array_types import FloatArray
 
 # Figures of one planner over all scenarios, in percent.
 #

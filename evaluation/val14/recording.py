@@ -20,6 +20,7 @@ from evaluation.recording.folder import EpisodeFolder, town_file
 from evaluation.val14.decisions import DecisionNotes, Decisions
 from evaluation.val14.files import Drive
 from evaluation.viewer.page_file import pack_layers
+from sim_adapters.array_types import FloatArray
 from sim_adapters.atomic_file import write_atomically
 from sim_adapters.nuplan.bicycle import LENGTH_M, WIDTH_M
 from sim_adapters.nuplan.replay import KIND_OF_TYPE, LIGHT_STATE
@@ -30,7 +31,6 @@ from sim_adapters.scene.map_areas import AreaKind, Polylines, VectorMap
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.state import ActorKind, LightState
 
-FloatArray = NDArray[np.float64]
 WORDS = {
     "no_ego_at_fault_collisions": "at-fault collision",
     "drivable_area_compliance": "left the drivable area",

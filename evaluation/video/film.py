@@ -12,9 +12,9 @@ from PIL import Image
 
 from evaluation.rollout.recording import Recording
 from evaluation.video.panel import PanelView
+from sim_adapters.array_types import FloatArray
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene_picture import style
-from sim_adapters.scene_picture.brush import FloatArray
 from sim_adapters.scene_picture.scene_picture import ScenePicture
 
 # SceneView: the bird's-eye half of a video frame, with a camera that does not wobble.

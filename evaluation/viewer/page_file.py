@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.recording.folder import SUFFIX, EpisodeFolder, find_episodes, town_file
 from evaluation.recording.packing import Column, pack, read_about
+from sim_adapters.array_types import FloatArray
 from sim_adapters.atomic_file import write_atomically
 from sim_adapters.scene.map_bank import MapBank, SignKind
 from sim_adapters.scene_picture import style
@@ -213,7 +213,6 @@ def open_page(address: str) -> bool:
 
 # A town's picture for the page: areas, markings, stop lines and signs, packed as columns
 
-FloatArray = NDArray[np.float64]
 
 POINT_STEP_M = 0.05
 AREAS = ("sidewalk", "shoulder", "parking", "road", "crosswalk")  # in the order of painting

@@ -16,11 +16,10 @@ import carla
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.carla.frames import to_carla_transform
 from sim_adapters.carla.session import LiveSession
 from sim_adapters.scene.map_bank import LaneKind, MapBank
-
-FloatArray = NDArray[np.float64]
 
 SPAWN_HEIGHT_M = 0.2
 MIN_LANE_WIDTH_M = 2.25  # BackgroundActivity leaves narrower lanes alone

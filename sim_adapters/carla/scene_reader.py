@@ -15,6 +15,7 @@ import carla
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.carla.actor_slots import EGO_SLOT, LiveSlots
 from sim_adapters.carla.frames import (
     ID,
@@ -146,8 +147,6 @@ KMH_PER_MPS = 3.6
 # Observations reach 128 m; the margin lets a newcomer be known before it is seen
 ENTER_M, LEAVE_M = 140.0, 160.0
 _LAMPS = carla.VehicleLightState
-
-FloatArray = NDArray[np.float64]
 
 
 class SceneReader:

@@ -14,6 +14,7 @@ import carla
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.carla.frames import from_carla_location
 from sim_adapters.carla.live_lights import LIGHT_TYPE, LiveLights
 from sim_adapters.carla.scene_reader import actor_kind
@@ -35,7 +36,6 @@ from sim_adapters.world.vehicle_catalogue import (
     WALKER_HALF_WIDTH_M,
 )
 
-FloatArray = NDArray[np.float64]
 SAME_PLACE_M = 0.5  # between two trigger volumes or stop lines
 SAME_SIZE_M = 0.01
 KMH_PER_MPS = 3.6

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.kernels import range_kernel
 from sim_adapters.scene.map_bank import SignalGroups, Signals
-from sim_adapters.scene.state import Contacts, FloatArray
+from sim_adapters.scene.state import Contacts
 from sim_adapters.world.contacts import ContactState, remove_fallen_range, touch_actors_range
 from sim_adapters.world.dynamics import Drivetrain, drive_ego_range
 from sim_adapters.world.ego_place import locate_ego_range

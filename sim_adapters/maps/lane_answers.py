@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from sim_adapters.array_types import FloatArray
+
 LaneId = tuple[int, int, int]  # OpenDRIVE road, section and lane
 
 

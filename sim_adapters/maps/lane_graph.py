@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import IntArray
 from sim_adapters.maps.lane_samples import LaneKey, SampledLane
 from sim_adapters.scene.map_bank import LaneKind, LanePoints, Lanes
 
@@ -22,8 +23,6 @@ MAX_LINK_GAP_M = 1.0
 MAX_LINK_TURN_RAD = np.radians(30.0)
 _CHANGE_RIGHT = 1  # carla.LaneChange flags
 _CHANGE_LEFT = 2
-
-IntArray = NDArray[np.int32]
 
 
 def build_points(samples: list[SampledLane]) -> LanePoints:

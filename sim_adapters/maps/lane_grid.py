@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.map_bank import (
     LANE_GRID_CELL_M,
@@ -14,9 +14,6 @@ from sim_adapters.scene.map_bank import (
     LanePoints,
     Lanes,
 )
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 
 
 @device_function

@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.maps.lane_samples import END_GAP_M, NO_ROAD_MARK, LaneKey, SampledLane
 from sim_adapters.scene.map_bank import Crosswalks, LaneKind
 from sim_adapters.scene.map_layers import LayerBit, MapLayers, tile_plane
@@ -122,8 +123,6 @@ _LANE_BITS = {
     LaneKind.SHOULDER: LayerBit.SHOULDER,
     LaneKind.SIDEWALK: LayerBit.SIDEWALK,
 }
-
-FloatArray = NDArray[np.float64]
 
 
 class _Line(NamedTuple):

@@ -11,8 +11,8 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim_adapters.array_types import IntArray
 from sim_adapters.maps.lane_grid import build_lane_grid
 from sim_adapters.maps.nuplan_gpkg_edges import EdgeTables, build_edges
 from sim_adapters.maps.nuplan_gpkg_layers import GpkgLayer, build_area_grid, build_areas, check_span
@@ -38,8 +38,6 @@ from sim_adapters.scene.map_layers import MapLayers, tile_plane
 from sim_adapters.scene.scenario import RouteCommand
 
 _TURN_RAD = math.radians(30.0)  # a connector that turns further is no way straight on
-
-IntArray = NDArray[np.int32]
 
 
 def build_bank(

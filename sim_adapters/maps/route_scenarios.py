@@ -13,6 +13,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.maps.opendrive import nearest_driving_lanes
 from sim_adapters.maps.route_file import RouteSpec, read_routes
 from sim_adapters.maps.router import Router, route_of_plan
@@ -34,8 +35,6 @@ from sim_adapters.scene.scenario import Route, Scenario, ScenarioTrigger
 
 _CHANGE_AHEAD_POINTS = 5  # a lane change arrives this far ahead of where it begins
 _ARRIVAL_M = 2.0
-
-FloatArray = NDArray[np.float64]
 
 
 class _Edge(NamedTuple):

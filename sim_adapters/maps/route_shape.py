@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.maps.route_search import Stretch
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.scene.scenario import Route, RouteCommand
@@ -19,8 +20,6 @@ LANE_CHANGE_LENGTH_M = 20.0
 _MIN_LANE_CHANGE_LENGTH_M = 5.0  # where there is no room; CARLA's planner jumps ahead 5 m
 LEAST_SIDE_STEP_M = 1.0  # to the side from one point to the next: a lane change
 _CHANGES = (RouteCommand.CHANGE_LEFT, RouteCommand.CHANGE_RIGHT)
-
-FloatArray = NDArray[np.float64]
 
 
 class _Line(NamedTuple):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.maps.route_search import LaneNetwork, RoutePlace, Stretch, Way, find_ways
 from sim_adapters.maps.route_shape import (
     LEAST_SIDE_STEP_M,
@@ -144,8 +145,6 @@ _LEAST_STEP_M = 0.05  # legs of a plan overlap: what does not lead on is left ou
 _YAW_COST_M = 5.0  # per radian, between overlapping lanes of a junction
 _ENDING_COST_M = 0.01  # a point on a seam is the following lane's, as CARLA has it
 _SEAM_M = 0.01
-
-FloatArray = NDArray[np.float64]
 
 
 def route_of_plan(router: Router, town: str, position: FloatArray, yaw_rad: FloatArray) -> Route:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.scenario_log import LoggedLight, ScenarioLog, TrackType
 from sim_adapters.scene.map_bank import MapBank
@@ -14,8 +15,6 @@ from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Lights
 
 # LogBook: the logs of all worlds in padded arrays, so that kernels can replay them.
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 
 LIGHT_STATE = np.empty(len(LoggedLight), np.uint8)  # by LoggedLight
 LIGHT_STATE[LoggedLight.GREEN] = LightState.GREEN

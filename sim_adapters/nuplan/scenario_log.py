@@ -9,10 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.scene.scenario import Scenario
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 
 
 class TrackType(IntEnum):

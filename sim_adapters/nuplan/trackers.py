@@ -12,8 +12,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.bicycle import (
     MICROSECOND_S,
@@ -39,7 +39,6 @@ from sim_adapters.scene.state import ActorMotion, ActorTraits, EgoBody, EgoState
 #
 # Source: nuplan-devkit, tracker_utils.py, and the defaults of lqr_tracker.yaml.
 
-FloatArray = NDArray[np.float64]
 
 PROFILE_STEP_S = 0.1
 JERK_PENALTY = 1e-4

@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.kernels import device_function
 from sim_adapters.nuplan.bicycle import principal_angle
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 MIN_DURATION_US = 100_000  # the tracker needs two poses a tenth of a second apart
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import IntArray
 from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.observation.nuplan_view import (
     NuplanView,
@@ -19,7 +20,6 @@ from sim_adapters.observation.nuplan_view import (
     to_picture,
 )
 from sim_adapters.observation.observer import Arrays
-from sim_adapters.scene.map_areas import IntArray
 from sim_adapters.scene.nuplan_events.area_index import NuplanMaps
 from sim_adapters.scene.nuplan_events.memory import centre_speed_mps
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, LightState, SceneArrays

@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 
+from sim_adapters.array_types import IntArray
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.geometry import closest_fraction
-from sim_adapters.scene.map_areas import AreaGrid, IntArray, MapAreas, Polylines
+from sim_adapters.scene.map_areas import AreaGrid, MapAreas, Polylines
 
 
 @device_function

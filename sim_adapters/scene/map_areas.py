@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
+from sim_adapters.array_types import FloatArray, IntArray
 
 
 class AreaKind(IntEnum):

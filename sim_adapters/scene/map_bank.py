@@ -14,11 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.scene.map_areas import VectorMap
 from sim_adapters.scene.map_layers import MapLayers
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 
 
 class LaneKind(IntEnum):

@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.driving_events import NUM_COMFORT_METRICS
+from sim_adapters.array_types import BoolArray, FloatArray, IntArray
 from sim_adapters.scene.history import SceneHistory
 from sim_adapters.scene.nuplan_events.memory import NuplanMemory
 from sim_adapters.scene.state import SceneBatch
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
-BoolArray = NDArray[np.bool_]
 
 RING_SAMPLES = 15  # CARLA: 1.5 s of history for the comfort metrics
 NUM_REMEMBERED_CONTACTS = 8

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
-BoolArray = NDArray[np.bool_]
+from sim_adapters.array_types import BoolArray, FloatArray, IntArray
+
 ByteArray = NDArray[np.uint8]
 
 

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.scene_picture import style
 
-FloatArray = NDArray[np.float64]
 Paint = style.Colour | style.Translucent
 
 

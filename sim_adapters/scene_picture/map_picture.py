@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.scene.map_bank import LaneKind, MapBank
 from sim_adapters.scene.map_layers import LayerBit, untile_plane
 from sim_adapters.scene_picture import style
 
-FloatArray = NDArray[np.float64]
 KEPT_TURN_RAD = 0.02  # a centre line keeps the points at which it has turned this far
 DASH_M, DASH_PERIOD_M = 3.0, 7.5
 OVERLAP_M = 0.15  # lanes are widened by this, so that no gap shows between neighbours

@@ -16,15 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.kernel_cache import cache_root
 from sim_adapters.kernels import device_function
 from sim_adapters.world import dynamics, ego_speed
 from sim_adapters.world.dynamics import ego_step
 from sim_adapters.world.ego_speed import SUBSTEP_S
-
-FloatArray = NDArray[np.float64]
 
 HORIZONS_S = (1.0, 3.0, 5.0)
 OFFSET_STEP = 5  # samples between two starts

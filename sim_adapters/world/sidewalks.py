@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from shapely.geometry import Polygon
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LaneKind, MapBank
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 
 LINK_GAP_M = 5.0  # sidewalk ends nearer than this are joined by a straight walk
 CROSSWALK_REACH_M = 6.0  # from a crosswalk's end to the sidewalk

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.scene.nuplan_events.memory import filter_weights, filtered
 from tests.scene.nuplan_drive import NuplanDrive
 
 STEP_S = 0.1
 LEVER_M = 1.461
-FloatArray = NDArray[np.float64]
 
 
 @pytest.mark.parametrize(("degree", "derivative", "longest"), [(2, 0, 8), (2, 1, 15), (3, 2, 5)])

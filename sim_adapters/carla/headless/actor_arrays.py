@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import BoolArray, FloatArray, IntArray
+
 # The bytes of a world snapshot: one header and one packed record of 119 bytes an actor.
 #
 # Field offsets were found by running the real client 0.9.15 and 0.9.16 against them.
@@ -61,9 +63,6 @@ ACTOR_RECORD = np.dtype(
 )
 
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int32]
 _FIRST_CAPACITY = 256
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.carla.headless.actor_arrays import Body, Driving, Kind, Motion, Pose
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.scene.geometry import turned_boxes_overlap
@@ -242,7 +243,6 @@ def first_body_in_the_way(
 
 # Trigger volumes of lights and signs, and which of them each vehicle overlaps
 
-FloatArray = NDArray[np.float64]
 LIGHT, PRIORITY_SIGN, SPEED_LIMIT = 0, 1, 2
 
 

@@ -11,11 +11,10 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.kernels import device_function
 
-FloatArray = NDArray[np.float64]
 PoseTuple = tuple[float, float, float, float, float, float]
 
 _DEGREES = 180.0 / math.pi

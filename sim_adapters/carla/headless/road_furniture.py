@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.carla.headless.contacts import (
     LIGHT,
     PRIORITY_SIGN,
     SPEED_LIMIT,
     TriggerBoxes,
 )
-from sim_adapters.carla.headless.frame import FloatArray, PoseTuple
+from sim_adapters.carla.headless.frame import PoseTuple
 from sim_adapters.carla.headless.town import Landmark, ServerTown
 from sim_adapters.maps.opendrive_document import LIGHT_TYPES, parse_document
 from sim_adapters.maps.traffic_lights import (

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.actors import Actor, ActorRegistry
 from sim_adapters.carla.headless.frame import axes_of, vector_to_wire
@@ -22,7 +22,6 @@ from sim_adapters.world.ego_place import lane_height_m
 
 # Where a ray, or a ball that moves along it, meets bodies and roads.
 
-FloatArray = NDArray[np.float64]
 LONGEST_RAY_M = 2000.0
 _STEP_M = 1.0
 _ALMOST_ZERO = 1e-12

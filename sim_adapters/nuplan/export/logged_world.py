@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.nuplan.bicycle import (
     HEIGHT_M,
     LENGTH_M,
@@ -193,7 +194,6 @@ class LoggedWorld:
 
 # Recording: what a logged world held, frame by frame, before it is written in nuPlan's terms
 
-FloatArray = NDArray[np.float64]
 
 _TYPE_OF_KIND = np.full(len(ActorKind), TrackType.GENERIC_OBJECT, np.uint8)
 for _kind in (ActorKind.CAR, ActorKind.VAN, ActorKind.TRUCK, ActorKind.MOTORCYCLE):

@@ -8,13 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from shapely.geometry import LineString, MultiPolygon, Polygon
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.nuplan.export.road_network import Piece, Pieces, RoadNetwork
 from sim_adapters.scene.map_bank import EntryRule, LaneKind, MapBank
-
-FloatArray = NDArray[np.float64]
 
 MIN_STEP_M = 0.25  # vertices of a centre line nearer than this are one
 LANE_GAP_M = 1e-3  # left where a lane has to be cut back from another

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from sim_adapters.array_types import BoolArray, FloatArray
 from sim_adapters.nuplan.export.logged_world import STEP_S, Recording
 from sim_adapters.nuplan.export.roadworks import is_on_driving_lane
 from sim_adapters.nuplan.scenario_log import TrackType
@@ -23,8 +24,6 @@ from sim_adapters.scene.scenario import RouteCommand
 
 # DriveSignals: what of a recorded drive decides which scenarios are in it, frame by frame.
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 SMOOTHING_S = 0.5  # of accelerations; centre lines are polylines
 LEAD_HALF_CORRIDOR_M = 1.2  # centre of a lead from the ego's axis

@@ -13,14 +13,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.kernels import device_function
 from sim_adapters.nuplan.bicycle import principal_angle
 from sim_adapters.scene.map_areas import Polylines
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 REPEATED_M = 1e-8
 X, Y, S, YAW = 0, 1, 2, 3
 

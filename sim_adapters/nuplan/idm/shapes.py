@@ -10,12 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.kernels import device_function, inlined_function
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 BOX_CORNERS = 4
 FIRST, SPLIT, END = 0, 1, 2
 MIN_X, MIN_Y, MAX_X, MAX_Y = 0, 1, 2, 3

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 
+from sim_adapters.array_types import IntArray
 from sim_adapters.kernels import device_function, range_kernel
 from sim_adapters.nuplan.bicycle import LENGTH_M, WIDTH_M
-from sim_adapters.nuplan.idm.paths import IntArray, Paths, begin_path, clamp_progress, pose_on_path
+from sim_adapters.nuplan.idm.paths import Paths, begin_path, clamp_progress, pose_on_path
 from sim_adapters.nuplan.idm.shapes import (
     BOX_CORNERS,
     FIRST,

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.kernels import device_function
 from sim_adapters.nuplan.idm.paths import (
     Paths,
@@ -34,9 +35,6 @@ from sim_adapters.nuplan.replay import LightBook
 from sim_adapters.scene.map_areas import AreaGrid, MapAreas, Polylines, RoadEdges, VectorMap
 from sim_adapters.scene.map_bank import LaneLinks
 from sim_adapters.scene.state import LightState
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
 
 MAX_ROUTE_EDGES = 5  # the devkit forgets older ones
 OUTLINE_CORNERS = 384  # of a stretched footprint

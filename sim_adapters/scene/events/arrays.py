@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rewards.driving_events import DrivingEvents, uneventful
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-CountArray = NDArray[np.int64]
+from sim_adapters.array_types import BoolArray, FloatArray, Int64Array
 
 
 class ProgressFacts(NamedTuple):
@@ -31,7 +25,7 @@ class InfractionFacts(NamedTuple):
     """Fields of DrivingEvents that may end an episode, (E,)."""
 
     collision: BoolArray
-    collision_kind: CountArray
+    collision_kind: Int64Array
     ran_red_light: BoolArray
     ran_stop_sign: BoolArray
     blocked: BoolArray
@@ -56,7 +50,7 @@ class MotionFacts(NamedTuple):
     speed_mps: FloatArray
     overspeed_mps: FloatArray
     ttc_active: BoolArray
-    num_comfort_active: CountArray
+    num_comfort_active: Int64Array
     steer_change: FloatArray
 
 

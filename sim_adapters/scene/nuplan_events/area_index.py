@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import BoolArray
 from sim_adapters.scene.map_areas import (
     AreaGrid,
     AreaKind,
@@ -24,9 +25,6 @@ from sim_adapters.scene.map_areas import (
     VectorMap,
 )
 from sim_adapters.scene.map_bank import MapBank
-
-BoolArray = NDArray[np.bool_]
-
 
 # What CaRL puts into its spatial index, in this order
 INDEXED_KINDS = (AreaKind.ROADBLOCK, AreaKind.ROADBLOCK_CONNECTOR, AreaKind.CARPARK)

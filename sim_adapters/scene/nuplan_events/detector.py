@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rewards.driving_events import DrivingEvents
+from sim_adapters.array_types import FloatArray
 from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.scene.area_lookup import area_cell
 from sim_adapters.scene.events.arrays import (
@@ -38,7 +39,7 @@ from sim_adapters.scene.nuplan_events.memory import (
 )
 from sim_adapters.scene.nuplan_events.places import current_edge, polyline_distance_m
 from sim_adapters.scene.nuplan_events.road import judge_red_lights, judge_road
-from sim_adapters.scene.state import FloatArray, Routes, SceneArrays, SceneBatch
+from sim_adapters.scene.state import Routes, SceneArrays, SceneBatch
 
 # The lane under the ego: how far off its centre, how near its edge, how much above its limit.
 

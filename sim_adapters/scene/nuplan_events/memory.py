@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
+from sim_adapters.array_types import IntArray
 from sim_adapters.kernels import device_function, inlined_function, range_kernel
 from sim_adapters.scene.events.arrays import MotionFacts
 from sim_adapters.scene.state import (
@@ -20,8 +21,6 @@ from sim_adapters.scene.state import (
     SceneArrays,
     SceneBatch,
 )
-
-IntArray = NDArray[np.int32]
 
 MAX_REMEMBERED_TRACKS = 32
 MAX_REMEMBERED_CONNECTORS = 8

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 
+from sim_adapters.array_types import IntArray
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.area_lookup import area_contains, area_distance_m
 from sim_adapters.scene.geometry import closest_fraction, wrap_angle
-from sim_adapters.scene.map_areas import AreaGrid, IntArray, MapAreas, Polylines
+from sim_adapters.scene.map_areas import AreaGrid, MapAreas, Polylines
 from sim_adapters.scene.nuplan_events.area_index import AreaIndex
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.kernels import device_function, inlined_function
 from sim_adapters.scene.area_lookup import area_cell, area_contains, is_in_area
 from sim_adapters.scene.ego_car import ego_car
 from sim_adapters.scene.events.arrays import InfractionFacts, LaneFacts
-from sim_adapters.scene.map_areas import AreaGrid, AreaKind, IntArray, MapAreas
+from sim_adapters.scene.map_areas import AreaGrid, AreaKind, MapAreas
 from sim_adapters.scene.nuplan_events.area_index import AreaIndex, AreaTables, NuplanMaps
 from sim_adapters.scene.nuplan_events.memory import (
     MAX_REMEMBERED_CONNECTORS,
@@ -17,7 +18,7 @@ from sim_adapters.scene.nuplan_events.memory import (
     rear_axle_speed_mps,
 )
 from sim_adapters.scene.nuplan_events.places import is_near_polygon_of, is_on_route_area, on_route
-from sim_adapters.scene.state import ByteArray, FloatArray, LightState, SceneArrays
+from sim_adapters.scene.state import ByteArray, LightState, SceneArrays
 
 _INTERSECTION = int(AreaKind.INTERSECTION)
 _RED = int(LightState.RED)

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
-BoolArray = NDArray[np.bool_]
+from sim_adapters.array_types import BoolArray, FloatArray, IntArray
 
 DEBRIS_PLACES = 3
 STREAM_LANES = 12  # lanes that a stream's vehicles drive through

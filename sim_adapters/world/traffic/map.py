@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from sim_adapters.array_types import FloatArray, IntArray
 from sim_adapters.maps.junctions import entry_lanes
 from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import LaneKind, LaneLinks, LanePoints, Lanes, MapBank
-from sim_adapters.scene.state import FloatArray, IntArray
 
 # Centre lines nearer than this cannot both be driven: a lorry (2.9 m) beside a car (2.1 m) plus air
 CLEARANCE_M = 2.8

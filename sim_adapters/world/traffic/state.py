@@ -12,13 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim_adapters.array_types import BoolArray, FloatArray, IntArray
 from sim_adapters.scene.map_bank import MapBank
 from sim_adapters.world.slots import SlotLayout
 from sim_adapters.world.traffic.map import TrafficMap, build_traffic_map
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int32]
-BoolArray = NDArray[np.bool_]
 
 LANES_BEHIND = 3  # lanes already left that the body may still cover
 CURRENT = LANES_BEHIND  # index of the current lane within a path

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sim_adapters.array_types import FloatArray
 from sim_adapters.carla.headless import wire_values as values
 from sim_adapters.carla.headless.actor_arrays import Kind
 from sim_adapters.carla.headless.blueprints.library import definitions
@@ -18,7 +19,7 @@ from sim_adapters.carla.headless.frame import pose_to_wire, vector_from_wire, ve
 from sim_adapters.carla.headless.peers import WORLD_STREAM
 from sim_adapters.carla.headless.protocol import Answer, Later
 from sim_adapters.carla.headless.road_furniture import SignalCycles
-from sim_adapters.carla.headless.sensors import LONGEST_RAY_M, FloatArray, body_hits, road_hits
+from sim_adapters.carla.headless.sensors import LONGEST_RAY_M, body_hits, road_hits
 from sim_adapters.carla.headless.town import (
     GENERATED_TOWN,
     KNOWN_TOWNS,
