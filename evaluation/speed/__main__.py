@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from evaluation.speed import environment, headless, nuplan, play, raster
+from evaluation.speed import environment, nuplan, raster, servers
 from evaluation.speed.stopwatch import Measurement
 
 
@@ -92,9 +92,9 @@ COMPONENTS: dict[str, Callable[[], list[Measurement]]] = {
     "train_carl": environment.measure_train_carl,
     "ddp_efficiency": environment.measure_ddp_efficiency,
     "compile_s": measure_compile,
-    "play": play.measure_play,
-    "headless_ticks": headless.measure_headless_ticks,
-    "headless_tm_ticks": headless.measure_headless_tm_ticks,
+    "play": servers.measure_play,
+    "headless_ticks": servers.measure_headless_ticks,
+    "headless_tm_ticks": servers.measure_headless_tm_ticks,
 }
 
 

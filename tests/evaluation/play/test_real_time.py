@@ -7,7 +7,7 @@ import pytest
 
 from evaluation.play.__main__ import make_session
 from evaluation.play.session import DrivingSession, Wheel
-from evaluation.speed.play import stepping
+from evaluation.speed.servers import stepping
 from sim_adapters.gymnasium_envs import compose_config
 
 

@@ -1,23 +1,31 @@
-"""Speed of the headless CARLA server together with the unmodified client library.
+"""Speed of the two servers: the headless one for CARLA's clients, and that of evaluation.play.
 
-Server and client run in two processes on one machine, as in a test or in training. Rates are per
-second on the wall, because a tick is a conversation between the two; the server's own CPU time
-beside them tells how much of it is ours.
+The headless server and the unmodified client library run in two processes on one machine, as in a
+test or in training. Rates are per second on the wall, because a tick is a conversation between the
+two; the server's own CPU time beside them tells how much of it is ours. Of play it is asked whether
+its world keeps to real time on one core.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import carla
 
+from evaluation.play.__main__ import make_session
+from evaluation.play.drive_page import moment_message
+from evaluation.play.session import DrivingSession, Wheel
 from evaluation.speed.stopwatch import Measurement, measure_rate
 from sim_adapters.carla.headless.process import HeadlessServer
 from sim_adapters.carla.servers import free_port
+from sim_adapters.gymnasium_envs import compose_config
 
 _TIMEOUT_S = 60.0
 _LIMIT_S = 180.0  # of a measurement; it takes about ten seconds
@@ -142,3 +150,59 @@ def process_cpu_s(pid: int) -> float:
     """CPU time that a process has used so far [s]."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+# evaluation.play
+
+WINDOW_S = 1.0  # of the world
+NUM_WINDOWS = 20
+WARM_UP_S = 3.0  # so that traffic has spread
+
+
+def measure_play() -> list[Measurement]:
+    """CPU time of a step as `python -m evaluation.play` takes it, the message to the page included.
+
+    A step of 50 ms that takes at most 50 ms of one core is driven in real time.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session = make_session(compose_config("play", []), Path(folder))
+        return [step_time(session, wheel) for wheel in (Wheel.PERSON, Wheel.PLANNER)]
+
+
+def step_time(session: DrivingSession, wheel: Wheel) -> Measurement:
+    """Of one who has the wheel, over NUM_WINDOWS seconds of a drive."""
+    session.begin(session.scenario.scenario_id)
+    session.give_wheel(wheel)
+    step_s, step = session.worlds.scene.step_s, stepping(session)
+    per_window = round(WINDOW_S / step_s)
+    for _ in range(round(WARM_UP_S / step_s)):
+        step()
+    windows = []
+    for _ in range(NUM_WINDOWS):
+        began_s = time.process_time()
+        for _ in range(per_window):
+            step()
+        windows.append(1e3 * (time.process_time() - began_s) / per_window)
+    vehicles, pedestrians = session.simulator.background
+    who = {Wheel.PERSON: "a person", Wheel.PLANNER: "the shipped policy"}[wheel]
+    return Measurement(
+        f"play.{wheel}_ms",
+        statistics.median(windows),
+        "ms CPU/step",
+        min(windows),
+        max(windows),
+        note=f"{1.0 / step_s:.0f} Hz, {vehicles} cars, {pedestrians} pedestrians, {who} drives",
+        ceiling=1e3 * step_s,
+    )
+
+
+def stepping(session: DrivingSession) -> Callable[[], None]:
+    """A step and what the page is told of it; a drive that is over begins anew."""
+
+    def step() -> None:
+        if session.is_over:
+            session.begin(session.scenario.scenario_id)
+        session.step()
+        json.dumps(moment_message(session), separators=(",", ":"))
+
+    return step
