@@ -175,8 +175,8 @@ class DrivingWorlds:
         action_layout: Meaning of the two action columns; CARLA's if not given.
         rollout_storage: "pixels" lets finished observations be bound, "scene" compact rows.
         action_repeat: Steps that an action is held, at least 1.
-        late_share: Of the drivers, the first ones, whose actions take effect a step later, as under
-            an evaluator that reads, decides and acts between the ticks of another process.
+        late_share: Of the drivers, the first ones, whose actions take effect a step later, as where
+            seeing and acting take time. Under the leaderboard they take effect at once, too.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 from rewards.driving_events import CollisionKind
 from sim_adapters.scene.events.detection import DetectorSettings
 from sim_adapters.scene.state import ActorKind
+from tests.rewards.reward_scenes import load_config
 from tests.scene.hand_made_map import start_drive
 
 
@@ -85,3 +86,8 @@ def test_the_leaderboard_does_not_blame_a_standing_ego():
     assert not touch(leaderboard, -2, 20.0, speed=0.05).collision.item()
     assert touch(leaderboard, -2, 20.0, speed=0.2).collision.item()
     assert touch(drive_beside(), -2, 20.0, speed=0.05).collision.item()
+
+
+def test_the_driver_learns_that_whoever_is_touched_is_to_blame():
+    learning = start_drive(settings=load_config("detector", "driver"))
+    assert touch(learning, -2, 20.0, speed=0.0).collision.item()
