@@ -10,7 +10,11 @@ import ast
 import functools
 import hashlib
 import importlib.util
+import threading
 from pathlib import Path
+
+# CPython 3.11 counts the depth of what all threads parse together: SystemError (gh-106905)
+_PARSING = threading.Lock()
 
 
 @functools.cache
@@ -36,7 +40,9 @@ def code_digest(path: str, packages: frozenset[str]) -> str:
 def imported_files(path: str, packages: frozenset[str]) -> frozenset[str]:
     """Files of `packages` that the imports of a file name."""
     found: set[str | None] = set()
-    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+    with _PARSING:
+        tree = ast.parse(Path(path).read_bytes())
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {module_file(alias.name, packages) for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

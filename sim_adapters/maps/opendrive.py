@@ -59,18 +59,18 @@ def load_map_bank(
     if not pixels_per_meter > 0.0:
         raise ValueError(f"pixels_per_meter must be positive, got {pixels_per_meter}")
     paths = [find_town_file(town) for town in towns]
+    code = code_digest(_WORKER_FILE, frozenset({"sim_adapters"}))
+    recipe = f"{float(pixels_per_meter)!r} px/m, {code}"
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         cached = list(
-            pool.map(lambda path: _cached_bank(path, pixels_per_meter, cpu_limit_s), paths)
+            pool.map(lambda path: _cached_bank(path, recipe, pixels_per_meter, cpu_limit_s), paths)
         )
     return join_banks([load_bank(path, name) for path, name in zip(cached, names, strict=True)])
 
 
-def _cached_bank(path: Path, pixels_per_meter: float, cpu_limit_s: float) -> Path:
-    """File of the town's bank, built now if it is not in the cache yet."""
+def _cached_bank(path: Path, recipe: str, pixels_per_meter: float, cpu_limit_s: float) -> Path:
+    """File of the town's bank, built now if the cache has none made by this recipe."""
     document = read_town_document(path)
-    code = code_digest(_WORKER_FILE, frozenset({"sim_adapters"}))
-    recipe = f"{float(pixels_per_meter)!r} px/m, {code}"
     digest = hashlib.sha256(recipe.encode() + b"\0" + document).hexdigest()[:20]
     folder = cache_root() / "maps"
     cached = folder / f"{town_name(path.name)}-{digest}.npz"

@@ -1,17 +1,22 @@
 """A kernel that was cached before an edit of what it uses in another file must see the edit."""
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import sim_adapters
 from sim_adapters.kernel_locator import KEPT_VERSIONS, KernelCacheLocator
 from sim_adapters.source_files import code_digest, imported_files, module_file, source_files
 
+NONE: frozenset[str] = frozenset()
 CALLEE = """
 from sim_adapters.kernels import device_function
 @device_function
@@ -114,3 +119,21 @@ def test_stamp_follows_imports_of_imports(package: Path, monkeypatch: pytest.Mon
     for cached in (source_files, code_digest):
         cached.cache_clear()
     assert code_digest(top, packages) != digest
+
+
+def test_threads_may_read_sources_at_the_same_time() -> None:
+    files = [str(file) for file in sorted(Path(sim_adapters.__file__).parent.rglob("*.py"))]
+
+    def yield_to_others(phase: str, info: dict[str, int]) -> None:
+        time.sleep(0.0)
+
+    threshold = gc.get_threshold()
+    gc.callbacks.append(yield_to_others)  # as hypothesis has one: other threads run within a parse
+    gc.set_threshold(1_000)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            at_once = list(pool.map(lambda file: imported_files.__wrapped__(file, NONE), files))
+    finally:
+        gc.callbacks.remove(yield_to_others)
+        gc.set_threshold(*threshold)
+    assert at_once == [NONE] * len(files)
