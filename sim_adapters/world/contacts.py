@@ -128,6 +128,38 @@ def _respond(
 
 
 @device_function
+def overlap(
+    world: int, slot: int, other: int, motion: ActorMotion, traits: ActorTraits
+) -> tuple[float, float, float]:
+    """How deep the bodies of two slots are in each other, and from `slot` towards `other`.
+
+    Depth [m] and unit normal; a depth of 0 or less if they do not touch: debris, which bodies pass
+    through, and whoever is on another level never does.
+    """
+    if other == slot or not traits.valid[world, other] or traits.kind[world, other] == _DEBRIS:
+        return 0.0, 0.0, 0.0
+    half_length, half_width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
+    dx = motion.x[world, other] - motion.x[world, slot]
+    dy = motion.y[world, other] - motion.y[world, slot]
+    far = math.hypot(half_length, half_width)
+    far += traits.half_length_m[world, other] + traits.half_width_m[world, other]
+    if abs(dx) > far or abs(dy) > far:
+        return 0.0, 0.0, 0.0
+    if abs(motion.z[world, other] - motion.z[world, slot]) >= SAME_LEVEL_M:
+        return 0.0, 0.0, 0.0
+    return penetration(
+        dx,
+        dy,
+        motion.yaw_rad[world, slot],
+        half_length,
+        half_width,
+        motion.yaw_rad[world, other],
+        traits.half_length_m[world, other],
+        traits.half_width_m[world, other],
+    )
+
+
+@device_function
 def touch_actors(
     agent: int,
     motion: ActorMotion,
@@ -141,38 +173,18 @@ def touch_actors(
     world, slot = int(ego.world[agent]), int(ego.slot[agent])
     contacts.other_slot[agent, :] = -1
     num_contacts = 0
-    half_length, half_width = traits.half_length_m[world, slot], traits.half_width_m[world, slot]
-    reach = math.hypot(half_length, half_width)
     for other in range(motion.x.shape[1]):
         touched_before = state.touching_id[agent, other]
         state.touching_id[agent, other] = 0
-        if other == slot or not traits.valid[world, other] or traits.kind[world, other] == _DEBRIS:
-            continue
-        x, y = motion.x[world, slot], motion.y[world, slot]
-        dx, dy = motion.x[world, other] - x, motion.y[world, other] - y
-        far = reach + traits.half_length_m[world, other] + traits.half_width_m[world, other]
-        if abs(dx) > far or abs(dy) > far:
-            continue
-        if abs(motion.z[world, other] - motion.z[world, slot]) >= SAME_LEVEL_M:
-            continue
-        depth, normal_x, normal_y = penetration(
-            dx,
-            dy,
-            motion.yaw_rad[world, slot],
-            half_length,
-            half_width,
-            motion.yaw_rad[world, other],
-            traits.half_length_m[world, other],
-            traits.half_width_m[world, other],
-        )
+        depth, normal_x, normal_y = overlap(world, slot, other, motion, traits)
         if depth <= 0.0:
             continue
         actor_id = traits.actor_id[world, other]
         state.touching_id[agent, other] = actor_id
         if touched_before != actor_id and num_contacts < contacts.other_slot.shape[1]:
             contacts.other_slot[agent, num_contacts] = other
-            contacts.x[agent, num_contacts] = x
-            contacts.y[agent, num_contacts] = y
+            contacts.x[agent, num_contacts] = motion.x[world, slot]
+            contacts.y[agent, num_contacts] = motion.y[world, slot]
             num_contacts += 1
         if traits.kind[world, other] == _PEDESTRIAN:
             state.fallen[world, other] = True

@@ -16,10 +16,9 @@ import numpy as np
 
 from sim_adapters.kernels import device_function
 from sim_adapters.scene.counter_rng import uniform
-from sim_adapters.scene.lane_lookup import SAME_LEVEL_M
 from sim_adapters.scene.map_bank import Lanes
 from sim_adapters.scene.state import ActorKind, ActorMotion, ActorTraits, Clocks, Contacts
-from sim_adapters.world.contacts import penetration
+from sim_adapters.world.contacts import overlap
 from sim_adapters.world.pedestrian_state import lane_place
 from sim_adapters.world.scenarios.crossers import last_free_slot
 from sim_adapters.world.scenarios.state import STREAM_LANES, ScenarioKind, Streams, Triggers
@@ -47,7 +46,6 @@ _EMERGENCY = np.array(
         )
     ]
 )
-_DEBRIS = int(ActorKind.DEBRIS)  # bodies pass through it
 _RUNNER, _HARD_BREAK = int(ScenarioKind.RED_LIGHT_RUNNER), int(ScenarioKind.HARD_BREAK)
 _DRAW_GAP, _DRAW_CAR = 2401, 2402
 
@@ -184,27 +182,8 @@ def has_touched(
     for index in range(contacts.other_slot.shape[1]):
         if contacts.other_slot[world, index] == slot:
             return True
-    x, y, z = motion.x[world, slot], motion.y[world, slot], motion.z[world, slot]
-    half_length_m = traits.half_length_m[world, slot]
-    half_width_m = traits.half_width_m[world, slot]
     for other in range(1, traits.valid.shape[1]):
-        if other == slot or not traits.valid[world, other] or traits.kind[world, other] == _DEBRIS:
-            continue
-        dx, dy = motion.x[world, other] - x, motion.y[world, other] - y
-        reach_m = half_length_m + half_width_m
-        reach_m += traits.half_length_m[world, other] + traits.half_width_m[world, other]
-        if dx * dx + dy * dy > reach_m * reach_m or abs(motion.z[world, other] - z) >= SAME_LEVEL_M:
-            continue
-        depth, _, _ = penetration(
-            dx,
-            dy,
-            motion.yaw_rad[world, slot],
-            half_length_m,
-            half_width_m,
-            motion.yaw_rad[world, other],
-            traits.half_length_m[world, other],
-            traits.half_width_m[world, other],
-        )
+        depth, _, _ = overlap(world, slot, other, motion, traits)
         if depth > 0.0:
             return True
     return False
